@@ -1,0 +1,49 @@
+"""Celeriac: AI agents as durable, multi-tenant jobs on Celery.
+
+The public names, and nothing else. Importing it loads no database, Redis, Celery, Flask, Mem0 or provider SDK.
+"""
+
+from celeriac.errors import CeleriacError, NonRetriableError, RetryAfterError, StepError, ToolError
+from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.network import Network
+from celeriac.platform.agents.network_run import NetworkRun
+from celeriac.platform.agents.result import AgentResult
+from celeriac.platform.agents.state import State
+from celeriac.platform.agents.tool import Tool, tool
+from celeriac.platform.app import App
+from celeriac.platform.context import Context
+from celeriac.platform.durable.function import Function
+from celeriac.platform.event import Event
+from celeriac.platform.memory.memory import Memory
+from celeriac.platform.message import Message
+from celeriac.platform.models.anthropic import anthropic
+from celeriac.platform.models.openai import openai
+from celeriac.platform.run import Run
+
+__all__ = [
+    # apps and their functions
+    "App",
+    "Context",
+    "Event",
+    "Function",
+    "Run",
+    # agents
+    "Agent",
+    "AgentResult",
+    "Memory",
+    "Message",
+    "Network",
+    "NetworkRun",
+    "State",
+    "Tool",
+    "tool",
+    # models
+    "anthropic",
+    "openai",
+    # errors
+    "CeleriacError",
+    "NonRetriableError",
+    "RetryAfterError",
+    "StepError",
+    "ToolError",
+]

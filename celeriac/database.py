@@ -1,0 +1,249 @@
+"""The database: one metadata for all tables, one way to connect, one way to open a transaction.
+
+Every room that keeps something in SQL takes an engine from `connect` and enters it by `transaction`, `single` or
+`reading`; nobody begins a transaction in another way. SQLite and Postgres are the two databases. Time in SQL is the
+database's own (`db_now`), as microseconds since 1970 in a BIGINT (`Moment`). Nothing here knows what is stored.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, MetaData, create_engine, event, type_coerce
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+from celeriac.errors import ConfigError, StoreUnavailable
+
+#: constraints have names on every database, so that a migration can change them
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+#: how long a writer waits for the others on SQLite
+BUSY_SECONDS = 10.0
+
+#: the present in microseconds, for statements that are written as text
+NOW = {
+    "sqlite": "celeriac_now()",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+#: connection option: the statement that begins a transaction; "" for none, as each statement is one by itself
+_BEGIN = "celeriac_begin"
+
+#: SQLSTATE classes and codes of a server that does not answer now: connection, resources, shutdown, read-only, deadlock
+_AWAY = ("08", "53", "57", "58", "25006", "40001", "40P01")
+
+#: what SQLite says when it cannot be used now
+_SQLITE_AWAY = ("unable to open", "database is locked", "disk I/O error", "database or disk is full", "readonly")
+
+#: The threads of a process line up here for SQLite's one writer; its own way of waiting is to sleep and look again.
+_writers: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
+
+
+def to_micros(moment: datetime) -> int:
+    """Return the aware datetime as microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the microseconds since 1970 as an aware datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: a BIGINT of microseconds since 1970 outside, an aware datetime in UTC inside."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Store microseconds."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Read a datetime."""
+        return None if value is None else from_micros(value)
+
+
+class db_now(FunctionElement[datetime]):  # noqa: N801 (it stands in statements like func.now)
+    """The database's time at this point of the statement."""
+
+    type = Moment()
+    inherit_cache = True
+
+
+@compiles(db_now)
+def _compile_now(element: db_now, compiler: SQLCompiler, **_: Any) -> str:
+    return NOW[compiler.dialect.name]
+
+
+def db_ago(span: timedelta) -> ColumnElement[datetime]:
+    """Return the database's time of `span` ago, for statements."""
+    return type_coerce(type_coerce(db_now(), BigInteger) - span // _MICROSECOND, Moment)
+
+
+def connect(url: str) -> Engine:
+    """Return the engine for this URL; nothing is connected before the first statement.
+
+    SQLite's folder is made. Raises `ConfigError` for a URL that is none, or of another database.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("The database URL cannot be read; write it like sqlite:///celeriac.db") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _connect_sqlite(parsed)
+        case "postgresql" | "postgres":
+            return _connect_postgres(parsed)
+        case other:
+            raise ConfigError(f"Celeriac does not run on {other!r}; use sqlite:///… or postgresql://…")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that may write; it is committed at the end, and rolled back by an exception.
+
+    On SQLite it holds the right to write from its beginning, so nothing that it reads is outdated when it writes.
+    """
+    with _translated(), _turn_to_write(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def single(engine: Engine) -> Iterator[Connection]:
+    """Open a connection on which each statement is a transaction of its own: one round trip instead of three."""
+    with _translated(), _turn_to_write(engine), engine.connect() as connection:
+        yield connection.execution_options(**{_BEGIN: ""})
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for reads alone: a snapshot on SQLite, on Postgres one for each statement."""
+    begin = "BEGIN" if engine.dialect.name == "sqlite" else ""
+    with _translated(), engine.connect() as connection:
+        yield connection.execution_options(**{_BEGIN: begin})
+
+
+def migrate(url: str) -> None:
+    """Bring the database to the newest schema; harmless when it is there, and when two do it at once."""
+    from alembic import command  # heavy, and only needed here
+    from alembic.config import Config
+
+    engine = connect(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    try:
+        with transaction(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('celeriac.migrations'))")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def _connect_sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise ConfigError("SQLite needs a file, as each connection has its own :memory:; write sqlite:///celeriac.db")
+    Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS}, pool_size=20, max_overflow=40, pool_timeout=BUSY_SECONDS
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _connect_postgres(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
+        connect_args={"autocommit": True, "connect_timeout": 2},
+        pool_size=20,
+        max_overflow=40,
+        pool_timeout=1,
+    )
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # Python's own BEGIN is a deferred one, and those lose updates
+    connection.create_function("celeriac_now", 0, _now_micros)
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if begin := connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql(begin)
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if begin := connection.get_execution_options().get(_BEGIN, "BEGIN"):
+        connection.exec_driver_sql(begin)
+
+
+def _now_micros() -> int:
+    return time.time_ns() // 1000
+
+
+@contextmanager
+def _turn_to_write(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    turn = _writers.setdefault(engine, threading.Lock())
+    if not turn.acquire(timeout=BUSY_SECONDS):
+        raise StoreUnavailable(f"The database was busy for {BUSY_SECONDS:g} s; try again")
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn a database that does not answer into `StoreUnavailable`; its address stays out of the message."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise StoreUnavailable("All connections to the database are in use; try again") from error
+    except DBAPIError as error:
+        if not _is_away(error):
+            raise
+        raise StoreUnavailable(f"The database does not answer ({type(error.orig).__name__}); try again") from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    if type(error.orig).__module__.partition(".")[0] == "sqlite3":
+        return any(words in str(error.orig) for words in _SQLITE_AWAY)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # psycopg could not even connect
+        return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "InterfaceError")
+    return bool(state.startswith(_AWAY))

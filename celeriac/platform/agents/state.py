@@ -1,0 +1,109 @@
+"""The state of a network's run: the user's own typed data, and what was said.
+
+`state.data` is a fresh object of the declared type for every run, so that nothing leaks between runs or tenants. It
+is kept as JSON wherever it is remembered, and comes back through the type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Generic
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeVar
+
+from celeriac.errors import ConfigError
+from celeriac.platform.agents.result import AgentResult
+from celeriac.platform.message import Message
+from celeriac.platform.signature import problems
+
+S = TypeVar("S", default=Any)
+
+#: what a network takes as `state=`: a type, or what makes a fresh object
+StateSource = type[Any] | Callable[[], Any] | None
+
+
+class State(Generic[S]):
+    """Typed data, earlier messages, and the results of this run's turns in order."""
+
+    def __init__(
+        self,
+        data: S,
+        *,
+        messages: Sequence[Message] = (),
+        results: Sequence[AgentResult[Any]] = (),
+        thread_id: str | None = None,
+    ) -> None:
+        """Hold the data as it is given."""
+        self.data = data
+        self.messages = list(messages)
+        self.results = list(results)
+        self.thread_id = thread_id
+
+    def history(self) -> list[Message]:
+        """Return everything that was said before: earlier messages, then those of the results."""
+        return [*self.messages, *(message for result in self.results for message in result.messages)]
+
+    def to_json(self) -> str:
+        """Return the whole state as JSON text; `from_json` reads it back."""
+        kept = {
+            "data": TypeAdapter(type(self.data)).dump_python(self.data, mode="json"),
+            "messages": [message.export() for message in self.messages],
+            "results": [result.export() for result in self.results],
+            "thread_id": self.thread_id,
+        }
+        return json.dumps(kept, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, type: Any = Any) -> State[S]:
+        """Read back what `to_json` wrote, the data through its type."""
+        kept = json.loads(text)
+        return cls(
+            TypeAdapter(type).validate_python(kept["data"]),
+            messages=[Message.parse(message) for message in kept["messages"]],
+            results=[AgentResult.parse(result) for result in kept["results"]],
+            thread_id=kept["thread_id"],
+        )
+
+
+class StateType:
+    """How a network's state is made, written as JSON and read back."""
+
+    def __init__(self, source: StateSource, *, network: str) -> None:
+        """Take a type, a factory, or None for a plain dict."""
+        self._source = dict if source is None else source
+        self._network = network
+        self._adapter: TypeAdapter[Any] | None = None
+        if source is None:
+            self._adapter = TypeAdapter(dict[str, Any])
+        elif _is_type(source):
+            declared: Any = source
+            self._adapter = TypeAdapter(declared)
+        elif not callable(source):
+            raise ConfigError(f"Network {network!r}: state= takes a type or a factory, never an instance")
+
+    def fresh(self) -> Any:
+        """Make a new object; raise `ConfigError` where its type has required fields."""
+        try:
+            made = self._source()
+        except (TypeError, ValidationError) as error:
+            reason = problems(error) if isinstance(error, ValidationError) else str(error)
+            raise ConfigError(f"Network {self._network!r} needs run(state=…), its state cannot be empty: {reason}") from error
+        if self._adapter is None:
+            self._adapter = TypeAdapter(type(made))
+        return made
+
+    def dump(self, data: Any) -> Any:
+        """Return the data as plain JSON."""
+        adapter = self._adapter or TypeAdapter(type(data))
+        return adapter.dump_python(data, mode="json")
+
+    def load(self, plain: Any, like: Any) -> Any:
+        """Return plain JSON as an object of the type; `like` is one where only a factory was declared."""
+        adapter = self._adapter or TypeAdapter(type(like))
+        return adapter.validate_python(plain)
+
+
+def _is_type(source: Any) -> bool:
+    return isinstance(source, type) or getattr(source, "__origin__", None) is not None

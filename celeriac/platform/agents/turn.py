@@ -1,0 +1,159 @@
+"""The turn: one agent's model calls with the tool calls that they ask for.
+
+Runs inside the scope of its turn. Each model call and each tool call is a step; the tool calls of one reply run side
+by side on views of the state of their own, whose changes are merged in the order of the calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from celeriac.errors import CeleriacError, StepError
+from celeriac.platform.agents.patch import Change, apply, conflicts, diff
+from celeriac.platform.agents.result import AgentResult
+from celeriac.platform.agents.state import State, StateType
+from celeriac.platform.agents.tool import Tool, failure, failure_of
+from celeriac.platform.context import Context, enter_context
+from celeriac.platform.inference import infer
+from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
+from celeriac.platform.models.model import Model, ModelRequest
+from celeriac.platform.signature import did_you_mean
+from celeriac.platform.step import invoke
+
+if TYPE_CHECKING:
+    from celeriac.platform.agents.agent import Agent
+
+
+async def take_turn(
+    ctx: Context[Any], agent: Agent[Any, Any], model: Model, prompt: Sequence[Message], state_type: StateType
+) -> AgentResult[Any]:
+    """Let the agent answer, with at most `agent.max_iter` model calls; it stops at a reply without tool calls.
+
+    `prompt` is the conversation up to now, the new input in it. Changes that tools make to the state are merged into
+    `ctx.state`.
+    """
+    system = agent.system
+    if callable(system):
+        system = await invoke(ctx.step.kernel, system, *((ctx,) if agent.system_takes_context else ()))
+    messages: list[Message] = []
+    usage, calls_made = Usage(), 0
+    reply = None
+    for _ in range(agent.turn_limit(ctx)):
+        request = ModelRequest(
+            agent=agent.name,
+            system=system,
+            messages=(*prompt, *messages),
+            tools=tuple(tool.spec for tool in agent.tools),
+            tool_choice=agent.tool_choice,
+        )
+        reply = await infer(ctx.step, "infer", model, request)
+        usage += reply.usage
+        messages.append(Message.assistant(reply.text, tool_calls=reply.tool_calls, agent=agent.name))
+        if not reply.tool_calls:
+            break
+        calls = _Calls(ctx, agent, state_type)
+        messages += await calls.make(reply.tool_calls, first=calls_made + 1)
+        calls_made += len(reply.tool_calls)
+    usage += Usage(tool_calls=calls_made)
+    result: AgentResult[Any] = AgentResult(
+        agent=agent.name,
+        model=f"{model.provider}:{model.name}",
+        messages=tuple(messages),
+        output="",
+        usage=usage,
+        finish_reason=reply.finish_reason if reply else "stop",
+        prompt=tuple(prompt),
+        raw=dict(reply.raw) if reply else {},
+    )
+    return AgentResult(**{**result.__dict__, "output": result.text})
+
+
+class _Calls:
+    """The tool calls of one reply."""
+
+    def __init__(self, ctx: Context[Any], agent: Agent[Any, Any], state_type: StateType) -> None:
+        self._ctx = ctx
+        self._tools = {tool.name: tool for tool in agent.tools}
+        self._state_type = state_type
+
+    async def make(self, calls: Sequence[ToolCall], *, first: int) -> list[Message]:
+        """Run the calls, those that may side by side; return the messages with their results, in order."""
+        messages = []
+        for group in _groups(list(enumerate(calls, first)), self._tools):
+            made = [self._step(number, call) for number, call in group]
+            values = [await made[0]] if len(made) == 1 else await asyncio.gather(*made)
+            self._merge([value.get("patch", []) for value in values])
+            for (_, call), value in zip(group, values, strict=True):
+                result = ToolResult(call_id=call.id, name=call.name, data=value.get("data"), error=value.get("error"))
+                messages.append(Message.tool(result, agent=self._ctx.agent.name))
+        return messages
+
+    async def _step(self, number: int, call: ToolCall) -> dict[str, Any]:
+        tool = self._tools.get(call.name)
+        value: dict[str, Any]
+        try:
+            value = await self._ctx.step.scoped(
+                f"tool:{number}:{_plain(call.name)}",
+                lambda: self._answer(tool, call),
+                kind="tool",
+                input=call.input,
+                retries=tool.retries if tool else 0,
+                usage=lambda _: Usage(tool_calls=1),
+            )
+        except (StepError, CeleriacError) as error:
+            return failure_of(error)
+        return value
+
+    async def _answer(self, tool: Tool[..., Any] | None, call: ToolCall) -> dict[str, Any]:
+        if tool is None:
+            near = did_you_mean(call.name, self._tools)
+            return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
+        before = self._state_type.dump(self._ctx.state.data)
+        view = State(
+            self._state_type.load(before, self._ctx.state.data),
+            messages=self._ctx.state.messages,
+            results=self._ctx.state.results,
+            thread_id=self._ctx.state.thread_id,
+        )
+        ctx = self._ctx.bound(tool_call=call, state=view)
+        with enter_context(ctx):
+            try:
+                content = await tool.answer(ctx.step.kernel, ctx)
+            except Exception as error:
+                if tool.retries:
+                    raise
+                return failure_of(error)
+        patch = [] if "error" in content else diff(before, self._state_type.dump(view.data))
+        return {**content, "patch": patch} if patch else content
+
+    def _merge(self, patches: Sequence[Sequence[Change]]) -> None:
+        if not any(patches):
+            return
+        merged = self._state_type.dump(self._ctx.state.data)
+        for patch in patches:
+            merged = apply(merged, patch)
+        self._ctx.state.data = self._state_type.load(merged, self._ctx.state.data)
+        if twice := conflicts(patches):
+            self._ctx.log.warning("Parallel tool calls set the same state twice, the later call won: %s", twice)
+
+
+def _groups(calls: list[tuple[int, ToolCall]], tools: dict[str, Tool[..., Any]]) -> list[list[tuple[int, ToolCall]]]:
+    """Split the calls, in order, into groups that may run side by side; a tool with parallel=False stands alone."""
+    groups: list[list[tuple[int, ToolCall]]] = []
+    is_open = False
+    for number, call in calls:
+        tool = tools.get(call.name)
+        is_parallel = tool is None or tool.parallel
+        if is_open and is_parallel:
+            groups[-1].append((number, call))
+        else:
+            groups.append([(number, call)])
+        is_open = is_parallel
+    return groups
+
+
+def _plain(name: str) -> str:
+    """Return a tool's name as a model gave it so that it can stand in a path."""
+    return name.replace("/", "_")[:100] or "unnamed"

@@ -1,0 +1,112 @@
+"""The codec: values of steps, events and state as JSON text, and back through the types they were declared with.
+
+Everything that a run remembers passes here before it is handed on, so that one bad character or one huge value fails
+its own step and not a commit that it shares with others. A value read back equals the one that live code sees,
+because live code is given the decoded one too.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from celeriac.errors import LimitError
+
+
+class Uncodable(ValueError):
+    """A value that JSON text in a database cannot hold; the message says where the trouble lies."""
+
+
+def encode(value: Any) -> str:
+    """Return the JSON text of a value: JSON types, Pydantic models, dataclasses, dates, sets.
+
+    Raises `Uncodable` for what has no JSON form (NaN and infinity among it) and for NUL or lone surrogates, which
+    Postgres does not store.
+    """
+    try:
+        text = _dump(value)
+    except (TypeError, ValueError):
+        try:
+            text = _dump(to_jsonable_python(value))
+        except (TypeError, ValueError, PydanticSerializationError, RecursionError) as error:
+            raise Uncodable(f"has no JSON form: {error}") from error
+    except RecursionError as error:
+        raise Uncodable("is nested too deeply") from error
+    if _has_nul(text):
+        raise Uncodable("holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Uncodable("holds a lone surrogate, half of a character") from error
+    return text
+
+
+def encode_within(value: Any, most: int, what: str) -> str:
+    """Encode a value that may have at most `most` bytes; raise `LimitError` that names `what`."""
+    text = encode(value)
+    if len(text) > most or len(text.encode()) > most:
+        raise LimitError(f"{what} has {len(text.encode())} bytes of JSON; the limit is {most}")
+    return text
+
+
+def decoder(returns: Any) -> Callable[[Any], Any]:
+    """Return what turns plain JSON into the declared type; plain JSON stays where none is declared."""
+    if returns is inspect.Signature.empty or returns is Any or returns is None:
+        return _as_it_is
+    return _adapter(returns).validate_python if _is_hashable(returns) else TypeAdapter(returns).validate_python
+
+
+def return_type(fn: Callable[..., Any]) -> Any:
+    """Return the annotation of what `fn` returns, resolved; empty where it has none or cannot be resolved."""
+    target = inspect.unwrap(fn)
+    while hasattr(target, "func"):
+        target = target.func
+    try:
+        return inspect.signature(target, eval_str=True).return_annotation
+    except (TypeError, ValueError, NameError, AttributeError):
+        return inspect.Signature.empty
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _has_nul(text: str) -> bool:
+    """Tell an escaped NUL from the six characters that a text may hold after an escaped backslash."""
+    at = text.find("\\u0000")
+    while at >= 0:
+        backslashes = 0
+        while at - 1 - backslashes >= 0 and text[at - 1 - backslashes] == "\\":
+            backslashes += 1
+        if backslashes % 2 == 0:
+            return True
+        at = text.find("\\u0000", at + 1)
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _adapter(returns: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(returns)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return a value as the JSON that `encode` would write."""
+    return json.loads(encode(value))

@@ -1,0 +1,21 @@
+"""The conduct of a run's links: what its function and the settings of the installation say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conduct:
+    """How a run's links behave."""
+
+    retries: int = 4
+    retry_delay: timedelta | None = None
+    #: `turn`: a link ends after each turn; `budget`: only when its time is used
+    links: Literal["turn", "budget"] = "turn"
+    link_budget: timedelta = timedelta(seconds=10)
+    max_output_bytes: int = 4 * 1024 * 1024
+    max_state_bytes: int = 32 * 1024 * 1024
+    max_steps: int = 1_000

@@ -1,0 +1,70 @@
+"""The dispatcher: takes runs that are queued in the truth to the Gate, and what the Gate picks to the fleet.
+
+Ingest calls it after its commit, every link at its end, and the worker's tick in between. Redis and the broker are
+hints: when they fail here the runs stay queued in the store, and reconcile finds them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+
+
+class Links(Protocol):
+    """What sends links to workers."""
+
+    def publish(self, runs: Sequence[Queued]) -> None:
+        """Send one message a run, each to its queue, as the next task of its chain."""
+        ...
+
+
+class Dispatcher:
+    """Joins the Gate to the broker; safe to share between threads."""
+
+    def __init__(self, gate: Gate, links: Links, limits: Callable[[str], TenantLimits]) -> None:
+        """Take `limits` as the way to a tenant's limits of the moment."""
+        self.gate = gate
+        self._links = links
+        self._limits = limits
+
+    def dispatch(self, runs: Sequence[Queued]) -> None:
+        """Put the runs into their lanes and send what may start now; never raises for a broken hint."""
+        if not runs:
+            return
+        try:
+            self.gate.enqueue([replace(run, limits=self._limits(run.tenant_id)) for run in runs])
+        except Exception:
+            log.warning("The gate took no runs; reconcile will bring %d of them", len(runs), exc_info=True)
+            return
+        for queue in sorted({run.queue for run in runs}):
+            self.send_picked(queue)
+
+    def send_picked(self, queue: str) -> int:
+        """Send the runs that the Gate lets start now; return how many."""
+        sent = 0
+        try:
+            while picked := self.gate.pick(queue, _BATCH):
+                self._links.publish(picked)
+                sent += len(picked)
+                if len(picked) < _BATCH:
+                    break
+        except Exception:
+            log.warning("Nothing more was sent to queue %r; reconcile will bring what is missing", queue, exc_info=True)
+        return sent
+
+    def proceed(self, run: Queued) -> bool:
+        """Say whether the next link of the run may follow on its own chain; False: it stands in its lane."""
+        run = replace(run, limits=self._limits(run.tenant_id))
+        try:
+            return self.gate.proceed(run)
+        except Exception:
+            log.warning("The gate does not answer; run %s goes on without it", run.run_id, exc_info=True)
+            return True

@@ -1,0 +1,30 @@
+"""The event that tells how a run ended, built alike by the engine and by a store that cancels."""
+
+from __future__ import annotations
+
+from celeriac.ids import derived_id
+from celeriac.platform.codec import encode
+from celeriac.platform.durable.memo import OutgoingEvent
+from celeriac.platform.event import RESERVED
+from celeriac.platform.run import Run, Status
+
+_NAMES: dict[Status, str] = {"completed": "run.finished", "failed": "run.failed", "cancelled": "run.cancelled"}
+
+
+def ending_event(run: Run) -> OutgoingEvent:
+    """Return `celeriac/run.finished`, `run.failed` or `run.cancelled` for a run as it stands at its end.
+
+    Its id is derived from the run's, so that it is sent once, whoever ends the run.
+    """
+    data = {
+        "run_id": run.id,
+        "app": run.app,
+        "function_id": run.function_id,
+        "event_id": run.event_id,
+        "status": run.status,
+        "reason": run.reason,
+        "output": run.output,
+        "error": run.error,
+    }
+    name = RESERVED + _NAMES[run.status]
+    return OutgoingEvent(id=derived_id("evt", run.id, name), name=name, data=encode(data), is_internal=True)

@@ -1,0 +1,248 @@
+"""The engine: advances a run by one link.
+
+`advance` is the only way in: for a fresh run, a woken one, and one whose worker died. It claims the run, loads what it
+remembers, executes on the loop, and makes true what came of it. Only the engine changes a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ParamSpec, TypeVar
+
+from celeriac.clock import Clock
+from celeriac.errors import StoreUnavailable
+from celeriac.platform.context import Context
+from celeriac.platform.durable.cache import Cache
+from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.ending import ending_event
+from celeriac.platform.durable.execution import Outcome, execute
+from celeriac.platform.durable.function import Function
+from celeriac.platform.durable.journal import Journal
+from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.replay import Cause, DurableKernel
+from celeriac.platform.durable.store import Claim, Ending, Link, Store
+from celeriac.platform.event import Event
+from celeriac.platform.flow.gate import Queued
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 30.0
+_BACKOFF_SECONDS = 0.2
+
+
+class Registry:
+    """The functions of this process, by `app/id`, with how each is run."""
+
+    def __init__(
+        self,
+        functions: Mapping[str, Function[..., Any]],
+        conduct: Callable[[Function[..., Any]], Conduct],
+        equip: Callable[[Function[..., Any], Context[Any]], Context[Any]] = lambda _, ctx: ctx,
+        read_event: Callable[[Event], Event] = lambda event: event,
+    ) -> None:
+        """Take the way to a function's conduct, what to add to its context, and how its events are read."""
+        self.functions = functions
+        self.conduct = conduct
+        self.equip = equip
+        self.read_event = read_event
+
+
+@dataclass(frozen=True)
+class _Active:
+    claim: Claim
+    kernel: DurableKernel | None
+
+
+class Engine:
+    """Advances runs in this process; `advance` blocks and is called from any thread but the loop's."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        store: Store,
+        cache: Cache,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        executor: Executor,
+        worker_id: str,
+    ) -> None:
+        """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`."""
+        self.worker_id = worker_id
+        self.is_draining = False
+        self._registry = registry
+        self._store, self._cache, self._dispatcher = store, cache, dispatcher
+        self._clock, self._loop, self._executor = clock, loop, executor
+        self._journal = Journal(store, patience=_PATIENCE_SECONDS)
+        self._active: dict[str, _Active] = {}
+
+    def advance(self, run_id: str, link: Link) -> bool:
+        """Execute one link of the run; return whether its next link is to follow on the same chain.
+
+        A run that is not queued is left alone: its message was old or doubled.
+        """
+        claim = self._store.claim(run_id, self.worker_id, link)
+        if claim is None:
+            return False
+        self._hint(lambda: self._dispatcher.gate.started(run_id, claim.fence))
+        onward = None
+        try:
+            with self._holding(claim):
+                onward = self._drive(claim)
+        finally:
+            goes_on = onward is not None and self._dispatcher.proceed(onward)
+            if onward is None:
+                self._hint(lambda: self._dispatcher.gate.release(run_id, claim.fence))
+            self._dispatcher.send_picked(claim.queue)
+        return goes_on
+
+    def close(self) -> None:
+        """Commit what waits and stop."""
+        self._journal.close()
+
+    # -- for the worker's heartbeat -----------------------------------------------------------------------------
+
+    def slots(self) -> list[tuple[str, int]]:
+        """Return (run id, fence) of the links that execute now."""
+        return [(run_id, active.claim.fence) for run_id, active in list(self._active.items())]
+
+    def cancel(self, run_ids: Sequence[str]) -> None:
+        """End these runs if they execute here: their bodies are aborted, and they become cancelled."""
+        self._interrupt(run_ids, "cancelled")
+
+    def abandon(self) -> None:
+        """Let go of all runs: this worker was judged dead, and others may have them."""
+        self._interrupt(list(self._active), "lost")
+
+    def _interrupt(self, run_ids: Sequence[str], cause: Cause) -> None:
+        for run_id in run_ids:
+            active = self._active.get(run_id)
+            if active is not None and active.kernel is not None:
+                self._loop.call_soon_threadsafe(active.kernel.interrupt, cause)
+
+    @contextmanager
+    def _holding(self, claim: Claim) -> Iterator[None]:
+        self._active[claim.run.id] = _Active(claim, None)
+        try:
+            yield
+        finally:
+            self._active.pop(claim.run.id, None)
+
+    # -- one link -----------------------------------------------------------------------------------------------
+
+    def _drive(self, claim: Claim) -> Queued | None:
+        """Execute until an outcome holds; a wake in the instant of parking means to replay once more."""
+        held: Claim | None = claim
+        while held is not None:
+            fresh: list[Memo] = []
+            outcome = Outcome(cause="cancelled") if held.cancel_requested else self._execute(held, fresh)
+            self._remember(held, fresh)
+            match outcome.cause:
+                case "parked":
+                    if _patiently(self._store.park, held):
+                        return None
+                    held = _patiently(self._store.refresh, held)
+                case "onward":
+                    return _patiently(self._store.requeue, held)
+                case "lost":
+                    return None
+                case _:
+                    self._finish(held, outcome)
+                    return None
+        return None
+
+    def _execute(self, claim: Claim, fresh: list[Memo]) -> Outcome:
+        name = f"{claim.run.app}/{claim.run.function_id}"
+        function = self._registry.functions.get(name)
+        if function is None:
+            message = f"This worker does not have function {name!r}; deploy its app on the workers of {claim.queue!r}"
+            return Outcome(cause="failed", reason="error", error_code="unknown_function", error_message=message)
+        memos = self._load(claim)
+        waits = self._store.waits(claim) if claim.waits else []
+
+        async def link() -> Outcome:
+            kernel = DurableKernel(
+                claim,
+                memos,
+                waits,
+                store=self._store,
+                journal=self._journal,
+                clock=self._clock,
+                conduct=self._registry.conduct(function),
+                executor=self._executor,
+                on_memo=fresh.append,
+                on_sent=self._match_soon,
+                is_draining=lambda: self.is_draining,
+            )
+            self._active[claim.run.id] = _Active(claim, kernel)
+            event = self._registry.read_event(claim.event)
+            return await execute(kernel, function, event, lambda ctx: self._registry.equip(function, ctx))
+
+        return asyncio.run_coroutine_threadsafe(link(), self._loop).result()
+
+    def _load(self, claim: Claim) -> list[Memo]:
+        if not claim.steps:
+            return []
+        cached = self._cache.load(claim.run.tenant_id, claim.run.id, claim.steps)
+        if cached is not None:
+            return sorted((Memo.decode(text) for text in cached), key=lambda memo: memo.seq)
+        memos = self._store.memos(claim)
+        self._remember(claim, memos)
+        return memos
+
+    def _remember(self, claim: Claim, memos: Sequence[Memo]) -> None:
+        if memos:
+            self._cache.save(claim.run.tenant_id, claim.run.id, {memo.path: memo.encode() for memo in memos})
+
+    def _finish(self, claim: Claim, outcome: Outcome) -> None:
+        ending = Ending(
+            status=outcome.cause,  # type: ignore[arg-type]  # the causes that come here are statuses
+            reason="cancelled" if outcome.cause == "cancelled" else outcome.reason,
+            output=outcome.output,
+            error_code=outcome.error_code,
+            error_message=outcome.error_message,
+        )
+        event = ending_event(replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error))
+        if _patiently(self._store.finish, claim, ending, event):
+            self._cache.forget(claim.run.tenant_id, claim.run.id)
+
+    def _match_soon(self, event_ids: Sequence[str]) -> None:
+        """Start what the events of a step start; they are committed, so that reconcile finds them if this fails."""
+
+        def match() -> None:
+            try:
+                self._dispatcher.dispatch(self._store.match_pending(event_ids).queued)
+            except StoreUnavailable:
+                log.warning("The events %s are matched later: the database does not answer", list(event_ids))
+
+        self._executor.submit(match)
+
+    def _hint(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception:
+            log.warning("The gate does not answer; reconcile will mend what it misses", exc_info=True)
+
+
+def _patiently(move: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Repeat a move while the database does not answer: each is a compare-and-set, so that twice does no harm."""
+    waited = 0.0
+    while True:
+        try:
+            return move(*args, **kwargs)
+        except StoreUnavailable:
+            if waited >= _PATIENCE_SECONDS:
+                raise
+            threading.Event().wait(_BACKOFF_SECONDS)
+            waited += _BACKOFF_SECONDS

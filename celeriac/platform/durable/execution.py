@@ -1,0 +1,95 @@
+"""The execution of one link: runs a function's body on the loop until it ends, waits, or the link is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from celeriac.errors import CeleriacError, StepError, StoreUnavailable
+from celeriac.platform.codec import encode_within
+from celeriac.platform.context import Context, RunLog, enter_context
+from celeriac.platform.durable.function import Function
+from celeriac.platform.durable.parking import Suspended
+from celeriac.platform.durable.replay import DurableKernel
+from celeriac.platform.event import Event
+from celeriac.platform.step import Step, enter
+
+log = logging.getLogger(__name__)
+
+Cause = Literal["completed", "failed", "parked", "onward", "lost", "cancelled"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a link came to; the engine makes it true."""
+
+    cause: Cause
+    #: JSON text
+    output: str | None = None
+    reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """The error as people see it."""
+        return None if self.error_code is None else {"code": self.error_code, "message": self.error_message or ""}
+
+
+async def execute(
+    kernel: DurableKernel, function: Function[..., Any], event: Event, equip: Callable[[Context[Any]], Context[Any]]
+) -> Outcome:
+    """Run the function's body through the kernel.
+
+    `event` is the run's own as user code sees it; `equip` adds to the context what the app provides. Leaves no task
+    of the run behind.
+    """
+    root = kernel.parking.start(_body(kernel, function, event, equip), contextvars.Context())
+    await asyncio.wait({root, kernel.ended}, return_when=asyncio.FIRST_COMPLETED)
+    is_over = kernel.ended.done()
+    await kernel.parking.unwind()
+    if is_over:
+        return Outcome(cause=kernel.ended.result())
+    try:
+        return root.result()  # type: ignore[no-any-return]
+    except Suspended:
+        return Outcome(cause="parked")
+
+
+async def _body(
+    kernel: DurableKernel, function: Function[..., Any], event: Event, equip: Callable[[Context[Any]], Context[Any]]
+) -> Outcome:
+    step = Step(kernel)
+    run = kernel.claim.run
+    ctx = equip(Context(step=step, event=event, run=run, log=RunLog(run, is_silent=lambda: kernel.is_replaying)))
+    with enter(step.root), enter_context(ctx):
+        try:
+            await kernel.await_retry()
+            value = await function.start(ctx, kernel.claim.event.data)
+            output = encode_within(value, kernel.max_output_bytes, "The output of the run")
+            return Outcome(cause="completed", output=output, reason=_reason(value))
+        except StoreUnavailable:
+            log.warning("Run %s lost its database; another link will take it up", run.id)
+            return Outcome(cause="lost")
+        except Exception as error:  # noqa: BLE001  # user code may raise anything
+            if await kernel.plans_retry(error):
+                return Outcome(cause="parked")
+            return _failed(error)
+
+
+def _reason(value: Any) -> str | None:
+    reason = value.get("stop_reason") if isinstance(value, dict) else None
+    return reason if isinstance(reason, str) else None
+
+
+def _failed(error: Exception) -> Outcome:
+    code = error.code if isinstance(error, CeleriacError) else type(error).__name__
+    message = str(error)
+    if isinstance(error, StepError):
+        code = "step_failed"
+    clean = message.replace("\x00", "\\0").encode("utf-8", "replace").decode()
+    return Outcome(cause="failed", reason="error", error_code=code, error_message=clean[:10_000])

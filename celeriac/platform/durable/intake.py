@@ -1,0 +1,139 @@
+"""The intake: the one door for events from outside.
+
+The web, the CLI and `app.send` hand it what a sender gave; it checks all of it before anything is stored, so that a
+request is taken whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from celeriac.errors import InvalidEventError
+from celeriac.platform.codec import encode
+from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.store import Accepted, Store
+from celeriac.platform.event import RESERVED, Event
+
+_NAME = re.compile(r"[^\s\x00-\x1f*]{1,512}")
+_KNOWN = {"id", "name", "data", "ts", "v", "user", "meta"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntakeLimits:
+    """What one request may carry."""
+
+    event_bytes: int = 512 * 1024
+    events: int = 5_000
+
+
+class Intake:
+    """Checks events, stores them and sends their runs on their way."""
+
+    def __init__(self, store: Store, dispatcher: Dispatcher, limits: IntakeLimits | None = None) -> None:
+        """Take the truth, the way to the fleet, and the sizes allowed."""
+        self._store = store
+        self._dispatcher = dispatcher
+        self._limits = limits or IntakeLimits()
+
+    def accept(self, tenant_id: str, events: Sequence[Event | Mapping[str, Any]]) -> list[Accepted]:
+        """Take in a tenant's events, all or none.
+
+        Raises `InvalidEventError` with code `invalid_event`, `payload_too_large`, `too_many_events` or
+        `validation_error` (data that does not fit the schema bound to its name), and `StoreUnavailable`.
+        """
+        if len(events) > self._limits.events:
+            raise InvalidEventError(
+                f"{len(events)} events in one request; the limit is {self._limits.events}", code="too_many_events"
+            )
+        checked = [self._check(index, event) for index, event in enumerate(events)]
+        if not checked:
+            return []
+        self._check_schemas(checked)
+        ingested = self._store.ingest(tenant_id, checked)
+        self._dispatcher.dispatch(ingested.queued)
+        return ingested.accepted
+
+    def _check(self, index: int, given: Event | Mapping[str, Any]) -> Event:
+        event = given if isinstance(given, Event) else _read(index, given)
+        if not isinstance(event.name, str) or not _NAME.fullmatch(event.name):
+            raise _invalid(index, "name", "must be 1 to 512 characters without spaces")
+        if event.name.startswith(RESERVED):
+            raise _invalid(index, "name", f"names below {RESERVED!r} are the platform's own")
+        if event.id is not None and not (isinstance(event.id, str) and 0 < len(event.id) <= 255):
+            raise _invalid(index, "id", "must be a text of 1 to 255 characters")
+        data = {} if event.data is None else event.data
+        try:
+            text = encode(data)
+        except ValueError as error:
+            raise _invalid(index, "data", str(error)) from error
+        if len(text.encode()) > self._limits.event_bytes:
+            raise InvalidEventError(
+                f"Event {index} has {len(text.encode())} bytes of data; the limit is {self._limits.event_bytes}",
+                code="payload_too_large",
+            )
+        plain = json.loads(text)
+        if not isinstance(plain, dict):
+            raise _invalid(index, "data", "must be an object")
+        return Event(event.name, plain, id=event.id, ts=event.ts)
+
+    def _check_schemas(self, events: Sequence[Event]) -> None:
+        schemas = self._store.schemas(sorted({event.name for event in events}))
+        if not schemas:
+            return
+        from jsonschema import Draft202012Validator
+
+        errors = []
+        for schema in schemas:
+            validator = Draft202012Validator(schema.schema)
+            for index, event in enumerate(events):
+                if event.name == schema.name:
+                    for error in validator.iter_errors(event.data):
+                        where = "/".join(str(part) for part in ("", index, "data", *error.absolute_path))
+                        errors.append({"pointer": where, "detail": error.message[:500]})
+        if errors:
+            first = errors[0]
+            raise InvalidEventError(
+                f"Event data does not fit its schema: {first['detail']} at {first['pointer']}",
+                code="validation_error",
+                errors=errors[:100],
+            )
+
+
+def _read(index: int, given: Mapping[str, Any]) -> Event:
+    if not isinstance(given, Mapping):
+        raise _invalid(index, "", "must be an event object with at least a name")
+    if unknown := sorted(set(given) - _KNOWN):
+        raise _invalid(index, unknown[0], "is no field of an event; put your own fields into data")
+    if "name" not in given:
+        raise _invalid(index, "name", "is missing")
+    return Event(given["name"], given.get("data"), id=given.get("id"), ts=_moment(index, given.get("ts")))
+
+
+def _moment(index: int, ts: Any) -> datetime | None:
+    """Read milliseconds since 1970, as event APIs send them, or an ISO text."""
+    if ts is None or ts == 0:
+        return None
+    try:
+        if isinstance(ts, str):
+            moment = datetime.fromisoformat(ts)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        elif isinstance(ts, int | float) and not isinstance(ts, bool):
+            moment = datetime.fromtimestamp(ts / 1000, UTC)
+        else:
+            raise ValueError(ts)
+    except (ValueError, OverflowError, OSError) as error:
+        raise _invalid(index, "ts", "must be milliseconds since 1970 or an ISO time") from error
+    if not 1980 <= moment.year < 2100:
+        raise _invalid(index, "ts", "must lie between the years 1980 and 2100")
+    return moment
+
+
+def _invalid(index: int, field: str, detail: str) -> InvalidEventError:
+    pointer = f"/{index}/{field}" if field else f"/{index}"
+    name = f"{field!r} of event {index}" if field else f"Event {index}"
+    return InvalidEventError(f"{name} {detail}", errors=[{"pointer": pointer, "detail": detail}])

@@ -1,0 +1,91 @@
+"""Reads: what people see of runs. Never used by the engine; every read names the tenant it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from celeriac.platform.durable.memo import StepKind, Wait
+from celeriac.platform.event import Event
+from celeriac.platform.run import Run, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; everything left out matches."""
+
+    status: Status | None = None
+    function_id: str | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Runs, newest first; `next_cursor` leads on where there are more (an opaque position, no secret)."""
+
+    runs: list[Run]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One execution of a step's body; `error` is `{"name", "message"}`."""
+
+    number: int
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: dict[str, str] | None = None
+
+
+@dataclass(kw_only=True)
+class StepView:
+    """A step in the tree. A scope that is not committed yet, or is a mere prefix, has status `open` and no value."""
+
+    path: str
+    kind: StepKind | str
+    #: completed | failed | waiting | retrying | open
+    status: str
+    attempts: list[Attempt] = field(default_factory=list)
+    input: Any = None
+    output: Any = None
+    error: dict[str, str] | None = None
+    children: list[StepView] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """A run with everything that its page shows."""
+
+    run: Run
+    event: Event | None
+    steps: list[StepView]
+    waits: list[Wait]
+    #: what it waits for, in words; None where it does not wait
+    waiting_for: str | None = None
+    root_id: str | None = None
+
+
+class Reads(Protocol):
+    """The reading side of the store; raises `NotFoundError` for unknown ids, another tenant's among them."""
+
+    def runs(self, tenant_id: str, where: RunFilter, *, limit: int = 20, cursor: str | None = None) -> Page:
+        """Return one page of the tenant's runs; raise `ValueError` for a cursor that is none."""
+        ...
+
+    def run(self, tenant_id: str, run_id: str) -> Run:
+        """Return one run."""
+        ...
+
+    def view(self, tenant_id: str, run_id: str) -> RunView:
+        """Return one run with its step tree, its event and what it waits for."""
+        ...
+
+    def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:
+        """Return the runs that the event started."""
+        ...
+
+    def functions(self, tenant_id: str) -> Sequence[str]:
+        """Return the ids of the functions that the tenant has runs of, for filters."""
+        ...

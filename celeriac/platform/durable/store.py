@@ -1,0 +1,233 @@
+"""The Store: what the engine asks of the truth.
+
+`store/sql_store.py` keeps it in SQLite or Postgres, `store/local_store.py` in memory; one conformance suite holds for
+all. Every method is one transaction, callable from any thread, and raises `StoreUnavailable` when the database does
+not answer. Moves of a run are compare-and-set on its status and fence (`platform/run.py` holds the table).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.memo import Entry, Memo, OutgoingEvent, Wait
+from celeriac.platform.event import Event
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.run import Run, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """An event that was taken in; a duplicate carries the id of the first one."""
+
+    id: str
+    name: str
+    is_duplicate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """What came of events: their ids in the order given, and the runs that are queued now because of them.
+
+    `queued` holds started and woken runs alike; their `limits` are the defaults, which the dispatcher replaces.
+    """
+
+    accepted: list[Accepted] = field(default_factory=list)
+    queued: list[Queued] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """The Celery task that executes a link: its own id, and the id of the first task of the run's chain."""
+
+    id: str
+    root_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to execute a run, until somebody claims it with a higher fence."""
+
+    run: Run
+    event: Event
+    event_received_at: datetime
+    queue: str
+    is_internal: bool
+    version: str
+    fence: int
+    #: memos, waits and wakes that the run had when it was claimed
+    steps: int
+    waits: int
+    wakes: int
+    cancel_requested: bool
+    link: Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a run ended: completed, failed or cancelled, with the event that tells others."""
+
+    status: Status
+    reason: str | None = None
+    #: JSON text
+    output: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A worker process as others see it; the same host, boot and pid namespace let a neighbour look for its pid."""
+
+    id: str
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    #: the process's start time in clock ticks since boot: a pid alone may be another process by now
+    pid_started: int
+    queues: tuple[str, ...]
+    capacity: int
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewal:
+    """The answer to a heartbeat."""
+
+    #: False: the row was judged dead meanwhile; the worker must cancel its runs and register anew
+    is_alive: bool
+    #: the database's time
+    now: datetime
+    #: ids of this worker's running runs that somebody asked to cancel
+    cancelled: tuple[str, ...] = ()
+
+
+class Store(Protocol):
+    """The truth about runs, as the engine and the fleet change it."""
+
+    def now(self) -> datetime:
+        """Return the database's time."""
+        ...
+
+    # -- declarations -------------------------------------------------------------------------------------------
+
+    def declare(self, app: str, functions: Sequence[Declaration], schemas: Sequence[EventSchema]) -> None:
+        """Write what the app declares; functions of the app that are not among them stop to be triggered."""
+        ...
+
+    def schemas(self, names: Sequence[str]) -> list[EventSchema]:
+        """Return the schemas bound to these event names, by whatever app."""
+        ...
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def ingest(self, tenant_id: str, events: Sequence[Event]) -> Ingested:
+        """Take in a tenant's events: all of them, with their runs and wakes, or none.
+
+        Holds the lock of (tenant, event name) shared until it commits, so that no event slips past a wait that is
+        being registered. A known `event.id` (within 24 h) starts nothing and wakes nobody.
+        """
+        ...
+
+    def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
+        """Start the runs and wake the waits of events that steps and endings inserted; all pending ones by default."""
+        ...
+
+    # -- runs ---------------------------------------------------------------------------------------------------
+
+    def claim(self, run_id: str, worker_id: str, link: Link) -> Claim | None:
+        """Move a queued run to running under a new fence; None when it is not queued: the message was old or doubled.
+
+        `link.root_id` is kept as the run's root only where it has none yet.
+        """
+        ...
+
+    def memos(self, claim: Claim) -> list[Memo]:
+        """Return the run's memos in the order of their commits."""
+        ...
+
+    def waits(self, claim: Claim) -> list[Wait]:
+        """Return the run's waits whose step has no memo yet, in the order of their resolution, open ones last.
+
+        A wait for a retry carries in `number` how many attempts of its step have failed; only the last one is returned.
+        """
+        ...
+
+    def commit(self, entries: Sequence[Entry]) -> list[int | None]:
+        """Commit entries of any number of runs in one transaction.
+
+        Returns for each the step's seq (0 for waits and attempts), or None where the fence is not the run's any more:
+        then nothing of that entry is stored. Takes the lock of each run's row. An entry whose `commit_id` is on
+        record already is answered as it was then.
+        """
+        ...
+
+    def await_event(self, claim: Claim, wait: Wait, *, look_back: timedelta | None = None) -> Wait | None:
+        """Register a wait for an event under the lock of (tenant, event name), then look back for one that came.
+
+        Without `look_back` only events received from now on count. Returns the wait as it stands then, resolved
+        where an event was found; None where the fence is old. A wait that is registered already is returned as it is.
+        """
+        ...
+
+    def park(self, claim: Claim) -> bool:
+        """Park the run if nothing woke it since it was claimed (`claim.wakes`); False: replay, or the fence is old."""
+        ...
+
+    def refresh(self, claim: Claim) -> Claim | None:
+        """Read the claim's counts anew under the same fence; None when the fence is old."""
+        ...
+
+    def requeue(self, claim: Claim) -> Queued | None:
+        """Move the run to queued for its next link; None when the fence is old."""
+        ...
+
+    def finish(self, claim: Claim, ending: Ending, event: OutgoingEvent) -> bool:
+        """End the run and insert the event that tells of it; False when the fence is old."""
+        ...
+
+    def cancel(self, tenant_id: str, run_id: str) -> Run:
+        """Ask a run to end.
+
+        A queued or parked one ends here and now, as no link executes it; a running one is flagged, and its worker
+        ends it. Returns the run as it stands then. Raises `NotFoundError`, also for another tenant's run.
+        """
+        ...
+
+    def wake_due(self, *, most: int = 500) -> list[Queued]:
+        """Resolve the waits whose time has come, and return the runs that are queued now because of it."""
+        ...
+
+    # -- the fleet ----------------------------------------------------------------------------------------------
+
+    def register(self, worker: Worker) -> None:
+        """Write the row of a worker that starts."""
+        ...
+
+    def renew(self, worker_id: str) -> Renewal:
+        """Renew a worker's row by the database's clock."""
+        ...
+
+    def retire(self, worker_id: str) -> None:
+        """Remove the row of a worker that has ended its links."""
+        ...
+
+    def neighbours(self, worker_id: str) -> list[Worker]:
+        """Return the living workers of the same host, boot and pid namespace, without this one."""
+        ...
+
+    def bury(self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None) -> list[Queued]:
+        """Judge workers dead and move their running runs to queued; returns those.
+
+        With `silent_for` all workers whose last renewal is older than that are judged as well. The slot that the dead
+        link held is that of `fence - 1` of each run returned.
+        """
+        ...
+
+    def stranded(self, *, older_than: timedelta, most: int = 500) -> list[Queued]:
+        """Return runs that have been queued for longer than that, oldest first, for the Gate to be asked about."""
+        ...

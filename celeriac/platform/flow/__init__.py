@@ -1,0 +1,1 @@
+"""Flow: who runs next, and how much of whom at once."""

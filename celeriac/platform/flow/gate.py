@@ -1,0 +1,101 @@
+"""The Gate: what decides which queued run starts next.
+
+The engine, ingest and the worker's ticks talk to this protocol; `store/redis_gate.py` keeps it in Redis with one Lua
+file a decision, `store/local_gate.py` in memory. The Gate holds hints only: all of it can be lost and is rebuilt from
+the store by reconcile, and a wrong or doubled pick is harmless because the claim is a compare-and-set in SQL.
+
+A queued run stands in its tenant's lane of its queue. Tenants are picked in turn; inside a tenant resumed runs come
+before starts, each kind by age. A pick takes what the run needs or nothing: one slot of its tenant's running links
+and, where it starts, one token of the tenant's bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantLimits:
+    """What a tenant may take; the defaults are generous."""
+
+    #: links running at the same time
+    running: int = 1_000
+    #: run starts that are refilled each second
+    starts_per_second: float = 1_000.0
+    #: run starts that may be saved up
+    starts_burst: int = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """A run that waits for its next link, as the Gate has to know it.
+
+    `fence` is the one that the next claim will take: the run's fence in SQL plus one. It names the slot.
+    """
+
+    run_id: str
+    tenant_id: str
+    queue: str
+    fence: int
+    #: whether the run has begun already; a resume takes no start token and goes before starts
+    is_resume: bool = False
+    #: whether the platform's own events started it; such a start takes no token
+    is_internal: bool = False
+    #: the chain of Celery tasks that the next link goes on
+    root_id: str | None = None
+    parent_id: str | None = None
+    limits: TenantLimits = field(default_factory=TenantLimits)
+
+
+class Gate(Protocol):
+    """Decides atomically; every method may be called by any process at any time, and twice."""
+
+    def enqueue(self, runs: Sequence[Queued]) -> None:
+        """Put runs into their lanes; one that stands there or is picked under the same fence stays as it is."""
+        ...
+
+    def pick(self, queue: str, most: int) -> list[Queued]:
+        """Take the runs that may start now, at most `most` and no more than live workers have room for.
+
+        Room is the sum of the capacities of the live workers on the queue times 1.2, rounded up, less the slots
+        taken on it. Each picked run holds its tenant's slot until `release`, or until the slot expires.
+        """
+        ...
+
+    def proceed(self, run: Queued) -> bool:
+        """Say whether the run's next link may follow at once: true when nobody else waits on its queue.
+
+        `run.fence` is the next link's. True: the slot of the link that ends is passed on. False: that slot is free
+        and the run stands in its lane.
+        """
+        ...
+
+    def started(self, run_id: str, fence: int) -> None:
+        """Note that the picked run was claimed: it no longer counts as on its way, its slot stays."""
+        ...
+
+    def renew(self, slots: Sequence[tuple[str, int]]) -> None:
+        """Put off the expiry of the slots (run id, fence) of links that are executing."""
+        ...
+
+    def release(self, run_id: str, fence: int) -> None:
+        """Free the slot of exactly this link; a slot of another fence stays."""
+        ...
+
+    def known(self, run_ids: Sequence[str]) -> set[str]:
+        """Return which of the runs stand in a lane or are picked and within their deadline."""
+        ...
+
+    def attend(self, worker_id: str, queues: Sequence[str], capacity: int) -> None:
+        """Note that the worker lives and takes `capacity` links at once; forgotten after the dead time."""
+        ...
+
+    def leave(self, worker_id: str) -> None:
+        """Forget the worker's capacity at once."""
+        ...
+
+    def waiting(self, queue: str) -> int:
+        """Return how many runs stand in the lanes of the queue."""
+        ...

@@ -1,0 +1,105 @@
+"""The inline kernel: steps of a plain script, done in place and remembered nowhere.
+
+Used by `network.run` and `agent.run` where no durable scope is entered. What needs a durable run raises
+`NotDurableError`, which names the step and the fix.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from celeriac.errors import ModelError, NotDurableError
+from celeriac.ids import new_id, slug
+from celeriac.platform.codec import encode
+from celeriac.platform.context import Context
+from celeriac.platform.event import Event
+from celeriac.platform.run import Run
+from celeriac.platform.step import Call, EventWait, Scope, Step, enter
+
+_TRIES = 3
+_PATIENCE = 10.0
+
+
+_in_worker = False
+_meant: ContextVar[bool] = ContextVar("celeriac_not_durable", default=False)
+
+
+def forbid_inline() -> None:
+    """Make this process a worker: what runs agents outside of a run there must say that it means to."""
+    global _in_worker  # one process is a worker or is not
+    _in_worker = True
+
+
+@contextmanager
+def not_durable() -> Iterator[None]:
+    """Say that agents run inside this block are meant to be forgotten, also in a worker."""
+    token = _meant.set(True)
+    try:
+        yield
+    finally:
+        _meant.reset(token)
+
+
+def local_context(name: str, data: Any) -> Context[Any]:
+    """Return the context of a plain script: an inline step, a made-up run of tenant `local`.
+
+    Raises `NotDurableError` in a worker, where a thread of the user's own has lost its run's scope.
+    """
+    if _in_worker and not _meant.get():
+        raise NotDurableError(
+            f"{name!r} was run in a worker outside of its run (an own thread loses the scope); await it inside the "
+            "function, or say `with celeriac.types.not_durable():` if nothing of it is to be remembered"
+        )
+    run = Run(id=new_id("run"), tenant_id="local", app="local", function_id=slug(name), status="running")
+    return Context(step=Step(InlineKernel()), event=Event("celeriac/local", data), run=run)
+
+
+class InlineKernel:
+    """Does the work here and now."""
+
+    durable = False
+    origin = "local"
+    executor = None
+
+    async def perform(self, call: Call) -> Any:
+        """Run the body; a model call is tried three times within ten seconds, everything else once."""
+        deadline = time.monotonic() + _PATIENCE
+        for attempt in range(1, _TRIES + 1):
+            try:
+                with enter(Scope(self, call.path)):
+                    seconds = None if call.timeout is None else call.timeout.total_seconds()
+                    value = await asyncio.wait_for(call.body(), seconds) if seconds else await call.body()
+                return json.loads(encode(value))
+            except ModelError as error:
+                delay = error.retry_after if error.retry_after is not None else 0.5 * attempt
+                is_last = attempt == _TRIES or time.monotonic() + delay > deadline
+                if call.kind != "model" or not error.is_retriable or is_last:
+                    raise
+            await asyncio.sleep(delay)
+        raise AssertionError("the loop returns or raises")
+
+    async def sleep(self, path: str, until: timedelta | datetime) -> None:
+        """Sleep in this process."""
+        delay = until - datetime.now(UTC) if isinstance(until, datetime) else until
+        await asyncio.sleep(max(0.0, delay.total_seconds()))
+
+    async def wait_for_event(self, wait: EventWait) -> Event | None:
+        """Raise `NotDurableError`: no event can come."""
+        _refuse("wait_for_event", wait.path)
+
+    async def send(self, path: str, events: Sequence[Event]) -> list[str]:
+        """Raise `NotDurableError`: nobody would receive."""
+        _refuse("send_event", path)
+
+
+def _refuse(verb: str, path: str) -> NoReturn:
+    raise NotDurableError(
+        f"step.{verb} at {path!r} needs a durable run; start it through an App, or ask ctx.step.durable first"
+    )

@@ -1,0 +1,134 @@
+"""Embedders: they turn texts into vectors that are near to each other where the texts are.
+
+`hashing` needs nothing and knows only the letters: it finds what shares words with the query. `openai:<model>` asks an
+OpenAI-compatible endpoint and finds what means the same. Called by the implementations of `Memories`; vectors of two
+embedders cannot be compared, so each row names the one that made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Protocol
+
+from celeriac.errors import ConfigError
+from celeriac.platform.memory.vectors import Vector
+from celeriac.platform.models.failure import Callee, refused, unreachable, unreadable
+from celeriac.platform.signature import did_you_mean
+
+#: the name in the settings of the embedder that needs nothing
+HASHING = "hashing"
+
+#: how long an answer of the endpoint may take
+EMBED_SECONDS = 30.0
+
+_WORD = re.compile(r"\w+")
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors of length 1."""
+
+    @property
+    def name(self) -> str:
+        """What made the vectors; another name means that they cannot be compared."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """Return one vector for each text."""
+        ...
+
+
+def embedder(name: str) -> Embedder:
+    """Return the embedder that the setting names: `hashing` or `openai:<model>`."""
+    provider, _, model = name.partition(":")
+    if name == HASHING:
+        return HashingEmbedder()
+    if provider == "openai" and model:
+        return OpenAIEmbedder(model)
+    known = (HASHING, "openai:text-embedding-3-small")
+    raise ConfigError(
+        f"Unknown memory embedder {name!r}{did_you_mean(name, known)}; write 'hashing' or 'openai:<model>'"
+    )
+
+
+class HashingEmbedder:
+    """Hashes words, pairs of words and runs of four letters into 512 signed buckets. Deterministic, no download."""
+
+    name = "hashing-512"
+    _buckets = 512
+
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return [self._embed(text) for text in texts]
+
+    def _embed(self, text: str) -> Vector:
+        buckets = [0.0] * self._buckets
+        for feature, weight in _features(text):
+            number = _hashed(feature)
+            buckets[number % self._buckets] += weight if number & (1 << 20) else -weight
+        return unit(buckets)
+
+
+class OpenAIEmbedder:
+    """Asks the embeddings endpoint of OpenAI, or of whoever `OPENAI_BASE_URL` names, with `OPENAI_API_KEY`."""
+
+    def __init__(self, model: str) -> None:
+        """Connect to nothing yet."""
+        self.name = f"openai:{model}"
+        self._callee = Callee(provider="openai", model=model)
+        self._client: Any = None
+
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """Ask for all vectors in one request; raise `ModelError`. Retrying is the step's business."""
+        import openai  # heavy, and only needed here
+
+        if self._client is None:
+            self._client = _openai_client()
+            self._callee = replace(self._callee, secret=self._client.api_key)
+        try:
+            reply = self._client.embeddings.create(model=self._callee.model, input=list(texts), encoding_format="float")
+        except openai.APIStatusError as error:
+            raise refused(self._callee, error.status_code, error.response.headers, error.body) from None
+        except openai.APIConnectionError as error:
+            raise unreachable(self._callee, error) from None
+        vectors = [unit(item.embedding) for item in reply.data or ()]
+        if len(vectors) != len(texts):
+            raise unreadable(self._callee, f"{len(vectors)} vectors for {len(texts)} texts")
+        return vectors
+
+
+def unit(vector: Vector) -> Vector:
+    """Return the vector at length 1; one of zeros stays as it is."""
+    length = math.sqrt(sum(value * value for value in vector))
+    return [value / length for value in vector] if length else list(vector)
+
+
+def _openai_client() -> Any:
+    import openai
+
+    try:
+        return openai.OpenAI(max_retries=0, timeout=EMBED_SECONDS)
+    except openai.OpenAIError as error:
+        raise ConfigError("The memory embedder 'openai:…' needs OPENAI_API_KEY in the environment") from error
+
+
+def _features(text: str) -> Iterator[tuple[str, float]]:
+    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    for word in words:
+        # Short words are mostly grammar, in every language.
+        yield f"w {word}", 1.0 if len(word) > 3 else 0.4
+        padded = f" {word} "
+        for start in range(len(padded) - 3):
+            yield padded[start : start + 4], 0.35 if len(word) > 3 else 0.1
+    for first, second in pairwise(words):
+        yield f"p {first} {second}", 0.5
+
+
+@lru_cache(maxsize=16_384)
+def _hashed(feature: str) -> int:
+    return int.from_bytes(hashlib.blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "big")

@@ -1,0 +1,1 @@
+"""Models: one protocol, and one adapter a provider family that speaks it."""

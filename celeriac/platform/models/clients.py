@@ -1,0 +1,149 @@
+"""The providers' HTTP clients: one for each loop and endpoint, closed with their loop.
+
+Called by the adapters only. Connections are pooled and outlive the call that opened them, so nothing here may hold a
+run: calls are made in an empty context (`apart`), which no run's variables and no run's task list can see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib
+import os
+import ssl
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from celeriac.errors import ConfigError, ModelError
+from celeriac.platform.models.model import ApiKey
+
+#: how long opening a connection may take; the time for the answer is the model's `timeout`
+CONNECT_SECONDS = 10.0
+
+
+class SdkClient(Protocol):
+    """What the clients of all SDKs have in common."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+T = TypeVar("T")
+C = TypeVar("C", bound=SdkClient)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where a call goes and with which key; clients are shared between calls of one endpoint."""
+
+    provider: str
+    api_key: str = field(repr=False)
+    #: None: the provider's own address
+    base_url: str | None
+
+
+class _LoopClients:
+    """The clients of one loop, and the generator through which the loop closes them at its own end."""
+
+    def __init__(self) -> None:
+        self.by_endpoint: dict[Endpoint, SdkClient] = {}
+        self.closer = self._close_at_the_end()
+
+    async def close(self) -> None:
+        while self.by_endpoint:
+            _, client = self.by_endpoint.popitem()
+            await client.close()
+
+    async def _close_at_the_end(self) -> AsyncGenerator[None, None]:
+        """Wait, suspended, for `loop.shutdown_asyncgens`, which `asyncio.run` calls: plain scripts leave no socket."""
+        try:
+            yield
+        finally:
+            await self.close()
+
+
+#: a client refers to its loop, so entries of loops that ended are dropped by hand (`client_for`)
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def endpoint(provider: str, api_key: ApiKey | None, base_url: str | None) -> Endpoint:
+    """Read key and address at the time of the call, from the environment where the model names none.
+
+    Raises `ModelError` of kind `auth` where there is no key that can be sent.
+    """
+    variable = f"{provider.upper()}_API_KEY"
+    given = os.environ.get(variable, "") if api_key is None else api_key() if callable(api_key) else api_key
+    key = given.strip()
+    if not key:
+        raise ModelError(f"No API key for {provider!r}: set {variable}, or give api_key= to the model", kind="auth")
+    if not (key.isascii() and key.isprintable()):
+        raise ModelError(
+            f"The API key for {provider!r} has characters that cannot be sent; see {variable}", kind="auth"
+        )
+    address = base_url or os.environ.get(f"{provider.upper()}_BASE_URL") or None
+    return Endpoint(provider=provider, api_key=key, base_url=checked_url(address))
+
+
+def checked_url(base_url: str | None) -> str | None:
+    """Return the address as it is; raise `ConfigError` where it is none."""
+    if base_url is not None and not base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"base_url {base_url!r} is no address; it must begin with http:// or https://")
+    return base_url
+
+
+async def load(*modules: str) -> None:
+    """Import slow modules in a thread at their first use, so that the loop goes on (an SDK takes about a second)."""
+    for module in modules:
+        if module not in sys.modules:
+            await asyncio.to_thread(importlib.import_module, module)
+
+
+async def client_for(where: Endpoint, make: Callable[[Endpoint], C]) -> C:
+    """Return the running loop's client of this endpoint, made at its first use."""
+    loop = asyncio.get_running_loop()
+    with _guard:
+        for ended in [known for known in _clients if known.is_closed()]:
+            del _clients[ended]
+        mine = _clients.get(loop)
+        is_new = mine is None
+        if mine is None:
+            mine = _clients[loop] = _LoopClients()
+    if is_new:
+        await anext(mine.closer)
+    client = mine.by_endpoint.get(where)
+    if client is None:
+        client = mine.by_endpoint[where] = make(where)
+    return cast(C, client)
+
+
+async def apart(call: Coroutine[Any, Any, T]) -> T:
+    """Await a call that runs in an empty context; cancelling the waiting cancels the call.
+
+    A pooled connection keeps the context that it was opened in for as long as it lives: with a run's own it would hold
+    the whole run.
+    """
+    loop = asyncio.get_running_loop()
+    return await contextvars.Context().run(loop.create_task, call)
+
+
+async def close_clients() -> None:
+    """Close all clients of the running loop; a later call opens new ones."""
+    with _guard:
+        mine = _clients.get(asyncio.get_running_loop())
+    if mine is not None:
+        await mine.close()
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Return the one TLS context of the process; reading the certificates for each client takes 50 ms."""
+    import httpx2
+
+    return httpx2.create_ssl_context()

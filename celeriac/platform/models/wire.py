@@ -1,0 +1,93 @@
+"""What the wire forms of all providers share: tool inputs and results as JSON, call ids, bodies, headers.
+
+Called by the adapters; knows no provider. Reading is lenient (a reply is never refused for a missing field), sending is
+strict.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from celeriac.errors import ConfigError
+from celeriac.platform.message import ToolCall, ToolResult
+
+#: the header that names the step a request belongs to
+STEP_HEADER = "x-celeriac-step"
+
+#: what a request is made of; the rest of a body is the user's
+_OURS = frozenset({"model", "messages", "system", "tools", "tool_choice", "stream"})
+
+#: printable ASCII but for the percent sign, which introduces an escaped byte
+_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+
+def checked_params(provider: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's own parameters; raise `ConfigError` for one that the request fills itself."""
+    if taken := sorted(_OURS & params.keys()):
+        raise ConfigError(f"{provider}(…, {taken[0]}=…) cannot be set on a model: each request brings its own")
+    return dict(params)
+
+
+def step_header(origin: str | None) -> dict[str, str]:
+    """Name the step in a header, percent-encoded where a step's id is not plain ASCII."""
+    return {STEP_HEADER: quote(origin, safe=_PLAIN)} if origin else {}
+
+
+def to_json(value: Any) -> str:
+    """Write JSON as models read it best: compact, letters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def result_text(result: ToolResult) -> str:
+    """Write what the model sees of a tool's result."""
+    return to_json(result.content())
+
+
+def sent_input(call: ToolCall) -> dict[str, Any]:
+    """Return a call's input as it goes back to the model; broken JSON would be refused, so it stands in an object."""
+    return call.input if call.broken_input is None else {"broken_input": call.broken_input}
+
+
+def read_calls(calls: Iterable[tuple[str | None, str | None, object]]) -> tuple[ToolCall, ...]:
+    """Make tool calls of (id, name, arguments); missing or repeated ids become `call_<place>`, the same each time."""
+    out: list[ToolCall] = []
+    for place, (call_id, name, arguments) in enumerate(calls):
+        unique = call_id if call_id and all(call.id != call_id for call in out) else f"call_{place}"
+        value, broken = _read_arguments(arguments)
+        out.append(ToolCall(id=unique, name=name or "", input=value, broken_input=broken))
+    return tuple(out)
+
+
+def read_body(content: bytes) -> dict[str, Any] | None:
+    """Parse a reply's body; None where it is no JSON object."""
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def count(usage: object, *path: str) -> int:
+    """Return a figure of a usage object, 0 where it is missing or null."""
+    value = usage
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _read_arguments(arguments: object) -> tuple[dict[str, Any], str | None]:
+    """Return the input object, or what was sent in its place; no arguments at all are an empty object."""
+    if isinstance(arguments, dict):
+        return arguments, None
+    if not isinstance(arguments, str):
+        return {}, None if arguments is None else to_json(arguments)
+    if not arguments.strip():
+        return {}, None
+    try:
+        value = json.loads(arguments)
+    except ValueError:
+        return {}, arguments
+    return (value, None) if isinstance(value, dict) else ({}, arguments)

@@ -1,0 +1,110 @@
+"""The fleet in SQL: the rows of worker processes, who is alive by the database's clock, and what the dead leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
+
+from celeriac.database import db_ago, db_now, reading, single, transaction
+from celeriac.platform.durable.store import Renewal, Worker
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_part import SqlPart, insert_one, present
+from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of
+from celeriac.platform.store.tables import runs, workers
+
+
+class SqlFleet(SqlPart):
+    """The part of the store that workers keep their rows in."""
+
+    def now(self) -> datetime:
+        with reading(self._engine) as connection:
+            return present(connection)
+
+    def register(self, worker: Worker) -> None:
+        row = {
+            "id": worker.id,
+            "host": worker.host,
+            "boot_id": worker.boot_id,
+            "pid_namespace": worker.pid_namespace,
+            "pid": worker.pid,
+            "pid_started": worker.pid_started,
+            "queues": json.dumps(worker.queues),
+            "capacity": worker.capacity,
+            "version": worker.version,
+            "started_at": db_now(),
+            "seen_at": db_now(),
+        }
+        with single(self._engine) as connection:
+            insert_one(connection, workers, row)
+
+    def renew(self, worker_id: str) -> Renewal:
+        renewal = update(workers).where(workers.c.id == worker_id).values(seen_at=db_now()).returning(workers.c.seen_at)
+        flagged = select(runs.c.id).where(
+            runs.c.worker_id == worker_id, runs.c.status == "running", runs.c.cancel_requested
+        )
+        with single(self._engine) as connection:
+            seen_at = connection.execute(renewal).scalar_one_or_none()
+            if seen_at is None:
+                return Renewal(is_alive=False, now=present(connection))
+            return Renewal(is_alive=True, now=seen_at, cancelled=tuple(connection.execute(flagged).scalars()))
+
+    def retire(self, worker_id: str) -> None:
+        with single(self._engine) as connection:
+            connection.execute(delete(workers).where(workers.c.id == worker_id))
+
+    def neighbours(self, worker_id: str) -> list[Worker]:
+        own = select(workers).where(workers.c.id == worker_id).subquery()
+        statement = select(workers).where(
+            workers.c.id != worker_id,
+            workers.c.host == own.c.host,
+            workers.c.boot_id == own.c.boot_id,
+            workers.c.pid_namespace == own.c.pid_namespace,
+        )
+        with reading(self._engine) as connection:
+            return [_worker_of(row) for row in connection.execute(statement.order_by(workers.c.id))]
+
+    def bury(self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None) -> list[Queued]:
+        judged: ColumnElement[bool] = workers.c.id.in_(sorted(set(worker_ids)))
+        if silent_for is not None:
+            judged = or_(judged, workers.c.seen_at <= db_ago(silent_for))
+        with transaction(self._engine) as connection:
+            dead = set(connection.execute(delete(workers).where(judged).returning(workers.c.id)).scalars())
+            left = runs.c.worker_id.in_(sorted(dead | set(worker_ids)))
+            return _put_back(connection, left if silent_for is None else or_(left, _orphaned(silent_for)))
+
+
+def _orphaned(silent_for: timedelta) -> ColumnElement[bool]:
+    """Say of a run that its worker has no row: it was claimed in the moment in which its worker was judged dead."""
+    return and_(runs.c.worker_id.not_in(select(workers.c.id)), runs.c.claimed_at <= db_ago(silent_for))
+
+
+def _put_back(connection: Connection, left: ColumnElement[bool]) -> list[Queued]:
+    """Move running runs to queued; their fence stays, as the next claim raises it."""
+    found = select(runs.c.id).where(left, runs.c.status == "running").order_by(runs.c.id).with_for_update()
+    ids = list(connection.execute(found).scalars())
+    if not ids:
+        return []
+    moved: Sequence[AnyRow] = connection.execute(
+        update(runs)
+        .where(runs.c.id.in_(ids))
+        .values(status="queued", worker_id=None, queued_at=db_now())
+        .returning(*QUEUED)
+    ).all()
+    return [queued_of(row) for row in moved]
+
+
+def _worker_of(row: AnyRow) -> Worker:
+    return Worker(
+        id=row.id,
+        host=row.host,
+        boot_id=row.boot_id,
+        pid_namespace=row.pid_namespace,
+        pid=row.pid,
+        pid_started=row.pid_started,
+        queues=tuple(json.loads(row.queues)),
+        capacity=row.capacity,
+        version=row.version,
+    )

@@ -1,0 +1,81 @@
+"""What the parts of the SQL store have in common: the engine, and the statements that both databases write alike.
+
+Locks are always taken in one order: names of events, then runs by id, then everything else. Whoever needs a run's row
+and its waits locks the run first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
+
+from celeriac.database import NOW, db_now, from_micros
+
+_LOCKS = {
+    mode: text(f"SELECT {function}(name), {NOW['postgresql']} FROM unnest(CAST(:names AS BIGINT[])) AS name")
+    for mode, function in (("shared", "pg_advisory_xact_lock_shared"), ("exclusive", "pg_advisory_xact_lock"))
+}
+
+
+class SqlPart:
+    """A part of the SQL store over one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Work on this engine; the schema must have been migrated."""
+        self._engine = engine
+        self._is_postgres = engine.dialect.name == "postgresql"
+
+
+def lock_names(connection: Connection, names: Iterable[tuple[str, ...]], mode: str) -> datetime:
+    """Lock names until the transaction ends, `shared` or `exclusive`, and return the time at which all were held.
+
+    On SQLite the transaction is alone anyway.
+    """
+    if connection.dialect.name != "postgresql":
+        return present(connection)
+    hashes = sorted({_hash64(name) for name in names})
+    held = connection.execute(_LOCKS[mode], {"names": hashes}).all()
+    return from_micros(held[-1][1]) if held else present(connection)
+
+
+def present(connection: Connection) -> datetime:
+    """Return the database's time."""
+    return connection.execute(_PRESENT).scalar_one()
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose keys are not there yet."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def insert_one(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, whose values may be expressions, unless its key is there."""
+    connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing())
+
+
+def insert_returning(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
+    """Insert the rows whose keys are not there yet, and return what stands in `key` of those that were not."""
+    if not rows:
+        return []
+    statement: ReturningInsert[Any] = _insert(connection, table).on_conflict_do_nothing().returning(table.c[key])
+    return list(connection.execute(statement, rows).scalars())
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def _hash64(name: tuple[str, ...]) -> int:
+    digest = hashlib.blake2b("\x1f".join(name).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+_PRESENT = select(db_now())

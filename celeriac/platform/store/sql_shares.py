@@ -1,0 +1,87 @@
+"""A group of entries sorted by the runs it is for: what both databases commit, each in its own way.
+
+Built by `sql_journal.py`. Decides nothing and reads no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from celeriac.platform.durable.memo import AttemptFailed, Entry, OutgoingEvent, StepDone, Wait, WaitBegun
+from celeriac.platform.message import Usage
+
+
+@dataclass(kw_only=True, slots=True)
+class Share:
+    """What a group brings to one run under one fence."""
+
+    run_id: str
+    tenant_id: str
+    fence: int
+    steps: list[StepDone] = field(default_factory=list)
+    attempts: list[AttemptFailed] = field(default_factory=list)
+    #: with the commit_id of the entry that each came by
+    waits: list[tuple[Wait, str]] = field(default_factory=list)
+    #: places of all its entries in the group; `step_places` those of its steps
+    places: list[int] = field(default_factory=list)
+    step_places: list[int] = field(default_factory=list)
+
+    def totals(self) -> tuple[int | float, ...]:
+        """Return what is added to the run's row: steps, waits, and the parts of its usage in their order."""
+        used = sum((step.usage for step in self.steps if step.usage != _NOTHING), _NOTHING)
+        return (
+            len(self.steps),
+            len(self.waits),
+            used.model_calls,
+            used.tool_calls,
+            used.input_tokens,
+            used.output_tokens,
+            used.cached_tokens,
+            used.reasoning_tokens,
+            used.cost_usd,
+        )
+
+    def events(self) -> Iterator[OutgoingEvent]:
+        """Return the events that its steps send."""
+        return (event for step in self.steps for event in step.events)
+
+
+_NOTHING = Usage()
+
+
+def share_out(entries: Sequence[Entry]) -> list[Share]:
+    """Sort a group by run, in the order in which runs are locked."""
+    shares: dict[tuple[str, int, str], Share] = {}
+    for place, entry in enumerate(entries):
+        key = (entry.run_id, entry.fence, entry.tenant_id)
+        share = shares.get(key)
+        if share is None:
+            share = shares[key] = Share(run_id=entry.run_id, tenant_id=entry.tenant_id, fence=entry.fence)
+        share.places.append(place)
+        match entry:
+            case StepDone():
+                share.steps.append(entry)
+                share.step_places.append(place)
+            case AttemptFailed():
+                share.attempts.append(entry)
+                share.waits.append((entry.wait, entry.commit_id))
+            case WaitBegun():
+                share.waits.append((entry.wait, entry.commit_id))
+            case _:
+                raise TypeError(f"{type(entry).__name__} is no entry of the journal")
+    return [shares[key] for key in sorted(shares)]
+
+
+def answer(entries: Sequence[Entry], shares: Sequence[Share], bases: dict[int, int]) -> list[int | None]:
+    """Return the answer to each entry: None for shares without a base, else 0, or the step's seq behind the base.
+
+    `bases` holds, by the share's place, how many steps the run had before.
+    """
+    answers: list[int | None] = [None] * len(entries)
+    for number, base in bases.items():
+        for place in shares[number].places:
+            answers[place] = 0
+        for seq, place in enumerate(shares[number].step_places, start=base + 1):
+            answers[place] = seq
+    return answers

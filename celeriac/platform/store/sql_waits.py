@@ -1,0 +1,138 @@
+"""Waits in SQL: registering one for an event, reading a run's, and ending those whose time has come.
+
+A wait for an event is registered under the exclusive lock of (tenant, event name): an event is either stored before,
+and found by looking back, or it comes after and finds the wait. Waits for a time are committed by the journal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, exists, select, update
+
+from celeriac.database import db_now, reading, transaction
+from celeriac.ids import new_id
+from celeriac.platform.durable.matching import answers, visible
+from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.store import Claim
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_part import SqlPart, insert_one, lock_names
+from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_text, wait_of
+from celeriac.platform.store.sql_runs import held_by
+from celeriac.platform.store.sql_waking import WaitKey, resolve
+from celeriac.platform.store.tables import events, runs, steps, waits
+
+#: what stands in a wait with the event that resolved it
+_WITH_EVENT = (*WAIT, events.c.id, events.c.name, events.c.data, events.c.sender_id, events.c.ts)
+
+
+class SqlWaits(SqlPart):
+    """The part of the store that lets runs stand still and wakes them by time."""
+
+    def waits(self, claim: Claim) -> list[Wait]:
+        has_memo = exists().where(steps.c.run_id == waits.c.run_id, steps.c.path == waits.c.path)
+        statement = waits_of(claim.run.tenant_id, claim.run.id).where(~has_memo)
+        with reading(self._engine) as connection:
+            found = connection.execute(statement).all()
+        return in_order_of_resolution(last_of_each(wait_with_event(row) for row in found))
+
+    def await_event(self, claim: Claim, wait: Wait, *, look_back: timedelta | None = None) -> Wait | None:
+        run = claim.run
+        assert wait.event_name is not None, "only waits for events are registered here"
+        with transaction(self._engine) as connection:
+            now = lock_names(connection, {(run.tenant_id, wait.event_name)}, "exclusive")
+            held = select(runs.c.id).where(*held_by(claim)).with_for_update()
+            if connection.execute(held).one_or_none() is None:
+                return None
+            place = (waits.c.path == wait.path, waits.c.number == wait.number)
+            known = connection.execute(waits_of(run.tenant_id, run.id).where(*place)).one_or_none()
+            if known is not None:
+                return wait_with_event(known)
+            begun = replace(wait, since=now if look_back is None else now - look_back, resolved_at=None, event=None)
+            came = None if look_back is None else _look_back(connection, run.tenant_id, begun)
+            if came is not None:
+                begun = replace(begun, resolved_at=now, event=event_text(came))
+            insert_one(connection, waits, _wait_row(claim, begun, None if came is None else came.id))
+            connection.execute(update(runs).where(runs.c.id == run.id).values(waits=runs.c.waits + 1))
+            return begun
+
+    def wake_due(self, *, most: int = 500) -> list[Queued]:
+        due = (
+            select(waits.c.run_id, waits.c.path, waits.c.number)
+            .where(waits.c.resolved_at.is_(None), waits.c.wake_at <= db_now())
+            .order_by(waits.c.wake_at)
+            .limit(most)
+        )
+        with reading(self._engine) as connection:  # mostly none is due, and a look takes no lock
+            found: dict[WaitKey, str | None] = {
+                (row.run_id, row.path, row.number): None for row in connection.execute(due)
+            }
+        if not found:
+            return []
+        with transaction(self._engine) as connection:
+            return resolve(connection, found, skip_locked=True)
+
+
+def wait_with_event(row: AnyRow) -> Wait:
+    """Make the Wait of a row of waits joined with the event that resolved it."""
+    return wait_of(row, None if row.id is None else event_text(row))
+
+
+def last_of_each(found: Iterable[Wait]) -> list[Wait]:
+    """Keep of the waits for a step's retries only the last one."""
+    kept: dict[str, Wait] = {}
+    for wait in sorted(found, key=lambda one: one.number):
+        kept[wait.path] = wait
+    return list(kept.values())
+
+
+def in_order_of_resolution(found: Sequence[Wait]) -> list[Wait]:
+    """Sort the waits by the time at which they were over, open ones last."""
+    return sorted(found, key=lambda one: (one.resolved_at is None, one.resolved_at or one.wake_at))
+
+
+def waits_of(tenant_id: str, run_id: str) -> Select[*tuple[Any, ...]]:
+    """Select a run's waits with the events that resolved them, in the order in which they began."""
+    return (
+        select(*_WITH_EVENT)
+        .select_from(waits.outerjoin(events, events.c.id == waits.c.event_id))
+        .where(waits.c.run_id == run_id, waits.c.tenant_id == tenant_id)
+        .order_by(waits.c.created_at)
+    )
+
+
+def _look_back(connection: Connection, tenant_id: str, wait: Wait) -> AnyRow | None:
+    """Return the first event since `wait.since` that the wait is for."""
+    statement = (
+        select(events)
+        .where(events.c.tenant_id == tenant_id, events.c.name == wait.event_name, events.c.received_at >= wait.since)
+        .order_by(events.c.received_at)
+    )
+    for row in connection.execute(statement):
+        shown = visible(row.name, json.loads(row.data), row.sender_id or row.id, row.ts)
+        if answers(wait, shown, row.received_at):
+            return row
+    return None
+
+
+def _wait_row(claim: Claim, wait: Wait, event_id: str | None) -> dict[str, Any]:
+    return {
+        "run_id": claim.run.id,
+        "path": wait.path,
+        "number": wait.number,
+        "tenant_id": claim.run.tenant_id,
+        "kind": wait.kind,
+        "wake_at": wait.wake_at,
+        "event_name": wait.event_name,
+        "match_path": wait.match_path,
+        "match_value": wait.match_value,
+        "since": wait.since,
+        "created_at": db_now(),
+        "resolved_at": wait.resolved_at,
+        "event_id": event_id,
+        "commit_id": new_id("wai"),
+    }

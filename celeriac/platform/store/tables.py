@@ -1,0 +1,224 @@
+"""The tables of the platform: events, runs with their steps, attempts and waits, declarations, and workers.
+
+The sql_* modules read and write them, nobody else does. JSON is kept as text, times as microseconds. What belongs to a
+tenant carries `tenant_id`. There are no foreign keys between these tables: each step would pay for the check, and
+rows are only ever inserted for a run whose row the same statement has locked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, UniqueConstraint, text
+
+from celeriac.database import Moment, metadata
+
+
+def _count(name: str, kind: type[Any] = Integer) -> Column[Any]:
+    return Column(name, kind, nullable=False, server_default=text("0"))
+
+
+def _flag(name: str) -> Column[Any]:
+    return Column(name, Boolean, nullable=False, server_default=text("false"))
+
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    #: the sender's own id; emptied when it may be used again
+    Column("sender_id", Text),
+    Column("ts", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    _flag("is_internal"),
+    #: when its runs were started and its waits resolved; NULL until then
+    Column("matched_at", Moment),
+    #: the run that sent it, or whose ending it tells of
+    Column("run_id", Text),
+    UniqueConstraint("tenant_id", "sender_id"),
+    Index("ix_events_tenant_id_name_received_at", "tenant_id", "name", "received_at"),
+    Index(
+        "ix_events_pending",
+        "received_at",
+        sqlite_where=text("matched_at IS NULL"),
+        postgresql_where=text("matched_at IS NULL"),
+    ),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("function_id", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    _flag("is_internal"),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("output", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    #: raised by each claim; only its holder may change the run
+    _count("fence"),
+    #: how many memos, waits and wakes there are
+    _count("steps"),
+    _count("waits"),
+    _count("wakes"),
+    #: who executes it; NULL unless it is running
+    Column("worker_id", Text),
+    Column("claimed_at", Moment),
+    _flag("cancel_requested"),
+    #: the Celery tasks of its chain: the first, and the last one so far
+    Column("root_id", Text),
+    Column("link_id", Text),
+    _count("links"),
+    _count("model_calls"),
+    _count("tool_calls"),
+    _count("input_tokens", BigInteger),
+    _count("output_tokens", BigInteger),
+    _count("cached_tokens", BigInteger),
+    _count("reasoning_tokens", BigInteger),
+    _count("cost_usd", Double),
+    Column("created_at", Moment, nullable=False),
+    Column("queued_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Index("ix_runs_tenant_id_created_at", "tenant_id", "created_at", "id"),
+    Index("ix_runs_tenant_id_status_created_at", "tenant_id", "status", "created_at", "id"),
+    Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
+    Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
+    Index(
+        "ix_runs_queued",
+        "queued_at",
+        sqlite_where=text("status = 'queued'"),
+        postgresql_where=text("status = 'queued'"),
+    ),
+    Index(
+        "ix_runs_worker_id",
+        "worker_id",
+        sqlite_where=text("worker_id IS NOT NULL"),
+        postgresql_where=text("worker_id IS NOT NULL"),
+    ),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    #: the place in the order of commits, from 1, without gaps
+    Column("seq", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Text),
+    Column("error", Text),
+    Column("input", Text),
+    #: the attempt that ended it
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=False),
+    #: the database's time of the statement that committed it
+    Column("committed_at", Moment, nullable=False),
+    Column("commit_id", Text, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=False),
+    Column("commit_id", Text, nullable=False),
+)
+
+waits = Table(
+    "waits",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("wake_at", Moment, nullable=False),
+    Column("event_name", Text),
+    Column("match_path", Text),
+    Column("match_value", Text),
+    Column("since", Moment),
+    Column("created_at", Moment, nullable=False),
+    #: set once: by its event, by its time, or by the end of its run
+    Column("resolved_at", Moment),
+    Column("event_id", Text),
+    Column("commit_id", Text, nullable=False),
+    Index(
+        "ix_waits_due",
+        "wake_at",
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+    Index(
+        "ix_waits_tenant_id_event_name",
+        "tenant_id",
+        "event_name",
+        sqlite_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
+        postgresql_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
+    ),
+)
+
+functions = Table(
+    "functions",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("function_id", Text, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    _flag("is_internal"),
+    Column("retries", Integer, nullable=False),
+    #: false once the app is declared without it
+    Column("is_active", Boolean, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+triggers = Table(
+    "triggers",
+    metadata,
+    #: a name, or the beginning of names with a `*` behind it
+    Column("event_name", Text, primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("function_id", Text, primary_key=True),
+    _flag("is_pattern"),
+)
+
+event_schemas = Table(
+    "event_schemas",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("schema", Text, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("pid_namespace", Text, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("pid_started", BigInteger, nullable=False),
+    Column("queues", Text, nullable=False),
+    Column("capacity", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)

@@ -1,0 +1,43 @@
+"""The settings of an installation, read once from the environment (and `.env`).
+
+Every name here is `CELERIAC_<NAME>` outside; `celeriac doctor` and the docs list them all.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may set; the defaults suit a small installation on one host."""
+
+    model_config = SettingsConfigDict(env_prefix="CELERIAC_", env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str = Field("sqlite:///.celeriac/celeriac.db", description="SQLAlchemy URL of the truth")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis of the gate, the cache and the streams")
+    broker_url: str | None = Field(None, description="Celery's broker; the Redis when unset")
+    secret_key: str = Field(
+        "", description="signs sessions, links and cursors; a web server refuses to start without it"
+    )
+    app: str | None = Field(None, description="the user's app as module:attribute")
+    default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")
+    heartbeat_seconds: float = Field(2.0, gt=0, description="how often a worker renews its row")
+    worker_dead_seconds: float = Field(10.0, gt=0, description="silence after which a worker counts as dead")
+    link_budget_seconds: float = Field(10.0, gt=0, description="how long a link may go on between plain steps")
+    retry_seconds: float | None = Field(None, ge=0, description="a fixed retry delay in place of the growing one")
+    max_event_bytes: int = Field(512 * 1024, gt=0, description="largest event, in bytes of JSON")
+    max_events: int = Field(5_000, gt=0, description="most events in one request")
+    max_output_bytes: int = Field(4 * 1024 * 1024, gt=0, description="largest result of a step, in bytes of JSON")
+    max_state_bytes: int = Field(32 * 1024 * 1024, gt=0, description="largest sum of the results of one run, in bytes")
+    max_steps: int = Field(1_000, gt=0, le=10_000, description="most steps of one run")
+    cache_seconds: float = Field(3_600.0, gt=0, description="how long step results stay in Redis")
+    memory_embedder: str = Field("hashing", description="embedder of the memories: hashing, or openai:<model>")
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the settings once for this process; raise pydantic's `ValidationError` for a bad value."""
+    return Settings()  # type: ignore[call-arg,unused-ignore]

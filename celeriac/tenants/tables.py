@@ -1,0 +1,33 @@
+"""The tables of this room: tenants with their limits, and their keys, of which only hashes are kept."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, Table, Text
+
+from celeriac.database import Moment, metadata
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("starts_per_second", Double, nullable=False),
+    Column("starts_burst", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey(tenants.c.id), nullable=False),
+    Column("kind", Text, nullable=False),
+    #: hex of SHA-256 over the whole key
+    Column("secret_hash", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    #: written at most once a minute
+    Column("last_used_at", Moment),
+    Column("revoked_at", Moment),
+    Index("ix_api_keys_tenant_id", "tenant_id"),
+)

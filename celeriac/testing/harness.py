@@ -1,0 +1,145 @@
+"""The harness: runs durable functions to their end in one process, with a clock to move.
+
+The real engine on the stores' in-memory twins; no servers. `restart` drops every coroutine and all cached memos, as a
+`kill -9` would, so that a test proves that a function is safe to replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, Self
+
+from celeriac.clock import Duration, ManualClock
+from celeriac.errors import NotFoundError
+from celeriac.platform.app import App
+from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.engine import Engine
+from celeriac.platform.durable.intake import Intake
+from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.store import Link
+from celeriac.platform.event import Event
+from celeriac.platform.flow.gate import Queued, TenantLimits
+from celeriac.platform.models.model import Model
+from celeriac.platform.run import Run
+from celeriac.platform.step import as_events
+from celeriac.wiring import local_rooms
+
+_CAPACITY = 1_000
+_WORKER = "wrk_harness"
+
+
+class Harness:
+    """`async with Harness(app) as h:`, then `send`, `settle`, `advance`, `restart`, and look at `run` and `steps`."""
+
+    def __init__(
+        self,
+        app: App,
+        model: Model | None = None,
+        tenant: str = "test",
+        *,
+        limits: TenantLimits | None = None,
+        conduct: Conduct | None = None,
+    ) -> None:
+        """Run the app's functions for one tenant; `model` replaces every model of the app."""
+        self.clock = ManualClock()
+        self.tenant = tenant
+        #: the ids of the tasks that made up each run's chain, in order
+        self.chains: dict[str, list[str]] = {}
+        self._app = app
+        self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400))
+        self._registry = app.registry(conduct or Conduct(), memories=self._rooms.memories, model=model)
+        self._dispatcher = Dispatcher(self._rooms.gate, self, lambda _: limits or TenantLimits())
+        self._intake = Intake(self._rooms.store, self._dispatcher)
+        self._links: list[Queued] = []
+
+    async def __aenter__(self) -> Self:
+        """Start the engine on the running loop."""
+        self._threads = ThreadPoolExecutor(64, thread_name_prefix="harness")
+        self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop; what is not settled is dropped."""
+        self._engine.close()
+        self._threads.shutdown(wait=False)
+
+    def _start(self) -> None:
+        declarations = self._app.declarations()
+        self._rooms.store.declare(self._app.name, declarations, self._app.schemas())
+        self._rooms.gate.attend(_WORKER, sorted({one.queue for one in declarations}), _CAPACITY)
+        self._engine = Engine(
+            self._registry,
+            store=self._rooms.store,
+            cache=self._rooms.cache,
+            dispatcher=self._dispatcher,
+            clock=self.clock,
+            loop=asyncio.get_running_loop(),
+            executor=self._threads,
+            worker_id=_WORKER,
+        )
+
+    def publish(self, runs: Sequence[Queued]) -> None:
+        """Take links as a broker would; the dispatcher calls it."""
+        self._links += runs
+
+    async def send(self, event: str | Event | Sequence[Event], data: Any = None) -> list[Run]:
+        """Send events and settle; return the runs that they started, as they stand then."""
+        accepted = self._intake.accept(self.tenant, as_events(event, data))
+        await self.settle()
+        ids = {one.id for one in accepted if not one.is_duplicate}
+        return [stored.run for stored in self._rooms.store.all.values() if stored.run.event_id in ids]
+
+    async def settle(self) -> None:
+        """Advance all runs until each has ended or waits."""
+        while True:
+            self._dispatcher.dispatch(self._rooms.store.match_pending().queued)
+            self._dispatcher.dispatch(self._rooms.store.wake_due())
+            links, self._links = self._links, []
+            if not links:
+                return
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(*(loop.run_in_executor(self._threads, self._advance, link) for link in links))
+
+    def _advance(self, queued: Queued) -> None:
+        chain = self.chains.setdefault(queued.run_id, [])
+        goes_on = True
+        while goes_on:
+            chain.append(f"{queued.run_id}-{len(chain) + 1}")
+            goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0]))
+
+    async def advance(self, time: Duration) -> None:
+        """Move the clock and settle what that wakes."""
+        self.clock.advance(time)
+        await self.settle()
+
+    async def restart(self) -> None:
+        """Forget everything but the truth, as if every process had been killed."""
+        self._engine.close()
+        self._rooms.cache.clear()
+        self._start()
+
+    def run(self, run_id: str) -> Run:
+        """Return a run as it stands."""
+        if run_id not in self._rooms.store.all:
+            raise NotFoundError(f"There is no run {run_id!r}")
+        return self._rooms.store.all[run_id].run
+
+    def runs(self) -> list[Run]:
+        """Return all runs in the order in which they were made."""
+        return [stored.run for stored in self._rooms.store.all.values()]
+
+    def steps(self, run_id: str) -> list[Memo]:
+        """Return what the run remembers, in the order of its commits."""
+        return sorted((memo for memo, _ in self._rooms.store.all[run_id].steps.values()), key=lambda memo: memo.seq)
+
+    def attempts(self, run_id: str) -> list[str]:
+        """Return the paths of failed attempts that were tried again, in order."""
+        return [attempt.path for attempt in self._rooms.store.all[run_id].attempts]
+
+    def cancel(self, run_id: str) -> Run:
+        """Ask a run to end."""
+        return self._rooms.store.cancel(self.tenant, run_id)

@@ -1,0 +1,92 @@
+"""The scripted model: answers what the test wrote down, and fails on what it did not expect."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celeriac.platform.message import ToolCall, Usage
+from celeriac.platform.models.model import ModelReply, ModelRequest
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One scripted answer; made by `say`, `call` and `calls`."""
+
+    text: str = ""
+    tool_calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+#: an answer: a text, a reply, an error to raise, or a function of the request
+Line = str | Reply | Exception | Callable[[ModelRequest], "str | Reply"]
+
+
+def say(text: str) -> Reply:
+    """Answer with a text."""
+    return Reply(text=text)
+
+
+def call(tool: str, /, **arguments: Any) -> Reply:
+    """Answer with a call of one tool."""
+    return Reply(tool_calls=((tool, arguments),))
+
+
+def calls(*replies: Reply) -> Reply:
+    """Answer with several tool calls at once."""
+    return Reply(tool_calls=tuple(itertools.chain.from_iterable(reply.tool_calls for reply in replies)))
+
+
+class ScriptedModel:
+    """A model that follows a script: one list for all, or one for each agent by name.
+
+    A request that the script has no line for raises `AssertionError` with the agent's name; `assert_done` raises it
+    for lines that nobody asked for. `requests` holds what was asked, in order.
+    """
+
+    provider = "scripted"
+    name = "script"
+
+    def __init__(self, script: Sequence[Line] | Mapping[str, Sequence[Line]], *, delay: float = 0.0) -> None:
+        """Take the lines; each answer comes after `delay` seconds."""
+        by_agent = script if isinstance(script, Mapping) else {"": script}
+        self._lines = {agent: list(lines) for agent, lines in by_agent.items()}
+        self._is_for_all = not isinstance(script, Mapping)
+        self._delay = delay
+        self._ids = itertools.count(1)
+        self.requests: list[ModelRequest] = []
+
+    async def infer(self, request: ModelRequest) -> ModelReply:
+        """Answer with the next line."""
+        self.requests.append(request)
+        lines = self._lines.get("" if self._is_for_all else request.agent)
+        if not lines:
+            raise AssertionError(f"The script has no line left for agent {request.agent!r}")
+        line = lines.pop(0)
+        if self._delay:
+            await asyncio.sleep(self._delay)
+        if isinstance(line, Exception):
+            raise line
+        reply = line if isinstance(line, str | Reply) else line(request)
+        return self._answer(Reply(text=reply) if isinstance(reply, str) else reply)
+
+    def _answer(self, reply: Reply) -> ModelReply:
+        made = tuple(
+            ToolCall(id=f"call_{next(self._ids)}", name=name, input=dict(arguments))
+            for name, arguments in reply.tool_calls
+        )
+        return ModelReply(
+            model=self.name,
+            text=reply.text,
+            tool_calls=made,
+            finish_reason="tool" if made else "stop",
+            usage=Usage(model_calls=1, input_tokens=10, output_tokens=5),
+        )
+
+    def assert_done(self) -> None:
+        """Raise `AssertionError` where the script has lines that nobody asked for."""
+        left = {agent or "all agents": len(lines) for agent, lines in self._lines.items() if lines}
+        if left:
+            raise AssertionError(f"The script has lines left: {left}")

@@ -1,0 +1,71 @@
+"""Answers: runs and steps as plain JSON, in the shape of the models that `/openapi.json` shows.
+
+The API's views and the dashboard's raw view write with these. They copy facts and decide nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from celeriac.platform.durable.reads import Attempt, Page, RunView, StepView
+from celeriac.platform.run import Run
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """Write a run without its steps."""
+    return {
+        "id": run.id,
+        "tenant_id": run.tenant_id,
+        "app": run.app,
+        "function_id": run.function_id,
+        "event_id": run.event_id,
+        "status": run.status,
+        "reason": run.reason,
+        "output": run.output,
+        "error": run.error,
+        "usage": run.usage.export(),
+        "links": run.links,
+        "created_at": moment(run.created_at),
+        "started_at": moment(run.started_at),
+        "ended_at": moment(run.ended_at),
+    }
+
+
+def view_json(view: RunView) -> dict[str, Any]:
+    """Write a run with its step tree and what it waits for."""
+    steps = [_step(step) for step in view.steps]
+    return run_json(view.run) | {"steps": steps, "waiting_for": view.waiting_for, "root_id": view.root_id}
+
+
+def page_json(page: Page, limit: int) -> dict[str, Any]:
+    """Write one page of runs."""
+    position = {"next_cursor": page.next_cursor, "has_more": page.next_cursor is not None, "limit": limit}
+    return {"data": [run_json(run) for run in page.runs], "page": position}
+
+
+def moment(at: datetime | None) -> str | None:
+    """Write a time as RFC 3339 in UTC with milliseconds."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _step(step: StepView) -> dict[str, Any]:
+    return {
+        "path": step.path,
+        "kind": step.kind,
+        "status": step.status,
+        "attempts": [_attempt(attempt) for attempt in step.attempts],
+        "input": step.input,
+        "output": step.output,
+        "error": step.error,
+        "children": [_step(child) for child in step.children],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started_at": moment(attempt.started_at),
+        "ended_at": moment(attempt.ended_at),
+        "error": attempt.error,
+    }

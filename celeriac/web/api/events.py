@@ -1,0 +1,61 @@
+"""Events in: `POST /e/<event key>` as the Inngest SDKs send, and `POST /v1/events` for everybody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models import Tag
+
+from celeriac.web.api.answers import run_json
+from celeriac.web.api.models import AcceptedEvents, EventIds, EventKeyPath, EventPath, EventsIn, RunList
+from celeriac.web.auth import admit_bearer, admit_event_key, tenant_id
+from celeriac.web.problems import Problem
+from celeriac.web.rooms import rooms
+
+events = APIBlueprint("events", __name__, abp_tags=[Tag(name="events", description="what starts and wakes runs")])
+
+
+@events.before_request
+def admit() -> None:
+    """Know the sender, and the size of what was sent, before anything of it is read."""
+    match request.endpoint:
+        case "events.send_by_key":
+            admit_event_key((request.view_args or {})["event_key"])
+        case "events.send":
+            admit_bearer("api", "event")
+        case _:
+            admit_bearer("api")
+    if request.method == "POST":
+        _count(request.get_json())
+
+
+@events.post("/e/<event_key>", responses={"200": EventIds}, summary="Send events with an event key")
+def send_by_key(path: EventKeyPath, body: EventsIn) -> dict[str, Any]:
+    """Take one event or a list; the path's key says whose they are. Any Inngest SDK can send here."""
+    accepted = rooms().intake.accept(tenant_id(), body.given())
+    return {"ids": [event.id for event in accepted], "status": 200}
+
+
+@events.post("/v1/events", responses={"202": AcceptedEvents}, security=[{"key": []}], summary="Send events")
+def send(body: EventsIn) -> tuple[dict[str, Any], int]:
+    """Take one event or a list, all or none."""
+    accepted = rooms().intake.accept(tenant_id(), body.given())
+    return {"data": [{"id": event.id, "name": event.name} for event in accepted]}, 202
+
+
+@events.get(
+    "/v1/events/<event_id>/runs", responses={"200": RunList}, security=[{"key": []}], summary="Runs of an event"
+)
+def runs_of_event(path: EventPath) -> dict[str, Any]:
+    """List the runs that the event started."""
+    return {"data": [run_json(run) for run in rooms().reads.event_runs(tenant_id(), path.event_id)]}
+
+
+def _count(body: dict[str, Any] | list[Any]) -> None:
+    most = rooms().settings.max_events
+    if isinstance(body, list) and len(body) > most:
+        raise Problem(413, "too_many_events", f"{len(body)} events in one request; the limit is {most}")
+
+

@@ -1,0 +1,50 @@
+"""Health: whether this process lives and can serve, and the description of the API. Open to everybody, so it tells
+no addresses and no figures."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, cast
+
+from flask import current_app
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models import Tag
+from flask_openapi3.openapi import OpenAPI
+
+from celeriac.errors import StoreUnavailable
+from celeriac.web.api.models import Health, Readiness
+from celeriac.web.rooms import hints, rooms
+
+log = logging.getLogger(__name__)
+
+health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="for load balancers")])
+
+
+@health.get("/healthz", responses={"200": Health}, summary="Whether the process lives")
+def healthz() -> dict[str, str]:
+    """Answer ok without asking anybody else."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz", responses={"200": Readiness, "503": Readiness}, summary="Whether requests can be served")
+def readyz() -> tuple[dict[str, str], int]:
+    """Answer 503 while the database is away; without Redis events are accepted and run later."""
+    database, redis = _is_database_up(), hints().is_reachable()
+    status = "unavailable" if not database else "ok" if redis else "degraded"
+    body = {"status": status, "database": "ok" if database else "down", "redis": "ok" if redis else "down"}
+    return body, 200 if database else 503
+
+
+@health.get("/openapi.json", doc_ui=False)
+def openapi() -> dict[str, Any]:
+    """Describe the API, as OpenAPI 3.1."""
+    return cast("OpenAPI", current_app).api_doc
+
+
+def _is_database_up() -> bool:
+    try:
+        rooms().store.now()
+    except StoreUnavailable:
+        log.warning("Not ready: the database does not answer")
+        return False
+    return True

@@ -1,0 +1,225 @@
+"""The models of the API: what requests are checked against, and what answers look like in `/openapi.json`.
+
+Requests are validated by them; answers are written by `api/answers.py` in their shape, without a second validation.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
+
+from celeriac.platform.run import Status
+
+_Printable = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EventIn(_Request):
+    """An event to send. The Inngest SDKs' fields are understood; empty ones count as left out."""
+
+    name: str = Field(description="what happened, such as support/ticket.opened")
+    data: dict[str, Any] | None = Field(None, description="what it happened to")
+    id: _Printable | None = Field(None, description="your own id; a second event with it within 24 h starts nothing")
+    ts: int | float | str | None = Field(None, description="when it happened: milliseconds since 1970, or ISO 8601")
+    v: str | None = Field(None, description="accepted and not used")
+    user: dict[str, Any] | None = Field(None, description="accepted and not used")
+    meta: dict[str, Any] | None = Field(None, description="accepted and not used")
+
+    def given(self) -> dict[str, Any]:
+        """Return what the intake takes."""
+        return {"name": self.name, "data": self.data, "id": self.id or None, "ts": self.ts}
+
+
+def _form(body: Any) -> str:
+    return "many" if isinstance(body, list) else "one"
+
+
+class EventsIn(
+    RootModel[Annotated[Annotated[EventIn, Tag("one")] | Annotated[list[EventIn], Tag("many")], Discriminator(_form)]]
+):
+    """One event, or a list of them that is taken whole or not at all."""
+
+    def given(self) -> list[dict[str, Any]]:
+        """Return what the intake takes."""
+        return [event.given() for event in (self.root if isinstance(self.root, list) else [self.root])]
+
+
+class EventKeyPath(BaseModel):
+    """Where an event is posted to."""
+
+    event_key: str = Field(description="the tenant's event key")
+
+
+class EventPath(BaseModel):
+    """An event of the tenant."""
+
+    event_id: str
+
+
+class RunPath(BaseModel):
+    """A run of the tenant."""
+
+    run_id: str
+
+
+class RunsQuery(_Request):
+    """Which runs to list, and where to begin."""
+
+    status: Status | None = None
+    function: _Printable | None = Field(None, description="a function's id")
+    limit: int = Field(20, ge=1, le=100)
+    cursor: _Printable | None = Field(None, description="`page.next_cursor` of the page before")
+
+
+class EventIds(BaseModel):
+    """Events that were taken in, in the order given."""
+
+    ids: list[str]
+    status: Literal[200]
+
+
+class AcceptedEvent(BaseModel):
+    """An event that was taken in; a duplicate carries the id of the first one."""
+
+    id: str
+    name: str
+
+
+class AcceptedEvents(BaseModel):
+    """Events that were taken in, in the order given."""
+
+    data: list[AcceptedEvent]
+
+
+class UsageOut(BaseModel):
+    """What a run has used so far."""
+
+    model_calls: int
+    tool_calls: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    cost_usd: float
+
+
+class ErrorOut(BaseModel):
+    """Why a run failed."""
+
+    code: str
+    message: str
+
+
+class RunOut(BaseModel):
+    """A run as it stands."""
+
+    id: str
+    tenant_id: str
+    app: str
+    function_id: str
+    event_id: str | None
+    status: Status
+    reason: str | None
+    output: Any
+    error: ErrorOut | None
+    usage: UsageOut
+    links: int
+    created_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class StepErrorOut(BaseModel):
+    """Why a step, or one attempt of it, failed."""
+
+    name: str
+    message: str
+
+
+class AttemptOut(BaseModel):
+    """One execution of a step's body."""
+
+    number: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: StepErrorOut | None
+
+
+class StepOut(BaseModel):
+    """A step with the steps inside it."""
+
+    path: str
+    kind: str
+    status: Literal["completed", "failed", "waiting", "retrying", "open"]
+    attempts: list[AttemptOut]
+    input: Any
+    output: Any
+    error: StepErrorOut | None
+    children: list[StepOut]
+
+
+class RunDetail(RunOut):
+    """A run with its steps, and what it waits for in words."""
+
+    steps: list[StepOut]
+    waiting_for: str | None
+    root_id: str | None
+
+
+class PageOut(BaseModel):
+    """Where a list goes on."""
+
+    next_cursor: str | None
+    has_more: bool
+    limit: int
+
+
+class RunList(BaseModel):
+    """The runs that an event started."""
+
+    data: list[RunOut]
+
+
+class RunsPage(RunList):
+    """One page of runs, newest first."""
+
+    page: PageOut
+
+
+class Health(BaseModel):
+    """Whether the process lives."""
+
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served: without the database none, without Redis all, only later."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    database: Literal["ok", "down"]
+    redis: Literal["ok", "down"]
+
+
+class PlaceOut(BaseModel):
+    """One place in a request that does not fit."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemOut(BaseModel):
+    """Why a request was refused; `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[PlaceOut]

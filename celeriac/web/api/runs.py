@@ -1,0 +1,54 @@
+"""Runs out: lists of runs, one run with its steps, and cancel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models import Tag
+
+from celeriac.platform.durable.reads import RunFilter
+from celeriac.web.api.answers import page_json, run_json, view_json
+from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery
+from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.cancelling import cancel_run
+from celeriac.web.problems import Problem
+from celeriac.web.rooms import rooms
+
+runs = APIBlueprint(
+    "runs",
+    __name__,
+    url_prefix="/v1/runs",
+    abp_tags=[Tag(name="runs", description="executions of functions")],
+    abp_security=[{"key": []}],
+)
+
+
+@runs.before_request
+def admit() -> None:
+    """Know the tenant before anything is read."""
+    admit_bearer("api")
+
+
+@runs.get("", responses={"200": RunsPage}, summary="List runs")
+def list_runs(query: RunsQuery) -> dict[str, Any]:
+    """List the tenant's runs, newest first."""
+    where = RunFilter(status=query.status, function_id=query.function)
+    try:
+        page = rooms().reads.runs(tenant_id(), where, limit=query.limit, cursor=query.cursor)
+    except ValueError as error:
+        raise Problem(400, "invalid_request", "The cursor is none of ours; take page.next_cursor as it is") from error
+    return page_json(page, query.limit)
+
+
+@runs.get("/<run_id>", responses={"200": RunDetail}, summary="Get a run")
+def get_run(path: RunPath) -> dict[str, Any]:
+    """Return one run with its step tree and what it waits for."""
+    return view_json(rooms().reads.view(tenant_id(), path.run_id))
+
+
+@runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")
+def cancel(path: RunPath) -> tuple[dict[str, Any], int]:
+    """Ask a run to end: 200 when it has ended by it, 202 while its worker still has to end it."""
+    run = cancel_run(tenant_id(), path.run_id)
+    return run_json(run), 200 if run.is_final else 202

@@ -1,0 +1,119 @@
+"""The web application: puts views, sessions, problems and headers together over an installation.
+
+`celeriac web` serves what `create_app` returns. Nothing here knows what the views do.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from flask_openapi3.models import Info
+from flask_openapi3.openapi import OpenAPI
+
+from celeriac.errors import ConfigError
+from celeriac.web import auth, problems
+from celeriac.web.api.events import events
+from celeriac.web.api.health import health
+from celeriac.web.api.models import ProblemOut, RunsQuery
+from celeriac.web.api.runs import runs
+from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
+from celeriac.web.dashboard import words
+from celeriac.web.dashboard.pages import dashboard
+from celeriac.web.dashboard.signin import signin
+from celeriac.web.hints import Hints
+from celeriac.web.problems import Problem
+from celeriac.web.rooms import furnish
+
+if TYPE_CHECKING:
+    from celeriac.wiring import Installation
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+#: views of the API that take a query, with the names they know; every other one takes none
+_QUERIES: dict[str, frozenset[str]] = {"runs.list_runs": frozenset(RunsQuery.model_fields)}
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app(installation: Installation) -> Flask:
+    """Return the WSGI application of the installation; raise `ConfigError` when it has no secret key.
+
+    No connection is opened before the first request.
+    """
+    settings = installation.settings
+    if not settings.secret_key:
+        raise ConfigError("The web needs CELERIAC_SECRET_KEY to sign sessions; set it to a long random text")
+    app = OpenAPI(
+        "celeriac.web",
+        info=Info(title="Celeriac", version="1", description="Durable runs of AI agents, for many tenants."),
+        security_schemes={"key": {"type": "http", "scheme": "bearer"}},
+        responses={status: _problem_answer(text) for status, text in _REFUSALS.items()},
+        validation_error_model=ProblemOut,
+        validation_error_callback=problems.from_validation,
+        doc_ui=False,
+    )
+    app.request_class = StrictRequest
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    furnish(app, installation, Hints(settings.redis_url))
+    auth.prepare_sessions(app, settings.secret_key)
+    words.register(app)
+    problems.register(app)
+    app.before_request(_name_request)
+    app.before_request(_refuse_unknown_parameters)
+    app.after_request(_add_headers)
+    for api in (events, runs, health):
+        app.register_api(api)
+    app.register_blueprint(signin)
+    app.register_blueprint(dashboard)
+    return app
+
+
+_REFUSALS = {
+    "400": "the request cannot be read",
+    "401": "no key, or an unknown one",
+    "403": "a key of another kind is needed",
+    "404": "no such thing for this tenant",
+    "413": "too much in one request",
+    "422": "the request does not fit",
+    "503": "the database does not answer; Retry-After says when to ask again",
+}
+
+
+def _problem_answer(text: str) -> dict[str, object]:
+    schema = {"$ref": "#/components/schemas/ProblemOut"}
+    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _name_request() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+
+
+def _refuse_unknown_parameters() -> None:
+    if request.endpoint is None or not request.path.startswith(("/v1/", "/e/")):
+        return
+    known = _QUERIES.get(request.endpoint or "", frozenset())
+    for name, values in request.args.lists():
+        if name not in known or len(values) > 1:
+            what = "is given twice" if name in known else "is unknown"
+            raise Problem(400, "invalid_request", f"The query parameter {name[:100]!r} {what}")
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,68 @@
+"""Bodies: reads JSON from a request strictly, once, for every view that takes one.
+
+What cannot be kept or shown later is refused here, before any model looks at it: other media types, broken or deeply
+nested JSON, NaN and infinity, bodies that are neither an object nor a list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from flask import Request
+
+from celeriac.web.problems import Problem
+
+#: the largest body, whatever its events are
+MAX_BODY_BYTES = 8 * 1024 * 1024
+
+#: the deepest nesting of objects and lists
+MAX_DEPTH = 100
+
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
+class StrictRequest(Request):
+    """A request whose `get_json` refuses in our own words; it answers the same value when asked again."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:
+        """Return the body's object or list; raise `Problem`, never anything else and never quietly."""
+        if not hasattr(self, "_strict_json"):
+            self._strict_json = self._read_json()
+        return self._strict_json
+
+    def _read_json(self) -> dict[str, Any] | list[Any]:
+        if not self.is_json:
+            raise Problem(415, "unsupported_media_type", "Send JSON with the header Content-Type: application/json")
+        if self.headers.get("Content-Encoding", "identity") != "identity":
+            raise Problem(415, "unsupported_media_type", "Send the body without a Content-Encoding")
+        raw = self.get_data()
+        if _depth(raw) > MAX_DEPTH:
+            raise _invalid(f"The JSON is nested more than {MAX_DEPTH} levels deep")
+        try:
+            value = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise _invalid(f"The body is no JSON: {str(error)[:200]}") from error
+        if not isinstance(value, dict | list):
+            raise _invalid("The body must be an object or a list")
+        return value
+
+
+def _depth(raw: bytes) -> int:
+    depth = deepest = 0
+    for token in _STRUCTURE.findall(raw):
+        if token in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem(400, "invalid_request", detail)

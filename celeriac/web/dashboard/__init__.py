@@ -1,0 +1,1 @@
+"""The dashboard: server-rendered pages for people; `web/app.py` registers its blueprints."""

@@ -1,0 +1,154 @@
+"""The conversation: what agents said and did, read from the steps of a run.
+
+Pure: `turns` tells the run as a story for the top of its page, `bubbles` shows everything that one model call was
+given. Steps may come from another version of the app, so nothing is taken for granted about what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from celeriac.platform.durable.reads import StepView
+from celeriac.platform.message import Usage
+from celeriac.web.dashboard.timeline import name_of, span_of
+
+
+@dataclass(kw_only=True)
+class Call:
+    """A tool call beside its result."""
+
+    name: str
+    input: Any = None
+    data: Any = None
+    error: dict[str, Any] | None = None
+    #: completed | failed | waiting | retrying | open
+    status: str = "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bubble:
+    """Something said; what a tool answered stands beside its call."""
+
+    role: str
+    text: str = ""
+    agent: str | None = None
+    calls: list[Call] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What one model call came to."""
+
+    model: str
+    text: str
+    calls: list[Call]
+    usage: Usage
+    latency: timedelta | None
+    status: str
+    error: dict[str, str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One turn of an agent: its replies, and how the state changed by it."""
+
+    number: int
+    agent: str
+    status: str
+    replies: list[Reply]
+    patch: list[Any]
+    state: Any
+
+
+def turns(steps: list[StepView]) -> list[Turn]:
+    """Return the turns of all networks of the run, in the order of the tree."""
+    return [_turn(number, step) for number, step in enumerate(_turn_steps(steps), start=1)]
+
+
+def bubbles(step: StepView) -> list[Bubble]:
+    """Return the messages that a model call was given, and its reply as the last one."""
+    given, out = _dict(step.input), _dict(step.output)
+    shown: list[Bubble] = []
+    if system := given.get("system"):
+        shown.append(Bubble(role="system", text=str(system)))
+    for message in map(_dict, _list(given.get("messages"))):
+        result = _dict(message.get("tool_result"))
+        if message.get("role") == "tool" and result:
+            _answer(shown, result)
+        else:
+            shown.append(_bubble(str(message.get("role", "?")), message))
+    if out:
+        shown.append(_bubble("assistant", out))
+    return shown
+
+
+def _turn_steps(steps: list[StepView]) -> Iterator[StepView]:
+    for step in steps:
+        if step.kind == "turn":
+            yield step
+        yield from _turn_steps(step.children)
+
+
+def _turn(number: int, step: StepView) -> Turn:
+    out = _dict(step.output)
+    tools = [child for child in step.children if child.kind == "tool"]
+    replies = [_reply(child, tools) for child in step.children if child.kind == "model"]
+    return Turn(
+        number=number,
+        agent=name_of(step),
+        status=step.status,
+        replies=replies,
+        patch=_list(out.get("patch")) + [change for tool in tools for change in _list(_dict(tool.output).get("patch"))],
+        state=out.get("state"),
+    )
+
+
+def _reply(step: StepView, tools: list[StepView]) -> Reply:
+    out, span = _dict(step.output), span_of(step)
+    calls = [Call(name=str(call.get("name")), input=call.get("input")) for call in map(_dict, _list(out.get("tool_calls")))]
+    for call in calls:
+        if tool := next((tool for tool in tools if name_of(tool) == call.name), None):
+            tools.remove(tool)
+            result = _dict(tool.output)
+            call.data, call.error = result.get("data"), result.get("error") or tool.error
+            call.status = "failed" if call.error else tool.status
+    return Reply(
+        model=str(out.get("model") or _dict(step.input).get("model") or "model"),
+        text=str(out.get("text") or ""),
+        calls=calls,
+        usage=_usage(out),
+        latency=span[1] - span[0] if span else None,
+        status=step.status,
+        error=step.error,
+    )
+
+
+def _bubble(role: str, message: dict[str, Any]) -> Bubble:
+    calls = [Call(name=str(call.get("name")), input=call.get("input")) for call in map(_dict, _list(message.get("tool_calls")))]
+    return Bubble(role=role, text=str(message.get("text") or ""), agent=message.get("agent"), calls=calls)
+
+
+def _answer(shown: list[Bubble], result: dict[str, Any]) -> None:
+    """Put a result beside the oldest call of its name that has none; call ids may be empty or repeated."""
+    name = str(result.get("name"))
+    call = next((call for bubble in shown for call in bubble.calls if call.name == name and call.status == "open"), None)
+    if call is None:
+        call = Call(name=name)
+        shown.append(Bubble(role="tool", calls=[call]))
+    call.data, call.error = result.get("data"), result.get("error")
+    call.status = "failed" if call.error else "completed"
+
+
+def _usage(out: dict[str, Any]) -> Usage:
+    return Usage.parse(_dict(out.get("usage")))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

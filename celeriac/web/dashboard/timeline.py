@@ -1,0 +1,194 @@
+"""The timeline: a run's step tree as rows with bars, for the waterfall of the run page.
+
+Pure: the page hands in what it read and the present. Bars are percentages of the whole width. Where nothing ran for
+most of the time (a person was asked, a timer slept), that gap is drawn short, so that the work stays visible.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from celeriac.platform.durable.reads import RunView, StepView
+
+Tone = Literal["queue", "run", "wait", "fail", "scope"]
+
+#: a gap that takes more than this part of the time is drawn …
+_LONG_GAP = 0.4
+#: … as wide as this part of the picture
+_SHORT_GAP = 0.12
+
+#: bars below this width cannot be seen
+_LEAST_WIDTH = 0.5
+
+_NAMES = {"network": "network", "turn": "turn", "tool": "tool", "model": "model"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A stretch of a row, in percent of the width."""
+
+    left: float
+    width: float
+    tone: Tone
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A step with its place in the tree and its bars."""
+
+    key: str
+    depth: int
+    name: str
+    step: StepView
+    bars: list[Bar]
+    length: timedelta | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """A mark of the time axis."""
+
+    left: float
+    at: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """The whole picture."""
+
+    rows: list[Row]
+    ticks: list[Tick]
+    queued: Bar | None
+    #: how long nothing ran, where that gap is drawn short
+    skipped: timedelta | None
+
+
+Interval = tuple[datetime, datetime]
+
+
+def timeline(view: RunView, now: datetime) -> Timeline:
+    """Draw the run as it stands at `now`."""
+    begin = view.run.created_at or now
+    end = max(view.run.ended_at or now, begin + timedelta(milliseconds=1))
+    scale = _Scale(begin, end, sorted(_busy(view.steps)))
+    rows = [
+        Row(key=f"s{number}", depth=depth, name=name_of(step), step=step, bars=bars, length=_length(step, now))
+        for number, (step, depth, bars) in enumerate(_rows(view.steps, scale, now, 0))
+    ]
+    started = view.run.started_at or (now if not view.run.is_final else begin)
+    waited = scale.bar(begin, started, "queue", "in the queue") if started > begin else None
+    return Timeline(rows=rows, ticks=scale.ticks(), queued=waited, skipped=scale.skipped)
+
+
+def name_of(step: StepView) -> str:
+    """Return what the row of a step is called: the last part of its path without its number."""
+    last = step.path.rsplit("/", 1)[-1]
+    kind, _, rest = last.partition(":")
+    if step.kind == "tool":
+        return rest.partition(":")[2] or rest or last
+    if step.kind == "turn":
+        agent = step.output.get("agent") if isinstance(step.output, dict) else None
+        return str(agent) if agent else f"Turn {rest}"
+    return rest if kind == "network" and rest else last
+
+
+def span_of(step: StepView) -> Interval | None:
+    """Return from when to when the step, or what is inside it, executed; None where nothing has yet."""
+    found = list(_busy([step]))
+    return (min(start for start, _ in found), max(end for _, end in found)) if found else None
+
+
+def _length(step: StepView, now: datetime) -> timedelta | None:
+    span = span_of(step)
+    if span is None:
+        return None
+    return (now if step.status in ("waiting", "retrying") else span[1]) - span[0]
+
+
+def _busy(steps: list[StepView]) -> Iterator[Interval]:
+    for step in steps:
+        if step.kind not in ("sleep", "event"):
+            for attempt in step.attempts if not step.children else ():
+                if attempt.started_at and attempt.ended_at:
+                    yield attempt.started_at, attempt.ended_at
+        yield from _busy(step.children)
+
+
+def _rows(
+    steps: list[StepView], scale: _Scale, now: datetime, depth: int
+) -> Iterator[tuple[StepView, int, list[Bar]]]:
+    for step in steps:
+        yield step, depth, list(_bars(step, scale, now))
+        yield from _rows(step.children, scale, now, depth + 1)
+
+
+def _bars(step: StepView, scale: _Scale, now: datetime) -> Iterator[Bar]:
+    if step.children:
+        if span := span_of(step):
+            yield scale.bar(*span, "scope", "from its first step to its last")
+        return
+    is_wait = step.kind in ("sleep", "event")
+    last: datetime | None = None
+    for attempt in step.attempts:
+        if attempt.started_at is None:
+            continue
+        ended = attempt.ended_at or now
+        if last is not None and attempt.started_at > last:
+            yield scale.bar(last, attempt.started_at, "wait", "waited to try again")
+        tone: Tone = "wait" if is_wait else "fail" if attempt.error else "run"
+        yield scale.bar(attempt.started_at, ended, tone, f"attempt {attempt.number}")
+        last = ended
+    if step.status in ("waiting", "retrying"):
+        yield scale.bar(last or scale.last_work, now, "wait", "waits")
+
+
+class _Scale:
+    """Maps time to percent, piece by piece, with one long gap drawn short."""
+
+    def __init__(self, begin: datetime, end: datetime, busy: list[Interval]) -> None:
+        self._begin = begin
+        self._total = (end - begin).total_seconds()
+        self.last_work = max((stop for _, stop in busy), default=begin)
+        gap = _longest_gap(begin, end, busy)
+        self.skipped = gap[1] - gap[0] if gap and (gap[1] - gap[0]).total_seconds() > _LONG_GAP * self._total else None
+        if gap is None or self.skipped is None:
+            self._points = [(0.0, 0.0), (self._total, 100.0)]
+            return
+        left, right = (self._seconds(moment) for moment in gap)
+        work = max(self._total - (right - left), 1e-9)
+        first = left / work * (1 - _SHORT_GAP) * 100
+        self._points = [(0.0, 0.0), (left, first), (right, first + _SHORT_GAP * 100), (self._total, 100.0)]
+
+    def percent(self, moment: datetime) -> float:
+        seconds = min(max(self._seconds(moment), 0.0), self._total)
+        index = min(bisect_right(self._points, seconds, key=lambda point: point[0]), len(self._points) - 1)
+        (from_s, from_p), (to_s, to_p) = self._points[index - 1], self._points[index]
+        return from_p + (to_p - from_p) * ((seconds - from_s) / (to_s - from_s) if to_s > from_s else 1.0)
+
+    def bar(self, start: datetime, end: datetime, tone: Tone, title: str) -> Bar:
+        left = min(self.percent(start), 100.0 - _LEAST_WIDTH)
+        width = max(self.percent(end) - left, _LEAST_WIDTH)
+        return Bar(left=round(left, 3), width=round(width, 3), tone=tone, title=title)
+
+    def ticks(self) -> list[Tick]:
+        if len(self._points) > 2:
+            return [Tick(left=round(percent, 3), at=timedelta(seconds=at)) for at, percent in self._points]
+        quarters = (0.0, 0.25, 0.5, 0.75, 1.0)
+        return [Tick(left=part * 100, at=timedelta(seconds=self._total * part)) for part in quarters]
+
+    def _seconds(self, moment: datetime) -> float:
+        return (moment - self._begin).total_seconds()
+
+
+def _longest_gap(begin: datetime, end: datetime, busy: list[Interval]) -> Interval | None:
+    longest, reached = (begin, begin), begin
+    for start, stop in [*busy, (end, end)]:
+        if start - reached > longest[1] - longest[0]:
+            longest = (reached, start)
+        reached = max(reached, stop)
+    return longest if longest[1] > longest[0] and busy else None

@@ -1,0 +1,132 @@
+"""Words: how the dashboard writes times, durations, figures and JSON. Filters for the templates, pure functions all.
+
+Everything that comes from runs is hostile here: what returns `Markup` has escaped each piece of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from celeriac.web.auth import csrf_token
+
+#: a value longer than this is cut in a page; the raw view has all of it
+MOST_CHARACTERS = 20_000
+
+#: what people call the states
+STATUSES = {
+    "queued": "Queued",
+    "running": "Running",
+    "parked": "Waiting",
+    "completed": "Completed",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "skipped": "Skipped",
+    "waiting": "Waiting",
+    "retrying": "Retrying",
+    "open": "Running",
+}
+
+_JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+
+
+def register(app: Flask) -> None:
+    """Make the words known to the templates."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        when=when, span=span, money=money, figure=figure, pretty=pretty, line=line, status=status, clip=clip
+    )
+    app.jinja_env.globals.update(csrf_token=csrf_token)
+
+
+def status(name: str) -> str:
+    """Return what people call the state."""
+    return STATUSES.get(name, name)
+
+
+def when(at: datetime | None) -> Markup:
+    """Write a time; the page's script turns it into the reader's own."""
+    if at is None:
+        return Markup("–")
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        utc.isoformat(timespec="milliseconds"), f"{utc:%Y-%m-%d %H:%M:%S}", f"{utc:%b %d, %H:%M:%S}"
+    )
+
+
+def span(length: timedelta | None) -> str:
+    """Write a duration in at most two units."""
+    if length is None:
+        return "–"
+    seconds = max(0.0, length.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def money(dollars: float | None) -> str:
+    """Write US dollars with as many places as the amount needs."""
+    if not dollars:
+        return "–"
+    return f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}"
+
+
+def figure(number: int | None) -> str:
+    """Write a count with separators; a dash for nothing."""
+    return f"{number:,}" if number else "–"
+
+
+def clip(text: Any, most: int = 160) -> str:
+    """Shorten a text to one line."""
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def line(value: Any, most: int = 160) -> str:
+    """Write a value on one line: a text as it stands, everything else as JSON."""
+    return clip(value if isinstance(value, str) else _dump(value, indent=None), most)
+
+
+def pretty(value: Any) -> Markup:
+    """Write a value as indented JSON with its tokens marked for colour."""
+    text = _dump(value, indent=2)
+    cut = len(text) - MOST_CHARACTERS
+    if cut > 0:
+        return Markup('<span class="cut">{} more characters in the raw view</span>\n{}').format(
+            f"{cut:,}", text[:MOST_CHARACTERS]
+        )
+    pieces, at = [], 0
+    for token in _JSON_TOKEN.finditer(text):
+        pieces.append(escape(text[at : token.start()]))
+        pieces.append(_coloured(token))
+        at = token.end()
+    pieces.append(escape(text[at:]))
+    return Markup("").join(pieces)
+
+
+def _coloured(token: re.Match[str]) -> Markup:
+    string, colon, word, number = token.groups()
+    if string is None:
+        return Markup('<i class="{}">{}</i>').format("word" if word else "number", word or number)
+    return Markup('<i class="{}">{}</i>{}').format("key" if colon else "string", string, colon or "")
+
+
+def _dump(value: Any, *, indent: int | None) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent)
+    except RecursionError:
+        return "(nested too deeply to show)"

@@ -1,0 +1,148 @@
+"""The wiring: builds the rooms of an installation from its settings.
+
+The only file that names concrete adapters, each imported where it is built. Workers, the web, the CLI and `app.send`
+ask it for the `Installation` of this process; it is made at first use and shared between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from celeriac.clock import Clock
+from celeriac.errors import ConfigError, NotFoundError
+from celeriac.platform.durable.cache import Cache
+from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.durable.dispatch import Dispatcher, Links
+from celeriac.platform.durable.intake import Intake, IntakeLimits
+from celeriac.platform.durable.reads import Reads
+from celeriac.platform.durable.store import Store
+from celeriac.platform.flow.gate import Gate, TenantLimits
+from celeriac.platform.memory.memory import Memories
+from celeriac.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from celeriac.platform.store.local_cache import LocalCache
+    from celeriac.platform.store.local_store import LocalStore
+    from celeriac.tenants.keys import Keys
+    from celeriac.tenants.tenant import Tenants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """The rooms of this process."""
+
+    settings: Settings
+    store: Store
+    reads: Reads
+    gate: Gate
+    cache: Cache
+    links: Links
+    dispatcher: Dispatcher
+    intake: Intake
+    tenants: Tenants
+    keys: Keys
+    #: opens no connection and loads no Mem0 before it is used
+    memories: Memories
+
+
+def build(settings: Settings) -> Installation:
+    """Build an installation; opens no connection yet."""
+    from celeriac.database import connect
+    from celeriac.platform.memory.mem0 import mem0_memories
+    from celeriac.platform.store.celery_links import CeleryLinks
+    from celeriac.platform.store.redis_cache import RedisCache
+    from celeriac.platform.store.redis_connection import connect as connect_redis
+    from celeriac.platform.store.redis_gate import RedisGate
+    from celeriac.platform.store.sql_reads import SqlReads
+    from celeriac.platform.store.sql_store import SqlStore
+    from celeriac.tenants.keys import Keys
+    from celeriac.tenants.tenant import Tenants
+
+    engine = connect(settings.database_url)
+    redis = connect_redis(settings.redis_url)
+    store = SqlStore(engine)
+    tenants = Tenants(engine)
+    gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
+    links = CeleryLinks(settings)
+    dispatcher = Dispatcher(gate, links, _limits_of(tenants))
+    return Installation(
+        settings=settings,
+        store=store,
+        reads=SqlReads(engine),
+        gate=gate,
+        cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
+        links=links,
+        dispatcher=dispatcher,
+        intake=Intake(store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)),
+        tenants=tenants,
+        keys=Keys(engine),
+        memories=mem0_memories(engine, settings.memory_embedder),
+    )
+
+
+@cache
+def installation() -> Installation:
+    """Return this process's installation, built from its settings."""
+    return build(load_settings())
+
+
+def conduct(settings: Settings) -> Conduct:
+    """Return how links behave by the settings."""
+    retry = settings.retry_seconds
+    return Conduct(
+        retry_delay=None if retry is None else timedelta(seconds=retry),
+        link_budget=timedelta(seconds=settings.link_budget_seconds),
+        max_output_bytes=settings.max_output_bytes,
+        max_state_bytes=settings.max_state_bytes,
+        max_steps=settings.max_steps,
+    )
+
+
+def tenant_of_sender(given: str | None) -> str:
+    """Return the tenant that a plain call is for: the one given, else the deployment's default; else `ConfigError`."""
+    tenant_id = given or load_settings().default_tenant
+    if tenant_id is None:
+        raise ConfigError("No tenant: give tenant=…, or set CELERIAC_DEFAULT_TENANT for this deployment")
+    return tenant_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalRooms:
+    """The in-memory twins, for one process."""
+
+    store: LocalStore
+    gate: Gate
+    cache: LocalCache
+    memories: Memories
+
+
+def local_rooms(clock: Clock, *, dead_after: timedelta) -> LocalRooms:
+    """Build the in-memory twins, moved by `clock`."""
+    from celeriac.platform.memory.local_memories import LocalMemories
+    from celeriac.platform.store.local_cache import LocalCache
+    from celeriac.platform.store.local_gate import LocalGate
+    from celeriac.platform.store.local_store import LocalStore
+
+    return LocalRooms(
+        store=LocalStore(clock),
+        gate=LocalGate(clock, dead_after=dead_after),
+        cache=LocalCache(),
+        memories=LocalMemories(),
+    )
+
+
+def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
+    def limits(tenant_id: str) -> TenantLimits:
+        try:
+            own = tenants.limits(tenant_id)
+        except NotFoundError:
+            return TenantLimits()
+        return TenantLimits(
+            running=own.running, starts_per_second=own.starts_per_second, starts_burst=own.starts_burst
+        )
+
+    return limits

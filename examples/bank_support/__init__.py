@@ -1,0 +1,1 @@
+"""The support desk of two banks: real customer questions, solved by a network of agents."""
