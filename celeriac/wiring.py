@@ -77,7 +77,9 @@ def build(settings: Settings) -> Installation:
         cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
         links=links,
         dispatcher=dispatcher,
-        intake=Intake(store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)),
+        intake=Intake(
+            store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
+        ),
         tenants=tenants,
         keys=Keys(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
@@ -141,8 +143,6 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
             own = tenants.limits(tenant_id)
         except NotFoundError:
             return TenantLimits()
-        return TenantLimits(
-            running=own.running, starts_per_second=own.starts_per_second, starts_burst=own.starts_burst
-        )
+        return TenantLimits(running=own.running, starts_per_second=own.starts_per_second, starts_burst=own.starts_burst)
 
     return limits

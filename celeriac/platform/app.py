@@ -80,9 +80,7 @@ class App:
         Its parameters after `ctx` are the fields of the event's data. Without `on` it is started by the event
         `<app>/<function id>`. `links="budget"` lets a link go on over network turns until its time is used.
         """
-        options = Options(
-            on=trigger_names(on), description=description, retries=retries, links=links, queue=queue
-        )
+        options = Options(on=trigger_names(on), description=description, retries=retries, links=links, queue=queue)
 
         def declare(fn: Callable[P, R]) -> Function[P, R]:
             return self._register(Function(fn, app=self.name, id=id, options=options))
@@ -249,5 +247,3 @@ class App:
 
 def _rooms() -> Any:
     return importlib.import_module("celeriac.wiring").installation()
-
-

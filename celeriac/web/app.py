@@ -10,7 +10,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
-from flask_openapi3.models import Info
+from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from celeriac.errors import ConfigError
@@ -71,6 +71,7 @@ def create_app(installation: Installation) -> Flask:
     words.register(app)
     problems.register(app)
     app.before_request(_name_request)
+    app.before_request(_refuse_unreadable_ids)
     app.before_request(_refuse_unknown_parameters)
     app.after_request(_add_headers)
     for api in (events, runs, health):
@@ -99,6 +100,12 @@ def _problem_answer(text: str) -> dict[str, object]:
 def _name_request() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+
+
+def _refuse_unreadable_ids() -> None:
+    """No id has characters that cannot be printed, and a database may choke on them."""
+    if not all(str(value).isprintable() for value in (request.view_args or {}).values()):
+        raise Problem(404, "not_found", "There is nothing of this name")
 
 
 def _refuse_unknown_parameters() -> None:

@@ -97,7 +97,7 @@ def sign_in_by_key(plaintext: str) -> bool:
 def sign_in_by_link(token: str) -> bool:
     """Begin a session by a link; False where it is forged, too old, or used already."""
     try:
-        payload = _signer(rooms().settings.secret_key).loads(token, max_age=LINK_GOOD_FOR.total_seconds())
+        payload = _signer(rooms().settings.secret_key).loads(token, max_age=int(LINK_GOOD_FOR.total_seconds()))
         tenant, nonce = str(payload["tenant_id"]), str(payload["nonce"])
     except (BadSignature, KeyError, TypeError):
         return False

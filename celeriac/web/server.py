@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gunicorn.app.base import BaseApplication
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 #: seconds that requests have to end after SIGTERM
 _GRACEFUL_SECONDS = 10
@@ -30,7 +30,7 @@ def serve(host: str, port: int, *, threads: int = 64, processes: int = 1) -> Non
     ).run()
 
 
-class _Server(BaseApplication):  # type: ignore[misc,unused-ignore]
+class _Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         super().__init__()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from celeriac.errors import ConfigError, LimitError, NotFoundError
 from celeriac.platform.codec import Uncodable
-from celeriac.platform.memory.memory import Memories
+from celeriac.platform.memory.memory import Memories, Remembered
 from celeriac.platform.memory.scope import LONGEST_TEXT, MOST_AT_ONCE
 
 FACTS = [
@@ -18,8 +19,8 @@ FACTS = [
 ]
 
 
-def texts(found: list[object]) -> list[str]:
-    return [memory.text for memory in found]  # type: ignore[attr-defined]
+def texts(found: list[Remembered]) -> list[str]:
+    return [memory.text for memory in found]
 
 
 def test_what_was_added_is_found_again(memories: Memories) -> None:
@@ -33,13 +34,10 @@ def test_a_memory_knows_when_it_was_made(memories: Memories) -> None:
     assert abs(datetime.now(UTC) - added.created_at) < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(
-    ("query", "nearest"),
-    [("a card that is lost", FACTS[0]), ("pending transfers", FACTS[1]), ("SHORT answers?", FACTS[2])],
-)
-def test_recall_finds_the_memory_with_the_nearest_words(memories: Memories, query: str, nearest: str) -> None:
+def test_recall_finds_the_memory_with_the_nearest_words(memories: Memories) -> None:
     memories.add("ten_a", "ann", FACTS)
-    assert memories.search("ten_a", "ann", query, 1)[0].text == nearest
+    for query, nearest in zip(["a card that is lost", "pending transfers", "SHORT answers?"], FACTS, strict=True):
+        assert memories.search("ten_a", "ann", query, 1)[0].text == nearest
 
 
 def test_results_come_nearest_first_and_within_the_limit(memories: Memories) -> None:
@@ -107,34 +105,31 @@ def test_blank_statements_and_blank_queries_say_nothing(memories: Memories) -> N
     assert memories.search("ten_a", "ann", "  ", 5) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["Müller wünscht Überweisungen 💶", "私はベルリンに住んでいます", "100%_'\"; DROP TABLE"]
-)
-def test_any_text_is_kept_as_it_is(memories: Memories, text: str) -> None:
-    memories.add("ten_a", "ann", text)
-    assert texts(memories.search("ten_a", "ann", text, 1)) == [text]
+def test_any_text_is_kept_as_it_is(memories: Memories) -> None:
+    for text in ("Müller wünscht Überweisungen 💶", "私はベルリンに住んでいます", "100%_'\"; DROP TABLE"):
+        memories.add("ten_a", "ann", text)
+        assert texts(memories.search("ten_a", "ann", text, 1)) == [text]
 
 
-@pytest.mark.parametrize(
-    ("statements", "error"),
-    [
+def test_statements_that_cannot_be_kept_are_refused(memories: Memories) -> None:
+    refused: list[tuple[Any, type[Exception]]] = [
         ("x" * (LONGEST_TEXT + 1), LimitError),
         (["x"] * (MOST_AT_ONCE + 1), LimitError),
-        ("a NUL \x00 inside", Uncodable),
+        (["whole", "a NUL \x00 inside"], Uncodable),
         ("half a character \ud800", Uncodable),
-        ([{"text": "no text"}], ConfigError),
-    ],
-)
-def test_statements_that_cannot_be_kept_are_refused(memories: Memories, statements: object, error: type) -> None:
-    with pytest.raises(error):
-        memories.add("ten_a", "ann", statements)  # type: ignore[arg-type]
+        (["whole", {"text": "no text"}], ConfigError),
+    ]
+    for statements, error in refused:
+        with pytest.raises(error):
+            memories.add("ten_a", "ann", statements)
     assert memories.all("ten_a", "ann") == []
 
 
-@pytest.mark.parametrize("limit", [0, -1, MOST_AT_ONCE + 1, True, "5"])
-def test_a_limit_out_of_range_is_refused(memories: Memories, limit: object) -> None:
-    with pytest.raises(ConfigError, match="limit"):
-        memories.search("ten_a", "ann", "card", limit)  # type: ignore[arg-type]
+def test_a_limit_out_of_range_is_refused(memories: Memories) -> None:
+    limits: list[Any] = [0, -1, MOST_AT_ONCE + 1, True, "5"]
+    for limit in limits:
+        with pytest.raises(ConfigError, match="limit"):
+            memories.search("ten_a", "ann", "card", limit)
 
 
 def test_the_longest_text_is_kept(memories: Memories) -> None:

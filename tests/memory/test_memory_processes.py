@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 from celeriac.platform.memory.mem0 import Mem0Memories
 
@@ -25,7 +26,7 @@ for number in range(40):
 def write_at_once(url: str, writers: list[str]) -> None:
     """Let the processes load everything, start them together, and see that none failed."""
     command = [sys.executable, "-c", WRITER, url]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     processes = [subprocess.Popen([*command, name], env=environment, text=True, **pipes) for name in writers]
     for process in processes:

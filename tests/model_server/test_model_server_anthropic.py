@@ -94,7 +94,6 @@ async def test_usage_counts_system_turns_and_answer(async_anthropic: anthropic.A
     ("change", "says"),
     [
         ({"stream": True}, "does not stream"),
-        ({"messages": [{"role": "assistant", "content": "hi"}]}, "first message"),
         ({"messages": [{"role": "user", "content": " "}]}, "non-empty"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tools": [LOOK_UP], "tool_choice": {"type": "tool", "name": "other"}}, "'other'"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from services import fresh_database
 from sqlalchemy import Engine
 from store_stage import Stage, function
 
@@ -16,6 +15,7 @@ from celeriac.database import connect, metadata, migrate, transaction
 from celeriac.platform.durable.store import Store
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.platform.store.sql_store import SqlStore
+from services import fresh_database
 
 #: whatever keeps the truth has to pass the suite
 KINDS = ("local", "sqlite", "postgres")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 from celeriac.platform.durable.declaration import Declaration
@@ -13,7 +15,6 @@ from celeriac.platform.durable.memo import AttemptFailed, OutgoingEvent, StepDon
 from celeriac.platform.durable.store import Claim, Ending, Link, Store, Worker
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
-from celeriac.platform.message import Usage
 
 TENANT = "ten_one"
 OTHER = "ten_two"
@@ -56,9 +57,14 @@ class Stage:
         """Return the claim by which a run was parked on this wait."""
         claim = self.claimed()
         self.begin(claim, wait)
+        fresh = self.refreshed(claim)
+        assert self.store.park(fresh)
+        return fresh
+
+    def refreshed(self, claim: Claim) -> Claim:
+        """Return the claim with its counts of now."""
         fresh = self.store.refresh(claim)
         assert fresh is not None
-        assert self.store.park(fresh)
         return fresh
 
     def begin(self, claim: Claim, wait: Wait) -> None:
@@ -71,7 +77,7 @@ class Stage:
     def finish(self, claim: Claim, ending: Ending | None = None) -> bool:
         """End a run, completed by default."""
         ending = ending or Ending(status="completed", output='{"ok":true}')
-        told = ending_event(claim.run.__class__(**{**vars(claim.run), "status": ending.status}))
+        told = ending_event(replace(claim.run, status=ending.status))
         return self.store.finish(claim, ending, told)
 
 
@@ -131,11 +137,18 @@ def worker(worker_id: str = "wrk_one", **options: Any) -> Worker:
     return Worker(id=worker_id, **{**facts, "queues": ("runs", "memory"), **options})
 
 
-def usage(**parts: Any) -> Usage:
-    """Make a usage."""
-    return Usage(**parts)
-
-
 def ids(runs: Sequence[Queued]) -> list[str]:
     """Return the ids of runs."""
     return [run.run_id for run in runs]
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Make the calls in threads that start at the same moment, and return their answers in order."""
+    start = Barrier(len(calls))
+
+    def at_once(call: Callable[[], Any]) -> Any:
+        start.wait(10)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [future.result(30) for future in [threads.submit(at_once, call) for call in calls]]

@@ -64,8 +64,7 @@ def test_the_counts_are_read_anew(stage: Stage) -> None:
     claim = stage.claimed()
     stage.store.commit([step_done(claim, "a"), step_done(claim, "b"), wait_begun(claim, sleep())])
     stage.store.await_event(claim, event_wait())
-    fresh = stage.store.refresh(claim)
-    assert fresh is not None
+    fresh = stage.refreshed(claim)
     assert (fresh.steps, fresh.waits, fresh.wakes, fresh.fence) == (2, 2, 0, claim.fence)
 
 
@@ -81,8 +80,7 @@ def test_a_run_that_was_woken_meanwhile_is_not_parked(stage: Stage) -> None:
     stage.begin(claim, event_wait())
     assert stage.send(Event("answer")) == []
     assert not stage.store.park(claim)
-    fresh = stage.store.refresh(claim)
-    assert fresh is not None
+    fresh = stage.refreshed(claim)
     assert fresh.wakes == claim.wakes + 1
     assert stage.store.park(fresh)
 
@@ -134,8 +132,7 @@ def test_a_run_that_stands_is_cancelled_at_once(stage: Stage, is_parked: bool) -
 def test_a_running_run_is_flagged_for_its_worker(stage: Stage) -> None:
     claim = stage.claimed()
     assert stage.store.cancel(TENANT, claim.run.id).status == "running"
-    fresh = stage.store.refresh(claim)
-    assert fresh is not None
+    fresh = stage.refreshed(claim)
     assert fresh.cancel_requested
     assert not stage.store.park(fresh)
     assert stage.finish(fresh, Ending(status="cancelled", reason="cancelled"))

@@ -114,6 +114,10 @@ def _create_runs() -> None:
         sa.Column("ended_at", sa.BigInteger, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
     )
+    _index_runs()
+
+
+def _index_runs() -> None:
     op.create_index(
         "ix_runs_queued",
         "runs",

@@ -30,9 +30,8 @@ def diff(before: Any, after: Any, path: tuple[str, ...] = ()) -> list[Change]:
             else:
                 changes.append({"op": "set", "path": [*path, key], "value": value})
         return changes
-    if isinstance(before, list) and isinstance(after, list) and len(after) > len(before):
-        if after[: len(before)] == before:
-            return [{"op": "append", "path": list(path), "value": after[len(before) :]}]
+    if isinstance(before, list) and isinstance(after, list) and before == after[: len(before)] != after:
+        return [{"op": "append", "path": list(path), "value": after[len(before) :]}]
     return [{"op": "set", "path": list(path), "value": after}]
 
 

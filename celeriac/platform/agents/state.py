@@ -89,7 +89,9 @@ class StateType:
             made = self._source()
         except (TypeError, ValidationError) as error:
             reason = problems(error) if isinstance(error, ValidationError) else str(error)
-            raise ConfigError(f"Network {self._network!r} needs run(state=…), its state cannot be empty: {reason}") from error
+            raise ConfigError(
+                f"Network {self._network!r} needs run(state=…), its state cannot be empty: {reason}"
+            ) from error
         if self._adapter is None:
             self._adapter = TypeAdapter(type(made))
         return made

@@ -6,6 +6,7 @@ run that wants something remembered never waits for it. Each is one step that ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -72,7 +73,7 @@ async def memory_delete(ctx: Context[Any], deletions: list[MemoryDeletion], user
 
 
 #: by function id, as `App(memory=…)` registers them
-MEMORY_FUNCTIONS = {
+MEMORY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "memory-create": memory_create,
     "memory-update": memory_update,
     "memory-delete": memory_delete,

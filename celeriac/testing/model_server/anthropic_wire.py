@@ -157,8 +157,6 @@ class AnthropicWire:
 
 def _misplaced(messages: list[_Message]) -> str | None:
     """What is wrong with the blocks and their order."""
-    if messages[0].role != "user":
-        return 'messages: first message must use the "user" role'
     for place, message in enumerate(messages):
         for number, block in enumerate(message.blocks):
             where = f"messages.{place}.content.{number}"

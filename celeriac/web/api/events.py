@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import request
 from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models import Tag
+from flask_openapi3.models.tag import Tag
 
 from celeriac.web.api.answers import run_json
 from celeriac.web.api.models import AcceptedEvents, EventIds, EventKeyPath, EventPath, EventsIn, RunList
@@ -57,5 +57,3 @@ def _count(body: dict[str, Any] | list[Any]) -> None:
     most = rooms().settings.max_events
     if isinstance(body, list) and len(body) > most:
         raise Problem(413, "too_many_events", f"{len(body)} events in one request; the limit is {most}")
-
-

@@ -1,5 +1,7 @@
-"""Health: whether this process lives and can serve, and the description of the API. Open to everybody, so it tells
-no addresses and no figures."""
+"""Health: whether this process lives and can serve, and the description of the API.
+
+Open to everybody, load balancers among them, so it tells no addresses and no figures.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Any, cast
 
 from flask import current_app
 from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models import Tag
+from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from celeriac.errors import StoreUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models import Tag
+from flask_openapi3.models.tag import Tag
 
 from celeriac.platform.durable.reads import RunFilter
 from celeriac.web.api.answers import page_json, run_json, view_json

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from celeriac.platform.agents.patch import apply
 from celeriac.platform.durable.reads import StepView
 from celeriac.platform.message import Usage
-from celeriac.web.dashboard.timeline import name_of, span_of
+from celeriac.web.dashboard.timeline import is_routers_end, kind_of, name_of, span_of, status_of
 
 
 @dataclass(kw_only=True)
@@ -24,7 +25,7 @@ class Call:
     input: Any = None
     data: Any = None
     error: dict[str, Any] | None = None
-    #: completed | failed | waiting | retrying | open
+    #: completed | failed | waiting | retrying | open; `asked` where only the question is known
     status: str = "open"
 
 
@@ -64,8 +65,17 @@ class Turn:
 
 
 def turns(steps: list[StepView]) -> list[Turn]:
-    """Return the turns of all networks of the run, in the order of the tree."""
-    return [_turn(number, step) for number, step in enumerate(_turn_steps(steps), start=1)]
+    """Return the turns of all networks of the run, in the order of the tree; one in which no agent spoke is none."""
+    return [_turn(number, step) for number, step in enumerate(_turn_steps(steps), start=1) if not is_routers_end(step)]
+
+
+def state_after(step: StepView) -> Any:
+    """Return the network's state after a committed turn; None where the turn does not tell."""
+    out, before = _dict(step.output), _dict(step.input).get("state")
+    changes = _list(out.get("patch"))
+    if not out or before is None or not all(isinstance(_dict(change).get("path"), list) for change in changes):
+        return out.get("state")
+    return apply(before, [{"op": "set", **change} for change in changes])
 
 
 def bubbles(step: StepView) -> list[Bubble]:
@@ -82,39 +92,42 @@ def bubbles(step: StepView) -> list[Bubble]:
             shown.append(_bubble(str(message.get("role", "?")), message))
     if out:
         shown.append(_bubble("assistant", out))
+        for call in shown[-1].calls:
+            call.status = "asked"
     return shown
 
 
 def _turn_steps(steps: list[StepView]) -> Iterator[StepView]:
     for step in steps:
-        if step.kind == "turn":
+        if kind_of(step) == "turn":
             yield step
         yield from _turn_steps(step.children)
 
 
 def _turn(number: int, step: StepView) -> Turn:
-    out = _dict(step.output)
-    tools = [child for child in step.children if child.kind == "tool"]
+    tools = [child for child in step.children if kind_of(child) == "tool"]
     replies = [_reply(child, tools) for child in step.children if child.kind == "model"]
     return Turn(
         number=number,
         agent=name_of(step),
-        status=step.status,
+        status=status_of(step),
         replies=replies,
-        patch=_list(out.get("patch")) + [change for tool in tools for change in _list(_dict(tool.output).get("patch"))],
-        state=out.get("state"),
+        patch=_list(_dict(step.output).get("patch")),
+        state=state_after(step),
     )
 
 
 def _reply(step: StepView, tools: list[StepView]) -> Reply:
     out, span = _dict(step.output), span_of(step)
-    calls = [Call(name=str(call.get("name")), input=call.get("input")) for call in map(_dict, _list(out.get("tool_calls")))]
+    calls = [
+        Call(name=str(call.get("name")), input=call.get("input")) for call in map(_dict, _list(out.get("tool_calls")))
+    ]
     for call in calls:
         if tool := next((tool for tool in tools if name_of(tool) == call.name), None):
             tools.remove(tool)
             result = _dict(tool.output)
             call.data, call.error = result.get("data"), result.get("error") or tool.error
-            call.status = "failed" if call.error else tool.status
+            call.status = "failed" if call.error else status_of(tool)
     return Reply(
         model=str(out.get("model") or _dict(step.input).get("model") or "model"),
         text=str(out.get("text") or ""),
@@ -127,14 +140,19 @@ def _reply(step: StepView, tools: list[StepView]) -> Reply:
 
 
 def _bubble(role: str, message: dict[str, Any]) -> Bubble:
-    calls = [Call(name=str(call.get("name")), input=call.get("input")) for call in map(_dict, _list(message.get("tool_calls")))]
+    calls = [
+        Call(name=str(call.get("name")), input=call.get("input"))
+        for call in map(_dict, _list(message.get("tool_calls")))
+    ]
     return Bubble(role=role, text=str(message.get("text") or ""), agent=message.get("agent"), calls=calls)
 
 
 def _answer(shown: list[Bubble], result: dict[str, Any]) -> None:
     """Put a result beside the oldest call of its name that has none; call ids may be empty or repeated."""
     name = str(result.get("name"))
-    call = next((call for bubble in shown for call in bubble.calls if call.name == name and call.status == "open"), None)
+    call = next(
+        (call for bubble in shown for call in bubble.calls if call.name == name and call.status == "open"), None
+    )
     if call is None:
         call = Call(name=name)
         shown.append(Bubble(role="tool", calls=[call]))

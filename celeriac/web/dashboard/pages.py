@@ -15,10 +15,11 @@ from werkzeug.wrappers import Response
 from celeriac.errors import NotFoundError
 from celeriac.platform.durable.reads import Page, RunFilter
 from celeriac.platform.run import MOVES, Run, Status
+from celeriac.tenants.tenant import Tenant
 from celeriac.web.api.answers import view_json
 from celeriac.web.auth import check_same_site, is_signed_in, tenant_id
 from celeriac.web.cancelling import cancel_run
-from celeriac.web.dashboard.conversation import bubbles, turns
+from celeriac.web.dashboard.conversation import bubbles, state_after, turns
 from celeriac.web.dashboard.timeline import timeline
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
@@ -84,6 +85,7 @@ def run(run_id: str) -> str:
         turns=turns(view.steps),
         timeline=timeline(view, datetime.now(UTC)),
         bubbles=bubbles,
+        state_after=state_after,
         tenant=_tenant(),
     )
 
@@ -123,5 +125,5 @@ def _reasons(page: Page) -> dict[str, str]:
     return reasons
 
 
-def _tenant() -> str:
-    return tenant_id()
+def _tenant() -> Tenant:
+    return rooms().tenants.get(tenant_id())

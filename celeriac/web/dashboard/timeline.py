@@ -21,10 +21,18 @@ _LONG_GAP = 0.4
 #: … as wide as this part of the picture
 _SHORT_GAP = 0.12
 
-#: bars below this width cannot be seen
+#: a gap shorter than this is drawn as it is
+_WORTH_CUTTING = timedelta(seconds=1)
+
+#: bars below this width, in percent, cannot be seen
 _LEAST_WIDTH = 0.5
 
-_NAMES = {"network": "network", "turn": "turn", "tool": "tool", "model": "model"}
+#: marks of the axis that are nearer to each other than this, in percent, cannot be read
+_LEAST_APART = 14.0
+
+#: kinds of steps that wait by design, and states of steps that wait now
+_WAITS = ("sleep", "event")
+_STANDING = ("waiting", "retrying")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +52,8 @@ class Row:
     key: str
     depth: int
     name: str
+    kind: str
+    status: str
     step: StepView
     bars: list[Bar]
     length: timedelta | None
@@ -73,66 +83,109 @@ Interval = tuple[datetime, datetime]
 
 def timeline(view: RunView, now: datetime) -> Timeline:
     """Draw the run as it stands at `now`."""
-    begin = view.run.created_at or now
-    end = max(view.run.ended_at or now, begin + timedelta(milliseconds=1))
+    whole = [span for step in view.steps if (span := span_of(step))]
+    begin = min([view.run.created_at or now, *(start for start, _ in whole)])
+    end = max([view.run.ended_at or now, *(stop for _, stop in whole), begin + timedelta(milliseconds=1)])
     scale = _Scale(begin, end, sorted(_busy(view.steps)))
     rows = [
-        Row(key=f"s{number}", depth=depth, name=name_of(step), step=step, bars=bars, length=_length(step, now))
+        Row(
+            key=f"s{number}",
+            depth=depth,
+            name=name_of(step),
+            kind=kind_of(step),
+            status=status_of(step),
+            step=step,
+            bars=bars,
+            length=_length(step, now),
+        )
         for number, (step, depth, bars) in enumerate(_rows(view.steps, scale, now, 0))
     ]
     started = view.run.started_at or (now if not view.run.is_final else begin)
-    waited = scale.bar(begin, started, "queue", "in the queue") if started > begin else None
+    waited = scale.bar(begin, started, "queue", "in the queue") if started - begin > (end - begin) / 50 else None
     return Timeline(rows=rows, ticks=scale.ticks(), queued=waited, skipped=scale.skipped)
 
 
 def name_of(step: StepView) -> str:
-    """Return what the row of a step is called: the last part of its path without its number."""
+    """Return what a step is called: its agent, tool or model where it has one, else the last part of its path."""
     last = step.path.rsplit("/", 1)[-1]
     kind, _, rest = last.partition(":")
-    if step.kind == "tool":
-        return rest.partition(":")[2] or rest or last
-    if step.kind == "turn":
-        agent = step.output.get("agent") if isinstance(step.output, dict) else None
-        return str(agent) if agent else f"Turn {rest}"
-    return rest if kind == "network" and rest else last
+    out = step.output if isinstance(step.output, dict) else {}
+    match kind_of(step):
+        case "turn":
+            agent = out.get("agent") or next((_agent_of(child) for child in step.children if _agent_of(child)), None)
+            return str(agent) if agent else "Router ended" if is_routers_end(step) else f"Turn {rest}"
+        case "tool":
+            return rest.partition(":")[2] or last
+        case "model":
+            return str(out.get("model") or last)
+        case "scope" if kind in ("network", "agent") and rest:
+            return rest
+    return last
+
+
+def kind_of(step: StepView) -> str:
+    """Return the step's kind; a turn or a tool call that is not committed yet is known by its path."""
+    last = step.path.rsplit("/", 1)[-1]
+    if step.kind == "scope" and last.startswith(("turn:", "tool:")):
+        return last.partition(":")[0]
+    return step.kind
+
+
+def status_of(step: StepView) -> str:
+    """Return the step's status; what is open because of something inside it that waits, waits too."""
+    if step.status == "open":
+        inside = {status_of(child) for child in step.children}
+        return next((status for status in ("retrying", "waiting") if status in inside), "open")
+    return step.status
+
+
+def is_routers_end(step: StepView) -> bool:
+    """Say whether this is the turn in which the router named no agent any more."""
+    return step.kind == "turn" and isinstance(step.output, dict) and not step.output.get("agent")
 
 
 def span_of(step: StepView) -> Interval | None:
-    """Return from when to when the step, or what is inside it, executed; None where nothing has yet."""
-    found = list(_busy([step]))
-    return (min(start for start, _ in found), max(end for _, end in found)) if found else None
+    """Return from when to when the step, or what is inside it, ran and waited; None where nothing has yet."""
+    found = [(attempt.started_at, attempt.ended_at) for attempt in step.attempts]
+    spans = [(start, stop) for start, stop in found if start and stop]
+    spans += [span for child in step.children if (span := span_of(child))]
+    return (min(start for start, _ in spans), max(stop for _, stop in spans)) if spans else None
+
+
+def _agent_of(step: StepView) -> str | None:
+    given = step.input if step.kind == "model" and isinstance(step.input, dict) else {}
+    return given.get("agent")
 
 
 def _length(step: StepView, now: datetime) -> timedelta | None:
     span = span_of(step)
     if span is None:
         return None
-    return (now if step.status in ("waiting", "retrying") else span[1]) - span[0]
+    return (max(now, span[1]) if status_of(step) in _STANDING else span[1]) - span[0]
 
 
 def _busy(steps: list[StepView]) -> Iterator[Interval]:
+    """Find when something ran: neither waits nor the time between attempts."""
     for step in steps:
-        if step.kind not in ("sleep", "event"):
-            for attempt in step.attempts if not step.children else ():
+        if step.kind not in _WAITS and not step.children:
+            for attempt in step.attempts:
                 if attempt.started_at and attempt.ended_at:
                     yield attempt.started_at, attempt.ended_at
         yield from _busy(step.children)
 
 
-def _rows(
-    steps: list[StepView], scale: _Scale, now: datetime, depth: int
-) -> Iterator[tuple[StepView, int, list[Bar]]]:
+def _rows(steps: list[StepView], scale: _Scale, now: datetime, depth: int) -> Iterator[tuple[StepView, int, list[Bar]]]:
     for step in steps:
         yield step, depth, list(_bars(step, scale, now))
         yield from _rows(step.children, scale, now, depth + 1)
 
 
 def _bars(step: StepView, scale: _Scale, now: datetime) -> Iterator[Bar]:
+    is_standing = status_of(step) in _STANDING
     if step.children:
         if span := span_of(step):
-            yield scale.bar(*span, "scope", "from its first step to its last")
+            yield scale.bar(span[0], max(now, span[1]) if is_standing else span[1], "scope", "with all inside it")
         return
-    is_wait = step.kind in ("sleep", "event")
     last: datetime | None = None
     for attempt in step.attempts:
         if attempt.started_at is None:
@@ -140,11 +193,11 @@ def _bars(step: StepView, scale: _Scale, now: datetime) -> Iterator[Bar]:
         ended = attempt.ended_at or now
         if last is not None and attempt.started_at > last:
             yield scale.bar(last, attempt.started_at, "wait", "waited to try again")
-        tone: Tone = "wait" if is_wait else "fail" if attempt.error else "run"
+        tone: Tone = "wait" if step.kind in _WAITS else "fail" if attempt.error else "run"
         yield scale.bar(attempt.started_at, ended, tone, f"attempt {attempt.number}")
         last = ended
-    if step.status in ("waiting", "retrying"):
-        yield scale.bar(last or scale.last_work, now, "wait", "waits")
+    if is_standing:
+        yield scale.bar(last or scale.last_work, max(now, last or now), "wait", "waits")
 
 
 class _Scale:
@@ -155,7 +208,8 @@ class _Scale:
         self._total = (end - begin).total_seconds()
         self.last_work = max((stop for _, stop in busy), default=begin)
         gap = _longest_gap(begin, end, busy)
-        self.skipped = gap[1] - gap[0] if gap and (gap[1] - gap[0]).total_seconds() > _LONG_GAP * self._total else None
+        idle = gap[1] - gap[0] if gap else timedelta(0)
+        self.skipped = idle if idle > max(_WORTH_CUTTING, (end - begin) * _LONG_GAP) else None
         if gap is None or self.skipped is None:
             self._points = [(0.0, 0.0), (self._total, 100.0)]
             return
@@ -176,10 +230,13 @@ class _Scale:
         return Bar(left=round(left, 3), width=round(width, 3), tone=tone, title=title)
 
     def ticks(self) -> list[Tick]:
-        if len(self._points) > 2:
-            return [Tick(left=round(percent, 3), at=timedelta(seconds=at)) for at, percent in self._points]
-        quarters = (0.0, 0.25, 0.5, 0.75, 1.0)
-        return [Tick(left=part * 100, at=timedelta(seconds=self._total * part)) for part in quarters]
+        quarters = [(self._total * part, part * 100) for part in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        points = self._points if len(self._points) > 2 else quarters
+        shown = [points[0]]
+        for seconds, percent in points[1:-1]:
+            if percent - shown[-1][1] >= _LEAST_APART and 100 - percent >= _LEAST_APART:
+                shown.append((seconds, percent))
+        return [Tick(left=round(left, 3), at=timedelta(seconds=at)) for at, left in [*shown, points[-1]]]
 
     def _seconds(self, moment: datetime) -> float:
         return (moment - self._begin).total_seconds()

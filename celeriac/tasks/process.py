@@ -1,0 +1,147 @@
+"""The worker process: one loop, one engine, and the rounds that keep its place in the fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from celeriac.clock import SyncedClock
+from celeriac.errors import ConfigError
+from celeriac.platform.app import App
+from celeriac.platform.durable.engine import Engine
+from celeriac.platform.durable.store import Link
+from celeriac.platform.inline import forbid_inline
+from celeriac.platform.models.clients import close_clients
+from celeriac.settings import Settings
+from celeriac.tasks.host import this_worker
+from celeriac.tasks.rounds import Heartbeat, Reconcile, Ticker, Timers
+from celeriac.wiring import Installation, conduct
+
+log = logging.getLogger(__name__)
+
+TIMERS_SECONDS = 0.1
+RECONCILE_SECONDS = 1.0
+
+
+class WorkerProcess:
+    """Advances runs of one app; `advance` is called by as many threads as the worker has capacity."""
+
+    def __init__(self, rooms: Installation, settings: Settings, *, queues: tuple[str, ...], capacity: int) -> None:
+        """Take the rooms; nothing starts yet."""
+        self._rooms, self._settings = rooms, settings
+        self._queues, self._capacity = queues, capacity
+        self._app = load_app(settings.app)
+        self._loop = asyncio.new_event_loop()
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Declare the app's functions, start the loop and join the fleet."""
+        rooms, dead_after = self._rooms, timedelta(seconds=self._settings.worker_dead_seconds)
+        forbid_inline()
+        threading.Thread(target=self._loop.run_forever, name="celeriac-loop", daemon=True).start()
+        self._threads = ThreadPoolExecutor(self._capacity + 4, thread_name_prefix="celeriac-body")
+        rooms.store.declare(self._app.name, self._app.declarations(), self._app.schemas())
+        clock = SyncedClock()
+        self._engine = Engine(
+            self._app.registry(conduct(self._settings), memories=rooms.memories),
+            store=rooms.store,
+            cache=rooms.cache,
+            dispatcher=rooms.dispatcher,
+            clock=clock,
+            loop=self._loop,
+            executor=self._threads,
+            worker_id="",
+        )
+        self._heartbeat = Heartbeat(
+            rooms.store,
+            rooms.dispatcher,
+            self._engine,
+            clock,
+            describe=lambda: this_worker(queues=self._queues, capacity=self._capacity, version=self._app.version),
+            dead_after=dead_after,
+        )
+        self._heartbeat.run_once()
+        self._tickers = [
+            Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
+            Ticker("timers", Timers(rooms.store, rooms.dispatcher, self._queues), TIMERS_SECONDS),
+            Ticker(
+                "reconcile",
+                Reconcile(rooms.store, rooms.dispatcher, self._heartbeat, dead_after),
+                RECONCILE_SECONDS,
+            ),
+        ]
+        for ticker in self._tickers:
+            ticker.start()
+        log.warning("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))
+
+    def advance(self, run_id: str, link: Link) -> bool:
+        """Execute one link; see `Engine.advance`."""
+        return self._engine.advance(run_id, link)
+
+    def drain(self) -> None:
+        """End links at their next step and take no more."""
+        self._engine.is_draining = True
+        try:
+            self._rooms.gate.leave(self._heartbeat.worker.id)
+        except Exception as error:  # noqa: BLE001  # forgotten by time alone
+            log.warning("The gate does not answer: %s", error)
+
+    def close(self) -> None:
+        """Leave the fleet; called when no link executes any more."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for ticker in self._tickers:
+            ticker.stop()
+        self._engine.close()
+        asyncio.run_coroutine_threadsafe(close_clients(), self._loop).result(timeout=5)
+        self._threads.shutdown(wait=False)
+        self._heartbeat.leave()
+        cache = self._rooms.cache
+        log.warning("Worker %s left; step cache: %d hits, %d misses", self._engine.worker_id, cache.hits, cache.misses)
+
+
+def load_app(path: str | None) -> App:
+    """Import an app by `module:attribute`; raise `ConfigError` that says what is wrong with the path."""
+    if not path:
+        raise ConfigError("No app: set CELERIAC_APP=module:app, or give it to `celeriac worker module:app`")
+    module_name, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise ConfigError(f"There is no module {module_name!r} (of {path!r}) here; is the folder right?") from error
+    app = getattr(module, attribute or "app", None)
+    if not isinstance(app, App):
+        raise ConfigError(f"{path!r} is no App; write module:attribute, such as 'shop.agents:app'")
+    return app
+
+
+_current: WorkerProcess | None = None
+
+
+def set_current_process(process: WorkerProcess | None) -> None:
+    """Make `process` the one that this worker's tasks use."""
+    global _current  # one worker a process
+    _current = process
+
+
+def running_process() -> WorkerProcess | None:
+    """Return this worker's process, where it has started."""
+    return _current
+
+
+def current_process() -> WorkerProcess:
+    """Return this worker's process; raise `ConfigError` outside of a worker."""
+    if _current is None:
+        raise ConfigError("No worker runs in this process; start one with `celeriac worker`")
+    return _current

@@ -1,0 +1,34 @@
+"""The start of a worker: what `celeriac worker` calls."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from celeriac.errors import ConfigError
+from celeriac.platform.store.celery_links import QUEUES
+
+
+def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> int:
+    """Run a Celery worker in this process until it is told to stop; return its exit code."""
+    if unknown := sorted(set(queues) - set(QUEUES)):
+        raise ConfigError(f"Unknown queue {unknown[0]!r}; the queues are {', '.join(QUEUES)}")
+    if app:
+        os.environ["CELERIAC_APP"] = app
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    from celeriac.settings import load_settings
+    from celeriac.tasks.celery import app as celery
+    from celeriac.tasks.process import load_app
+
+    load_app(load_settings().app)
+    options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+    pool = ["--pool", "threads", "--concurrency", str(concurrency), "--queues", ",".join(queues)]
+    try:
+        celery.worker_main(["worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0

@@ -1,0 +1,62 @@
+// The dashboard's only script: refreshes the live part of a page, copies, and shows times as the reader's own.
+// It never builds markup from data: what it puts into the page was rendered and escaped by the server.
+"use strict";
+
+const live = document.getElementById("live");
+let shown = null;
+
+function localTimes(root) {
+  const today = new Date().toDateString();
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(element.dateTime);
+    const clock = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    const day = at.toLocaleDateString([], { month: "short", day: "numeric" });
+    element.textContent = at.toDateString() === today ? clock : `${day}, ${clock}`;
+  }
+}
+
+// The old part is replaced by the new one; what the reader opened or scrolled stays as it was.
+function replace(html) {
+  const open = new Set([...live.querySelectorAll("details[open][id]")].map((element) => element.id));
+  const scrolled = new Map([...live.querySelectorAll("details[id] pre")].map((pre, at) => [at, pre.scrollTop]));
+  live.innerHTML = html;
+  for (const element of live.querySelectorAll("details[id]")) element.open = open.has(element.id);
+  live.querySelectorAll("details[id] pre").forEach((pre, at) => (pre.scrollTop = scrolled.get(at) ?? 0));
+  localTimes(live);
+}
+
+async function refresh() {
+  if (document.hidden) return;
+  const answer = await fetch(location.href, { headers: { "X-Fragment": "1" } });
+  if (answer.redirected || answer.status === 401) return location.reload();
+  live.classList.toggle("stale", !answer.ok);
+  if (!answer.ok) return;
+  const html = await answer.text();
+  const isSelecting = !getSelection().isCollapsed && live.contains(getSelection().anchorNode);
+  if (html !== shown && !isSelecting) replace(html);
+  shown = html;
+}
+
+async function keepFresh(pause) {
+  try {
+    await refresh();
+  } catch {
+    live.classList.add("stale"); // the server is away; the next round asks again
+  }
+  if (!live.querySelector('[data-final="yes"]')) setTimeout(keepFresh, pause, pause);
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.submit();
+});
+
+localTimes(document);
+if (live?.dataset.refresh) setTimeout(keepFresh, Number(live.dataset.refresh), Number(live.dataset.refresh));

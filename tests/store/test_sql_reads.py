@@ -1,0 +1,112 @@
+"""Reads: a tenant sees its runs, and nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine
+from store_stage import FUTURE, OTHER, PAST, TENANT, Stage, attempt_failed, event_wait, function, step_done
+
+from celeriac.errors import NotFoundError
+from celeriac.platform.durable.reads import RunFilter
+from celeriac.platform.event import Event
+from celeriac.platform.store.sql_reads import SqlReads
+
+ALL = RunFilter()
+
+
+@pytest.fixture
+def reads(engine: Engine) -> SqlReads:
+    return SqlReads(engine)
+
+
+def test_runs_are_listed_newest_first(sql_stage: Stage, reads: SqlReads) -> None:
+    made = [sql_stage.queued().run_id for _ in range(3)]
+    page = reads.runs(TENANT, ALL)
+    assert [run.id for run in page.runs] == made[::-1]
+    assert page.next_cursor is None
+
+
+def test_a_cursor_leads_through_all_runs_once(sql_stage: Stage, reads: SqlReads) -> None:
+    sql_stage.send(*[Event("ticket") for _ in range(7)])  # of one moment, so that the id decides
+    seen: list[str] = []
+    cursor = None
+    for _ in range(4):
+        page = reads.runs(TENANT, ALL, limit=2, cursor=cursor)
+        seen += [run.id for run in page.runs]
+        cursor = page.next_cursor
+    assert cursor is None
+    assert len(seen) == len(set(seen)) == 7
+
+
+@pytest.mark.parametrize("cursor", ["", "!", "abc", "bnVsbA", "WzEsMl0", "ü"])
+def test_a_cursor_that_is_none_is_refused(reads: SqlReads, cursor: str) -> None:
+    with pytest.raises(ValueError, match="no cursor"):
+        reads.runs(TENANT, ALL, cursor=cursor)
+
+
+def test_runs_are_filtered(sql_stage: Stage, reads: SqlReads) -> None:
+    sql_stage.declare(function(), function("other", "two"))
+    claim = sql_stage.claimed()
+    (other,) = sql_stage.send(Event("two"))
+    assert [run.id for run in reads.runs(TENANT, RunFilter(status="running")).runs] == [claim.run.id]
+    assert [run.id for run in reads.runs(TENANT, RunFilter(function_id="other")).runs] == [other.run_id]
+    assert [run.id for run in reads.runs(TENANT, RunFilter(event_id=claim.run.event_id)).runs] == [claim.run.id]
+    assert reads.functions(TENANT) == ["other", "work"]
+
+
+def test_another_tenant_sees_nothing(sql_stage: Stage, reads: SqlReads) -> None:
+    claim = sql_stage.claimed()
+    assert reads.runs(OTHER, ALL).runs == []
+    assert reads.functions(OTHER) == []
+    for read in (reads.run, reads.view):
+        with pytest.raises(NotFoundError, match=claim.run.id):
+            read(OTHER, claim.run.id)
+    with pytest.raises(NotFoundError):
+        reads.event_runs(OTHER, claim.run.event_id or "")
+
+
+def test_an_event_leads_to_its_runs(sql_stage: Stage, reads: SqlReads) -> None:
+    sql_stage.declare(function(), function("audit", "ticket"))
+    (accepted, silent) = sql_stage.store.ingest(TENANT, [Event("ticket"), Event("silent")]).accepted
+    assert sorted(run.function_id for run in reads.event_runs(TENANT, accepted.id)) == ["audit", "work"]
+    assert reads.event_runs(TENANT, silent.id) == []
+    with pytest.raises(NotFoundError):
+        reads.event_runs(TENANT, "evt_unknown")
+
+
+def test_a_run_is_read_as_it_stands(sql_stage: Stage, reads: SqlReads) -> None:
+    claim = sql_stage.claimed()
+    assert reads.run(TENANT, claim.run.id) == claim.run
+    sql_stage.finish(claim)
+    run = reads.run(TENANT, claim.run.id)
+    assert (run.status, run.output, run.is_final) == ("completed", {"ok": True}, True)
+
+
+def test_the_view_shows_the_tree_and_the_event(sql_stage: Stage, reads: SqlReads) -> None:
+    claim = sql_stage.claimed()
+    sql_stage.store.commit([step_done(claim, "net/turn:1/infer", kind="model"), step_done(claim, "net/turn:1")])
+    view = reads.view(TENANT, claim.run.id)
+    assert view.event == claim.event
+    assert view.root_id == "link-1"
+    assert view.waiting_for is None
+    (net,) = view.steps
+    assert [child.path for child in net.children[0].children] == ["net/turn:1/infer"]
+
+
+def test_the_view_says_what_the_run_waits_for(sql_stage: Stage, reads: SqlReads) -> None:
+    parked = sql_stage.parked(event_wait(match=("data.id", '"T-1"')))
+    view = reads.view(TENANT, parked.run.id)
+    assert view.waiting_for == "waits for event 'answer' with data.id = 'T-1' until 2100-01-01 00:00:00 UTC"
+    assert [wait.path for wait in view.waits] == ["reply"]
+    assert reads.view(TENANT, sql_stage.queued().run_id).waiting_for == "queued: waits for a worker"
+
+
+def test_the_view_shows_attempts_and_how_many_are_left(sql_stage: Stage, reads: SqlReads) -> None:
+    sql_stage.declare(function(retries=2))
+    claim = sql_stage.claimed()
+    sql_stage.store.commit([attempt_failed(claim, "charge", 1, PAST), attempt_failed(claim, "charge", 2, FUTURE)])
+    sql_stage.store.wake_due()
+    assert sql_stage.store.park(sql_stage.refreshed(claim))
+    view = reads.view(TENANT, claim.run.id)
+    assert view.waiting_for == "retries step 'charge' at 2100-01-01 00:00:00 UTC (attempt 3 of 3)"
+    assert [attempt.error for attempt in view.steps[0].attempts] == [{"name": "OSError", "message": "no"}] * 2
