@@ -7,7 +7,6 @@ from celeriac.errors import CeleriacError, NonRetriableError, RetryAfterError, S
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.network import Network
 from celeriac.platform.agents.network_run import NetworkRun
-from celeriac.platform.agents.result import AgentResult
 from celeriac.platform.agents.state import State
 from celeriac.platform.agents.tool import Tool, tool
 from celeriac.platform.app import App
@@ -18,6 +17,7 @@ from celeriac.platform.memory.memory import Memory
 from celeriac.platform.message import Message
 from celeriac.platform.models.anthropic import anthropic
 from celeriac.platform.models.openai import openai
+from celeriac.platform.result import AgentResult
 from celeriac.platform.run import Run
 
 __all__ = [

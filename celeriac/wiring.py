@@ -25,6 +25,8 @@ from celeriac.platform.memory.memory import Memories
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.tenants.keys import Keys
@@ -90,6 +92,13 @@ def build(settings: Settings) -> Installation:
 def installation() -> Installation:
     """Return this process's installation, built from its settings."""
     return build(load_settings())
+
+
+def broker_app(settings: Settings) -> Celery:
+    """Return a Celery app with the installation's broker and no tasks; the fleet puts its tasks on it."""
+    from celeriac.platform.store.celery_links import celery_app
+
+    return celery_app(settings)
 
 
 def conduct(settings: Settings) -> Conduct:

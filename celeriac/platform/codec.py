@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from celeriac.errors import LimitError
@@ -59,7 +60,11 @@ def decoder(returns: Any) -> Callable[[Any], Any]:
     """Return what turns plain JSON into the declared type; plain JSON stays where none is declared."""
     if returns is inspect.Signature.empty or returns is Any or returns is None:
         return _as_it_is
-    return _adapter(returns).validate_python if _is_hashable(returns) else TypeAdapter(returns).validate_python
+    try:
+        adapter = _adapter(returns) if _is_hashable(returns) else TypeAdapter(returns)
+    except PydanticSchemaGenerationError:
+        return _as_it_is
+    return adapter.validate_python
 
 
 def return_type(fn: Callable[..., Any]) -> Any:

@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from celeriac.platform.message import ToolCall, Usage
-from celeriac.platform.models.model import Model, ModelReply, ModelRequest
+from celeriac.platform.message import Message, ToolCall, Usage
+from celeriac.platform.models.catalog import resolve
+from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
+from celeriac.platform.result import AgentResult
 from celeriac.platform.step import Step
+
+
+class Ai:
+    """`ctx.step.ai`: model calls without an agent."""
+
+    def __init__(self, step: Step) -> None:
+        """Call in the scope in which `step` is."""
+        self._step = step
+
+    async def infer(
+        self,
+        id: str,
+        model: ModelLike,
+        prompt: str | Message | Sequence[Message],
+        *,
+        system: str = "",
+        tools: Sequence[ToolSpec] = (),
+    ) -> AgentResult[str]:
+        """Ask a model once and remember the reply; tool calls are returned and not executed.
+
+        `.raw` is the provider's own body.
+        """
+        single = Message.user(prompt) if isinstance(prompt, str) else prompt
+        messages = (single,) if isinstance(single, Message) else tuple(single)
+        request = ModelRequest(system=system, messages=messages, tools=tuple(tools))
+        reply = await infer(self._step, id, resolve(model), request)
+        return AgentResult(
+            agent="",
+            output=reply.text,
+            model=reply.model,
+            messages=(Message.assistant(reply.text, tool_calls=reply.tool_calls),),
+            usage=reply.usage,
+            finish_reason=reply.finish_reason,
+            prompt=messages,
+            raw=dict(reply.raw),
+        )
 
 
 async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> ModelReply:

@@ -18,6 +18,9 @@ from typing_extensions import TypedDict
 
 from celeriac.errors import ConfigError
 
+#: known by its name, because the context stands above this floor
+_CONTEXT = ("celeriac.platform.context", "Context")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -81,10 +84,9 @@ def is_async(fn: Callable[..., Any]) -> bool:
 
 
 def _is_context(parameter: inspect.Parameter) -> bool:
-    from celeriac.platform.context import Context
-
-    annotation = parameter.annotation
-    return annotation is Context or get_origin(annotation) is Context or parameter.name == "ctx"
+    annotation = get_origin(parameter.annotation) or parameter.annotation
+    place = getattr(annotation, "__module__", None), getattr(annotation, "__name__", None)
+    return place == _CONTEXT or parameter.name == "ctx"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -17,15 +17,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
+
+from pydantic import ValidationError
 
 from celeriac.clock import Duration, duration
-from celeriac.errors import ConfigError, ContextError, StepIdConflict
+from celeriac.errors import ConfigError, ContextError, NonRetriableError, StepIdConflict
 from celeriac.platform.codec import decoder, return_type
 from celeriac.platform.event import Event
 from celeriac.platform.expression import check_path
 from celeriac.platform.message import Usage
-from celeriac.platform.signature import is_async
+from celeriac.platform.signature import is_async, problems
+
+if TYPE_CHECKING:
+    from celeriac.platform.inference import Ai
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -171,6 +176,13 @@ class Step:
         return self._scope.path
 
     @property
+    def ai(self) -> Ai:
+        """Model calls as steps."""
+        from celeriac.platform.inference import Ai  # stands on this file
+
+        return Ai(self)
+
+    @property
     def kernel(self) -> Kernel:
         """What does the work."""
         return self._root.kernel
@@ -212,15 +224,16 @@ class Step:
         function's by default); then `StepError`.
         """
         kernel = self._scope.kernel
+        path = self._scope.take(id)
         call = Call(
-            path=self._scope.take(id),
+            path=path,
             kind="run",
             body=lambda: invoke(kernel, fn, *args),
             input=list(args) or None,
             retries=retries,
             timeout=None if timeout is None else duration(timeout),
         )
-        return _decoded(kernel.perform(call), fn)
+        return _decoded(kernel.perform(call), fn, path)
 
     def sleep(self, id: str, time: Duration) -> Awaitable[None]:
         """Stand still for a time of at most 366 days, holding no worker."""
@@ -310,5 +323,9 @@ def _within_longest(time: timedelta, id: str) -> timedelta:
     return time
 
 
-async def _decoded(value: Awaitable[Any], fn: Callable[..., Any]) -> Any:
-    return decoder(return_type(fn))(await value)
+async def _decoded(value: Awaitable[Any], fn: Callable[..., Any], path: str) -> Any:
+    plain = await value
+    try:
+        return decoder(return_type(fn))(plain)
+    except ValidationError as error:
+        raise NonRetriableError(f"Step {path!r} returned what its annotation forbids: {problems(error)}") from error

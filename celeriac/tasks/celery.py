@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from celeriac.platform.store.celery_links import celery_app
 from celeriac.settings import load_settings
+from celeriac.wiring import broker_app
 
-app = celery_app(load_settings())
+app = broker_app(load_settings())
 app.conf.update(imports=("celeriac.tasks.links", "celeriac.tasks.steps"))
 app.set_default()

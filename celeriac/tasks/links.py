@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from celeriac.platform.durable.dispatch import ADVANCE
 from celeriac.platform.durable.store import Link
-from celeriac.platform.store.celery_links import ADVANCE
 from celeriac.tasks.celery import app
 from celeriac.tasks.process import current_process
 

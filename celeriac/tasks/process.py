@@ -44,7 +44,7 @@ class WorkerProcess:
         """Declare the app's functions, start the loop and join the fleet."""
         rooms, dead_after = self._rooms, timedelta(seconds=self._settings.worker_dead_seconds)
         forbid_inline()
-        threading.Thread(target=self._loop.run_forever, name="celeriac-loop", daemon=True).start()
+        threading.Thread(target=self._run_loop, name="celeriac-loop", daemon=True).start()
         self._threads = ThreadPoolExecutor(self._capacity + 4, thread_name_prefix="celeriac-body")
         rooms.store.declare(self._app.name, self._app.declarations(), self._app.schemas())
         clock = SyncedClock()
@@ -83,6 +83,14 @@ class WorkerProcess:
     def advance(self, run_id: str, link: Link) -> bool:
         """Execute one link; see `Engine.advance`."""
         return self._engine.advance(run_id, link)
+
+    def _run_loop(self) -> None:
+        while not self._is_closed:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # asyncio lets these out of a task of user code; one run must not end the others' loop.
+                log.warning("%s left the code of a run; the loop goes on", type(error).__name__)
 
     def drain(self) -> None:
         """End links at their next step and take no more."""

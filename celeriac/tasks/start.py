@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from celeriac.errors import ConfigError
-from celeriac.platform.store.celery_links import QUEUES
+from celeriac.platform.durable.declaration import QUEUES
 
 
 def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> int:

@@ -10,7 +10,8 @@ import json
 import random
 from dataclasses import dataclass
 from functools import cache
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from examples.bank_support.dataset import DATA, read_queries
 

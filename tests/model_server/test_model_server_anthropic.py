@@ -90,6 +90,13 @@ async def test_usage_counts_system_turns_and_answer(async_anthropic: anthropic.A
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (15, 12)
 
 
+def test_a_conversation_may_begin_with_what_another_agent_said(anthropic_client: anthropic.Anthropic) -> None:
+    """The history of a network begins with an assistant's message; the provider takes it."""
+    said: Any = [{"role": "assistant", "content": "I am Triage."}, *HELLO]
+    reply = anthropic_client.messages.create(model="m", max_tokens=100, messages=said)
+    assert reply.content[0].type == "text" and reply.content[0].text == "heard: hello"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -8,11 +8,11 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
-from celeriac.platform.agents.result import AgentResult
 from celeriac.platform.agents.tool import Tool
 from celeriac.platform.context import Context
 from celeriac.platform.message import Message
 from celeriac.platform.models.model import ModelLike
+from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import Signature, checks_options, did_you_mean
 
 S = TypeVar("S", default=Any)

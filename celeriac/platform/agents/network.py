@@ -17,7 +17,6 @@ from celeriac.ids import slug
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.patch import apply, diff
-from celeriac.platform.agents.result import AgentResult
 from celeriac.platform.agents.router import Router, agents_of
 from celeriac.platform.agents.state import State, StateSource, StateType
 from celeriac.platform.agents.turn import take_turn
@@ -26,6 +25,7 @@ from celeriac.platform.inline import local_context
 from celeriac.platform.message import Message
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.model import Model, ModelLike
+from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import checks_options
 from celeriac.platform.step import current_scope, invoke
 

@@ -9,10 +9,10 @@ from typing_extensions import TypeVar
 
 from celeriac.ids import new_id
 from celeriac.platform.agents.agent import Agent
-from celeriac.platform.agents.result import AgentResult
 from celeriac.platform.agents.state import State
 from celeriac.platform.message import Message, Usage
 from celeriac.platform.models.model import Model
+from celeriac.platform.result import AgentResult
 
 S = TypeVar("S", default=Any)
 StopReason = Literal["router", "max_iter", "budget", "cancelled", "error"]

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
-from celeriac.platform.agents.result import AgentResult
 from celeriac.platform.message import Message
+from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import problems
 
 S = TypeVar("S", default=Any)

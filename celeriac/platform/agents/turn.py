@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.errors import CeleriacError, StepError
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
-from celeriac.platform.agents.result import AgentResult
 from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.tool import Tool, failure, failure_of
 from celeriac.platform.context import Context, enter_context
 from celeriac.platform.inference import infer
 from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
 from celeriac.platform.models.model import Model, ModelRequest
+from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import did_you_mean
 from celeriac.platform.step import invoke
 

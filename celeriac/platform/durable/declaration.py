@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: the Celery queues of the fleet
+QUEUES = ("runs", "memory")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Declaration:

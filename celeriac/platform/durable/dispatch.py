@@ -15,6 +15,9 @@ from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
 
 log = logging.getLogger(__name__)
 
+#: the name under which the fleet knows the task of a link
+ADVANCE = "celeriac.advance"
+
 _BATCH = 100
 
 

@@ -146,7 +146,7 @@ class Engine:
         held: Claim | None = claim
         while held is not None:
             fresh: list[Memo] = []
-            outcome = Outcome(cause="cancelled") if held.cancel_requested else self._execute(held, fresh)
+            outcome = self._execute(held, fresh)
             self._remember(held, fresh)
             match outcome.cause:
                 case "parked":
@@ -155,6 +155,9 @@ class Engine:
                     held = _patiently(self._store.refresh, held)
                 case "onward":
                     return _patiently(self._store.requeue, held)
+                case "put_back":
+                    _patiently(self._store.requeue, held)
+                    return None
                 case "lost":
                     return None
                 case _:
@@ -163,11 +166,25 @@ class Engine:
         return None
 
     def _execute(self, claim: Claim, fresh: list[Memo]) -> Outcome:
+        """Execute once; whatever breaks in the engine itself ends in an outcome, so that no run is left hanging."""
+        if claim.cancel_requested:
+            return Outcome(cause="cancelled")
+        try:
+            return self._replay(claim, fresh)
+        except StoreUnavailable:
+            log.warning("Run %s lost its database; another link takes it up", claim.run.id)
+            return Outcome(cause="onward")
+        except Exception as error:
+            log.exception("The engine failed in run %s", claim.run.id)
+            return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
+
+    def _replay(self, claim: Claim, fresh: list[Memo]) -> Outcome:
         name = f"{claim.run.app}/{claim.run.function_id}"
         function = self._registry.functions.get(name)
         if function is None:
-            message = f"This worker does not have function {name!r}; deploy its app on the workers of {claim.queue!r}"
-            return Outcome(cause="failed", reason="error", error_code="unknown_function", error_message=message)
+            # Another deploy's, or another app's on the same queue: it waits for a worker that has it.
+            log.warning("Run %s waits: this worker does not have function %r", claim.run.id, name)
+            return Outcome(cause="put_back")
         memos = self._load(claim)
         waits = self._store.waits(claim) if claim.waits else []
 

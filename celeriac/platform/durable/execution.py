@@ -9,25 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from celeriac.errors import CeleriacError, StepError, StoreUnavailable
+from celeriac.errors import CeleriacError, StepError
 from celeriac.platform.codec import encode_within
 from celeriac.platform.context import Context, RunLog, enter_context
 from celeriac.platform.durable.function import Function
-from celeriac.platform.durable.parking import Suspended
-from celeriac.platform.durable.replay import DurableKernel
+from celeriac.platform.durable.replay import Cause, DurableKernel
 from celeriac.platform.event import Event
 from celeriac.platform.step import Step, enter
 
 log = logging.getLogger(__name__)
 
-Cause = Literal["completed", "failed", "parked", "onward", "lost", "cancelled"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a link came to; the engine makes it true."""
 
-    cause: Cause
+    cause: Literal["completed", "failed", "put_back"] | Cause
     #: JSON text
     output: str | None = None
     reason: str | None = None
@@ -54,10 +50,10 @@ async def execute(
     await kernel.parking.unwind()
     if is_over:
         return Outcome(cause=kernel.ended.result())
-    try:
-        return root.result()  # type: ignore[no-any-return]
-    except Suspended:
-        return Outcome(cause="parked")
+    if root.cancelled():
+        return _failed(RuntimeError("The function was cancelled from inside: a CancelledError left its body"))
+    outcome: Outcome = root.result()
+    return outcome
 
 
 async def _body(
@@ -72,9 +68,6 @@ async def _body(
             value = await function.start(ctx, kernel.claim.event.data)
             output = encode_within(value, kernel.max_output_bytes, "The output of the run")
             return Outcome(cause="completed", output=output, reason=_reason(value))
-        except StoreUnavailable:
-            log.warning("Run %s lost its database; another link will take it up", run.id)
-            return Outcome(cause="lost")
         except Exception as error:  # noqa: BLE001  # user code may raise anything
             if await kernel.plans_retry(error):
                 return Outcome(cause="parked")

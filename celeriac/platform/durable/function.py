@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.platform.context import Context
-from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.declaration import QUEUES, Declaration
 from celeriac.platform.event import RESERVED
-from celeriac.platform.signature import Signature, problems
+from celeriac.platform.signature import Signature, did_you_mean, problems
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +58,9 @@ class Function(Generic[P, R]):
             raise ConfigError(f"{what}: retries={options.retries} must be 0 to {_MOST_RETRIES}")
         if options.links not in (None, "turn", "budget"):
             raise ConfigError(f"{what}: links={options.links!r} must be 'turn' or 'budget'")
+        if options.queue is not None and options.queue not in QUEUES:
+            near = did_you_mean(options.queue, QUEUES)
+            raise ConfigError(f"{what}: queue={options.queue!r} is none of {', '.join(QUEUES)}{near}")
         for name in options.on:
             if name.startswith(RESERVED) and not name.startswith(f"{RESERVED}run."):
                 raise ConfigError(f"{what}: events below {RESERVED!r} are the platform's own, but for celeriac/run.*")

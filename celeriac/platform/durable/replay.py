@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NoReturn
 
 from celeriac.clock import Clock
-from celeriac.errors import ConfigError, LimitError, StepError
+from celeriac.errors import ConfigError, LimitError, StepError, StoreUnavailable
 from celeriac.ids import derived_id
 from celeriac.platform.codec import Uncodable, encode, encode_within
 from celeriac.platform.durable.conduct import Conduct
@@ -279,12 +279,15 @@ class DurableKernel:
             match_path=wait.match,
             match_value=value,
         )
-        with self.parking.busy():
-            registered = await self._loop.run_in_executor(
-                self.executor, lambda: self._store.await_event(self.claim, begun, look_back=wait.since)
-            )
+        try:
+            with self.parking.busy():
+                registered = await self._loop.run_in_executor(
+                    self.executor, lambda: self._store.await_event(self.claim, begun, look_back=wait.since)
+                )
+        except StoreUnavailable:
+            self._leave("onward")
         if registered is None:
-            self._lose()
+            self._leave("lost")
         return registered
 
     async def _stand_still_for(self, wait: Wait) -> None:
@@ -328,16 +331,18 @@ class DurableKernel:
         return memo
 
     async def _commit(self, entry: Entry) -> int:
-        with self.parking.busy():
-            seq = await self._journal.commit(entry)
+        try:
+            with self.parking.busy():
+                seq = await self._journal.commit(entry)
+        except StoreUnavailable:
+            self._leave("onward")
         if seq is None:
-            self._lose()
+            self._leave("lost")
         return seq
 
-    def _lose(self) -> NoReturn:
-        """End the link without a trace: the run belongs to another link by now."""
-        self._cause = "lost"
-        self._quiet()
+    def _leave(self, cause: Cause) -> NoReturn:
+        """End the link past all user code: the run is another link's by now, or the database does not answer."""
+        self.interrupt(cause)
         raise Suspended
 
     def _quiet(self) -> None:

@@ -14,12 +14,10 @@ from uuid import uuid4
 from celery import Celery
 from kombu.entity import Queue
 
+from celeriac.platform.durable.declaration import QUEUES
+from celeriac.platform.durable.dispatch import ADVANCE
 from celeriac.platform.flow.gate import Queued
 from celeriac.settings import Settings
-
-#: the name of the task that advances a run
-ADVANCE = "celeriac.advance"
-QUEUES = ("runs", "memory")
 
 _REDIS_OPTIONS = {
     "ack_emulation": False,  # one Redis command a message instead of nine; the truth is in SQL

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, or_, select, tuple_, update
 
 from celeriac.database import db_now, reading, transaction
 from celeriac.ids import derived_id, new_id
@@ -29,6 +29,25 @@ from celeriac.platform.store.tables import events, functions, runs, waits
 
 #: how long a sender's id is remembered
 DEDUPE = timedelta(hours=24)
+
+
+_DECLARED = (
+    select(functions, tables.triggers.c.event_name)
+    .join(
+        tables.triggers,
+        (tables.triggers.c.app == functions.c.app) & (tables.triggers.c.function_id == functions.c.function_id),
+    )
+    .where(
+        functions.c.is_active,
+        or_(tables.triggers.c.event_name.in_(bindparam("names", expanding=True)), tables.triggers.c.is_pattern),
+    )
+    .order_by(functions.c.app, functions.c.function_id)
+)
+
+_STANDING = select(*WAIT, waits.c.run_id, waits.c.tenant_id).where(
+    tuple_(waits.c.tenant_id, waits.c.event_name).in_(bindparam("places", expanding=True)),
+    waits.c.resolved_at.is_(None),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +171,7 @@ def _start(connection: Connection, arrivals: Sequence[Arrival], now: datetime) -
 
 def _declared(connection: Connection, names: Iterable[str]) -> Sequence[AnyRow]:
     """Return the active functions that events of these names may start, with the trigger of each."""
-    trigger = tables.triggers
-    return connection.execute(
-        select(functions, trigger.c.event_name)
-        .join(trigger, (trigger.c.app == functions.c.app) & (trigger.c.function_id == functions.c.function_id))
-        .where(functions.c.is_active, or_(trigger.c.event_name.in_(sorted(names)), trigger.c.is_pattern))
-        .order_by(functions.c.app, functions.c.function_id)
-    ).all()
+    return connection.execute(_DECLARED, {"names": sorted(names)}).all()
 
 
 def _started_by(name: str, declared: Iterable[AnyRow]) -> list[AnyRow]:
@@ -186,13 +199,8 @@ def _run_row(arrival: Arrival, function: AnyRow, now: datetime) -> dict[str, Any
 def _answered(connection: Connection, arrivals: Sequence[Arrival]) -> dict[WaitKey, str | None]:
     """Return the open waits that one of the events is for, with the first such event."""
     places = sorted({(arrival.tenant_id, arrival.visible["name"]) for arrival in arrivals})
-    candidates = connection.execute(
-        select(*WAIT, waits.c.run_id, waits.c.tenant_id).where(
-            tuple_(waits.c.tenant_id, waits.c.event_name).in_(places), waits.c.resolved_at.is_(None)
-        )
-    )
     answered: dict[WaitKey, str | None] = {}
-    for row in candidates:
+    for row in connection.execute(_STANDING, {"places": places}):
         wait = wait_of(row)
         for arrival in arrivals:
             if arrival.tenant_id == row.tenant_id and answers(wait, arrival.visible, arrival.received_at):

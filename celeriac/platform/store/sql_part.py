@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert
 
 from celeriac.database import NOW, db_now, from_micros
 
@@ -52,25 +52,29 @@ def present(connection: Connection) -> datetime:
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose keys are not there yet."""
     if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert(connection.dialect.name, table), rows)
 
 
 def insert_one(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert a row, whose values may be expressions, unless its key is there."""
-    connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing())
+    connection.execute(_insert(connection.dialect.name, table).values(row))
 
 
 def insert_returning(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
     """Insert the rows whose keys are not there yet, and return what stands in `key` of those that were not."""
     if not rows:
         return []
-    statement: ReturningInsert[Any] = _insert(connection, table).on_conflict_do_nothing().returning(table.c[key])
-    return list(connection.execute(statement, rows).scalars())
+    return list(connection.execute(_insert_returning(connection.dialect.name, table, key), rows).scalars())
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+@cache
+def _insert(dialect: str, table: Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _insert_returning(dialect: str, table: Table, key: str) -> Any:
+    return _insert(dialect, table).returning(table.c[key])
 
 
 def _hash64(name: tuple[str, ...]) -> int:

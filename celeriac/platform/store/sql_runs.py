@@ -6,14 +6,13 @@ Almost every move is one statement, which is its own transaction. Steps are comm
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, null, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, null, select, update
 
-from celeriac.database import db_ago, db_now, reading, single, transaction
+from celeriac.database import Moment, db_now, reading, single, transaction
 from celeriac.errors import NotFoundError
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import Memo, OutgoingEvent
@@ -21,7 +20,7 @@ from celeriac.platform.durable.store import Claim, Ending, Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.run import FINAL, Run
-from celeriac.platform.store.sql_part import SqlPart, insert_one
+from celeriac.platform.store.sql_part import SqlPart, insert_new, present
 from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, run_of
 from celeriac.platform.store.sql_waking import close
 from celeriac.platform.store.tables import events, runs, steps
@@ -32,14 +31,67 @@ def _of_its_event(column: str) -> ColumnElement[Any]:
     return select(events.c[column]).where(events.c.id == runs.c.event_id).scalar_subquery().label(f"event_{column}")
 
 
-#: all of the run, and of its event what a claim carries
-_CLAIMED = (
-    *runs.c,
-    _of_its_event("name"),
-    _of_its_event("data"),
-    _of_its_event("sender_id"),
-    _of_its_event("ts"),
-    _of_its_event("received_at"),
+#: the condition under which a claim is still a right; `right_of` fills it in
+HELD: tuple[ColumnElement[bool], ...] = (
+    runs.c.id == bindparam("held_run"),
+    runs.c.tenant_id == bindparam("held_tenant"),
+    runs.c.fence == bindparam("held_fence"),
+    runs.c.status == "running",
+)
+
+_CLAIM = (
+    update(runs)
+    .where(runs.c.id == bindparam("queued_run"), runs.c.status == "queued")
+    .values(
+        status="running",
+        fence=runs.c.fence + 1,
+        worker_id=bindparam("by_worker"),
+        claimed_at=db_now(),
+        started_at=func.coalesce(runs.c.started_at, db_now()),
+        links=runs.c.links + 1,
+        link_id=bindparam("by_link"),
+        root_id=func.coalesce(runs.c.root_id, bindparam("by_root")),
+    )
+    .returning(*runs.c, *(_of_its_event(name) for name in ("name", "data", "sender_id", "ts", "received_at")))
+)
+
+_REFRESH = select(runs.c.steps, runs.c.waits, runs.c.wakes, runs.c.cancel_requested).where(*HELD)
+
+_MEMOS = (
+    select(steps.c.path, steps.c.kind, steps.c.seq, steps.c.value, steps.c.error)
+    .where(steps.c.run_id == bindparam("in_run"), steps.c.tenant_id == bindparam("of_tenant"))
+    .order_by(steps.c.seq)
+)
+
+_PARK = (
+    update(runs)
+    .where(*HELD, runs.c.wakes == bindparam("seen_wakes"), runs.c.cancel_requested.is_(False))
+    .values(status="parked", worker_id=null())
+    .returning(runs.c.id)
+)
+
+_REQUEUE = update(runs).where(*HELD).values(status="queued", worker_id=null(), queued_at=db_now()).returning(*QUEUED)
+
+_FINISH = (
+    update(runs)
+    .where(*HELD)
+    .values(
+        status=bindparam("ending_status"),
+        reason=bindparam("ending_reason"),
+        output=bindparam("ending_output"),
+        error_code=bindparam("ending_code"),
+        error_message=bindparam("ending_message"),
+        worker_id=null(),
+        ended_at=db_now(),
+    )
+    .returning(runs.c.waits, runs.c.ended_at)
+)
+
+#: the status is written out, as a partial index is not found by a parameter
+_STRANDED = (
+    select(*QUEUED)
+    .where(runs.c.status == literal_column("'queued'"), runs.c.queued_at <= bindparam("before", type_=Moment))
+    .order_by(runs.c.queued_at)
 )
 
 
@@ -47,29 +99,14 @@ class SqlRuns(SqlPart):
     """The part of the store that moves runs."""
 
     def claim(self, run_id: str, worker_id: str, link: Link) -> Claim | None:
-        statement = (
-            update(runs)
-            .where(runs.c.id == run_id, runs.c.status == "queued")
-            .values(
-                status="running",
-                fence=runs.c.fence + 1,
-                worker_id=worker_id,
-                claimed_at=db_now(),
-                started_at=func.coalesce(runs.c.started_at, db_now()),
-                links=runs.c.links + 1,
-                link_id=link.id,
-                root_id=func.coalesce(runs.c.root_id, link.root_id),
-            )
-            .returning(*_CLAIMED)
-        )
+        names = {"queued_run": run_id, "by_worker": worker_id, "by_link": link.id, "by_root": link.root_id}
         with single(self._engine) as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(_CLAIM, names).one_or_none()
         return None if row is None else _claim_of(row, link)
 
     def refresh(self, claim: Claim) -> Claim | None:
-        counts = (runs.c.steps, runs.c.waits, runs.c.wakes, runs.c.cancel_requested)
         with reading(self._engine) as connection:
-            row = connection.execute(select(*counts).where(*held_by(claim))).one_or_none()
+            row = connection.execute(_REFRESH, right_of(claim)).one_or_none()
         if row is None:
             return None
         return replace(
@@ -77,59 +114,35 @@ class SqlRuns(SqlPart):
         )
 
     def memos(self, claim: Claim) -> list[Memo]:
-        columns = (steps.c.path, steps.c.kind, steps.c.seq, steps.c.value, steps.c.error)
-        statement = (
-            select(*columns)
-            .where(steps.c.run_id == claim.run.id, steps.c.tenant_id == claim.run.tenant_id)
-            .order_by(steps.c.seq)
-        )
         with reading(self._engine) as connection:
-            rows = connection.execute(statement).all()
+            rows = connection.execute(_MEMOS, {"in_run": claim.run.id, "of_tenant": claim.run.tenant_id}).all()
         return [Memo(path=path, kind=kind, seq=seq, value=value, error=error) for path, kind, seq, value, error in rows]
 
     def park(self, claim: Claim) -> bool:
-        statement = (
-            update(runs)
-            .where(*held_by(claim), runs.c.wakes == claim.wakes, runs.c.cancel_requested.is_(False))
-            .values(status="parked", worker_id=null())
-            .returning(runs.c.id)
-        )
         with single(self._engine) as connection:
-            return connection.execute(statement).one_or_none() is not None
+            parked = connection.execute(_PARK, {**right_of(claim), "seen_wakes": claim.wakes})
+            return parked.one_or_none() is not None
 
     def requeue(self, claim: Claim) -> Queued | None:
-        statement = (
-            update(runs)
-            .where(*held_by(claim))
-            .values(status="queued", worker_id=null(), queued_at=db_now())
-            .returning(*QUEUED)
-        )
         with single(self._engine) as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
 
     def finish(self, claim: Claim, ending: Ending, event: OutgoingEvent) -> bool:
-        statement = (
-            update(runs)
-            .where(*held_by(claim))
-            .values(
-                status=ending.status,
-                reason=ending.reason,
-                output=ending.output,
-                error_code=ending.error_code,
-                error_message=ending.error_message,
-                worker_id=null(),
-                ended_at=db_now(),
-            )
-            .returning(runs.c.waits)
-        )
+        facts = {
+            "ending_status": ending.status,
+            "ending_reason": ending.reason,
+            "ending_output": ending.output,
+            "ending_code": ending.error_code,
+            "ending_message": ending.error_message,
+        }
         with transaction(self._engine) as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(_FINISH, {**right_of(claim), **facts}).one_or_none()
             if row is None:
                 return False
             if row.waits:
                 close(connection, claim.run.id)
-            _insert_event(connection, claim.run, event)
+            _insert_event(connection, claim.run, event, row.ended_at)
             return True
 
     def cancel(self, tenant_id: str, run_id: str) -> Run:
@@ -157,28 +170,18 @@ class SqlRuns(SqlPart):
             )
             close(connection, run_id)
             run = _read(connection, run_id)
-            _insert_event(connection, run, ending_event(run))
+            _insert_event(connection, run, ending_event(run), present(connection))
             return run
 
     def stranded(self, *, older_than: timedelta, most: int = 500) -> list[Queued]:
-        statement = (
-            select(*QUEUED)
-            .where(runs.c.status == "queued", runs.c.queued_at <= db_ago(older_than))
-            .order_by(runs.c.queued_at)
-            .limit(most)
-        )
         with reading(self._engine) as connection:
-            return [queued_of(row) for row in connection.execute(statement)]
+            before = present(connection) - older_than
+            return [queued_of(row) for row in connection.execute(_STRANDED.limit(most), {"before": before})]
 
 
-def held_by(claim: Claim) -> Sequence[ColumnElement[bool]]:
-    """Return the condition under which the claim is still a right."""
-    return (
-        runs.c.id == claim.run.id,
-        runs.c.tenant_id == claim.run.tenant_id,
-        runs.c.fence == claim.fence,
-        runs.c.status == "running",
-    )
+def right_of(claim: Claim) -> dict[str, Any]:
+    """Return the parameters of `HELD`."""
+    return {"held_run": claim.run.id, "held_tenant": claim.run.tenant_id, "held_fence": claim.fence}
 
 
 def _claim_of(row: AnyRow, link: Link) -> Claim:
@@ -204,18 +207,15 @@ def _read(connection: Connection, run_id: str) -> Run:
     return run_of(connection.execute(select(runs).where(runs.c.id == run_id)).one())
 
 
-def _insert_event(connection: Connection, run: Run, event: OutgoingEvent) -> None:
-    insert_one(
-        connection,
-        events,
-        {
-            "id": event.id,
-            "tenant_id": run.tenant_id,
-            "name": event.name,
-            "data": event.data,
-            "ts": db_now() if event.ts is None else event.ts,
-            "received_at": db_now(),
-            "is_internal": event.is_internal,
-            "run_id": run.id,
-        },
-    )
+def _insert_event(connection: Connection, run: Run, event: OutgoingEvent, now: datetime) -> None:
+    row = {
+        "id": event.id,
+        "tenant_id": run.tenant_id,
+        "name": event.name,
+        "data": event.data,
+        "ts": event.ts or now,
+        "received_at": now,
+        "is_internal": event.is_internal,
+        "run_id": run.id,
+    }
+    insert_new(connection, events, [row])

@@ -42,6 +42,11 @@ class Share:
             used.cost_usd,
         )
 
+    @property
+    def is_lone_step(self) -> bool:
+        """Whether it brings one step and nothing else."""
+        return len(self.steps) == 1 and not self.waits and not self.steps[0].events
+
     def events(self) -> Iterator[OutgoingEvent]:
         """Return the events that its steps send."""
         return (event for step in self.steps for event in step.events)

@@ -22,12 +22,20 @@ from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_part import SqlPart, insert_one, lock_names
 from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_text, wait_of
-from celeriac.platform.store.sql_runs import held_by
+from celeriac.platform.store.sql_runs import HELD, right_of
 from celeriac.platform.store.sql_waking import WaitKey, resolve
 from celeriac.platform.store.tables import events, runs, steps, waits
 
 #: what stands in a wait with the event that resolved it
 _WITH_EVENT = (*WAIT, events.c.id, events.c.name, events.c.data, events.c.sender_id, events.c.ts)
+
+_LOCK = select(runs.c.id).where(*HELD).with_for_update()
+
+_DUE = (
+    select(waits.c.run_id, waits.c.path, waits.c.number)
+    .where(waits.c.resolved_at.is_(None), waits.c.wake_at <= db_now())
+    .order_by(waits.c.wake_at)
+)
 
 
 class SqlWaits(SqlPart):
@@ -45,8 +53,7 @@ class SqlWaits(SqlPart):
         assert wait.event_name is not None, "only waits for events are registered here"
         with transaction(self._engine) as connection:
             now = lock_names(connection, {(run.tenant_id, wait.event_name)}, "exclusive")
-            held = select(runs.c.id).where(*held_by(claim)).with_for_update()
-            if connection.execute(held).one_or_none() is None:
+            if connection.execute(_LOCK, right_of(claim)).one_or_none() is None:
                 return None
             place = (waits.c.path == wait.path, waits.c.number == wait.number)
             known = connection.execute(waits_of(run.tenant_id, run.id).where(*place)).one_or_none()
@@ -61,15 +68,9 @@ class SqlWaits(SqlPart):
             return begun
 
     def wake_due(self, *, most: int = 500) -> list[Queued]:
-        due = (
-            select(waits.c.run_id, waits.c.path, waits.c.number)
-            .where(waits.c.resolved_at.is_(None), waits.c.wake_at <= db_now())
-            .order_by(waits.c.wake_at)
-            .limit(most)
-        )
         with reading(self._engine) as connection:  # mostly none is due, and a look takes no lock
             found: dict[WaitKey, str | None] = {
-                (row.run_id, row.path, row.number): None for row in connection.execute(due)
+                (row.run_id, row.path, row.number): None for row in connection.execute(_DUE.limit(most))
             }
         if not found:
             return []

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from celeriac.platform.run import Status
 
-_Printable = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+#: a text that every database can hold
+_Storable = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Id = Annotated[_Storable, Field(max_length=255)]
 
 
 class _Request(BaseModel):
@@ -22,9 +24,9 @@ class _Request(BaseModel):
 class EventIn(_Request):
     """An event to send. The Inngest SDKs' fields are understood; empty ones count as left out."""
 
-    name: str = Field(description="what happened, such as support/ticket.opened")
+    name: _Storable = Field(description="what happened, such as support/ticket.opened")
     data: dict[str, Any] | None = Field(None, description="what it happened to")
-    id: _Printable | None = Field(None, description="your own id; a second event with it within 24 h starts nothing")
+    id: _Id | None = Field(None, description="your own id; a second event with it within 24 h starts nothing")
     ts: int | float | str | None = Field(None, description="when it happened: milliseconds since 1970, or ISO 8601")
     v: str | None = Field(None, description="accepted and not used")
     user: dict[str, Any] | None = Field(None, description="accepted and not used")
@@ -71,9 +73,9 @@ class RunsQuery(_Request):
     """Which runs to list, and where to begin."""
 
     status: Status | None = None
-    function: _Printable | None = Field(None, description="a function's id")
+    function: _Id | None = Field(None, description="a function's id")
     limit: int = Field(20, ge=1, le=100)
-    cursor: _Printable | None = Field(None, description="`page.next_cursor` of the page before")
+    cursor: _Id | None = Field(None, description="`page.next_cursor` of the page before")
 
 
 class EventIds(BaseModel):

@@ -1,0 +1,22 @@
+"""The rooms that a command works with: the installation that the settings name, and a tenant that is really there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from celeriac.wiring import Installation
+
+
+def rooms() -> Installation:
+    """Return this process's installation; raise pydantic's `ValidationError` for a setting that cannot be used."""
+    from celeriac.wiring import installation
+
+    return installation()
+
+
+def rooms_for(tenant_id: str) -> Installation:
+    """Return the installation after a look at the tenant; raise `NotFoundError` where there is none of this id."""
+    installation = rooms()
+    installation.tenants.get(tenant_id)
+    return installation

@@ -1,0 +1,45 @@
+"""The web under test: a real server over SQLite and Redis, with two banks as tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from http_client import Client
+from web_stage import SECRET_KEY, Bank, open_bank, serving
+
+from celeriac.database import migrate
+from celeriac.settings import Settings
+from celeriac.wiring import Installation, build
+
+
+@pytest.fixture
+def installation(sqlite_url: str, redis_url: str) -> Installation:
+    """An installation without workers."""
+    migrate(sqlite_url)
+    return build(Settings(database_url=sqlite_url, redis_url=redis_url, secret_key=SECRET_KEY))
+
+
+@pytest.fixture
+def server(installation: Installation) -> Iterator[str]:
+    """The address of the web over the installation."""
+    with serving(installation) as url:
+        yield url
+
+
+@pytest.fixture
+def bank(installation: Installation, server: str) -> Bank:
+    """A tenant whose functions are declared."""
+    return open_bank(installation, server, "Northbridge Bank")
+
+
+@pytest.fixture
+def other_bank(installation: Installation, server: str) -> Bank:
+    """Another tenant of the same installation."""
+    return open_bank(installation, server, "Alder & Sons")
+
+
+@pytest.fixture
+def visitor(server: str) -> Client:
+    """Somebody without a key."""
+    return Client(server)

@@ -1,0 +1,67 @@
+"""The stage on which each test of the web plays: a real server over an installation, and banks as its tenants."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bank_runs import Desk
+from http_client import Client
+from werkzeug.serving import make_server
+
+from celeriac.web.app import create_app
+from celeriac.wiring import Installation
+
+SECRET_KEY = "a key for tests"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A tenant with its keys, its desk, and a client for each key."""
+
+    tenant_id: str
+    event_key: str
+    api_key: str
+    desk: Desk
+    api: Client
+    sender: Client
+
+
+@contextmanager
+def serving(installation: Installation) -> Iterator[str]:
+    """Serve the installation on a free port of the loopback."""
+    server = make_server("127.0.0.1", 0, create_app(installation), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def open_bank(installation: Installation, server: str, name: str) -> Bank:
+    """Make a tenant."""
+    tenant_id = installation.tenants.create(name).id
+    event_key, api_key = (installation.keys.create(tenant_id, kind)[1] for kind in ("event", "api"))
+    desk = Desk(installation.store, tenant_id).open()
+    return Bank(tenant_id, event_key, api_key, desk, Client(server, api_key), Client(server, event_key))
+
+
+def signed_in(server: str, bank: Bank) -> Client:
+    """Return a visitor of the dashboard who signed in with the bank's API key."""
+    visitor = Client(server)
+    answer = visitor.submit("/signin", key=bank.api_key, csrf=csrf_in(visitor.get("/signin").text))
+    assert answer.status == 303, answer.text
+    return visitor
+
+
+def csrf_in(page: str) -> str:
+    """Read the token of the page's first form."""
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
