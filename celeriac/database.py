@@ -183,8 +183,8 @@ def _connect_postgres(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
         connect_args={"autocommit": True, "connect_timeout": 2},
-        pool_size=20,
-        max_overflow=40,
+        pool_size=10,  # a hundred is all that a Postgres grants by default, to all processes together
+        max_overflow=20,
         pool_timeout=1,
     )
     event.listen(engine, "begin", _begin_postgres)

@@ -69,6 +69,7 @@ class DurableKernel:
         self._memos: dict[str, Memo] = {memo.path: memo for memo in memos}
         self._waits = {wait.path: wait for wait in waits}
         self._undelivered = _outermost(self._memos)
+        self._is_live = False
         self._bytes = sum(len(memo.value or "") for memo in memos)
         self._steps = len(memos)
         self._store, self._journal, self._clock = store, journal, clock
@@ -83,8 +84,8 @@ class DurableKernel:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether there are memos that the code has not come to yet."""
-        return bool(self._undelivered)
+        """Whether all that was done in this link was remembered, and there is more to remember."""
+        return bool(self._undelivered) and not self._is_live
 
     # -- the verbs ----------------------------------------------------------------------------------------------
 
@@ -218,6 +219,7 @@ class DurableKernel:
         failed = wait.number if wait is not None else 0
         if wait is not None:
             await self._stand_still_for(wait)
+        self._is_live = True
         retries = self._conduct.retries if call.retries is None else call.retries
         given = _for_people(call.input)
         while True:
