@@ -41,11 +41,14 @@ metadata = MetaData(
 #: how long a writer waits for the others on SQLite
 BUSY_SECONDS = 10.0
 
-#: the present in microseconds, for statements that are written as text
+#: the present in microseconds as it moves on within a statement, for those that are written as text
 NOW = {
     "sqlite": "celeriac_now()",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
 }
+
+#: the time at which a statement began; the planner may look it up in an index, which the moving time forbids
+_STATEMENT_TIME = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp", "statement_timestamp")}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -89,7 +92,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 class db_now(FunctionElement[datetime]):  # noqa: N801 (it stands in statements like func.now)
-    """The database's time at this point of the statement."""
+    """The database's time at which the statement began."""
 
     type = Moment()
     inherit_cache = True
@@ -97,7 +100,7 @@ class db_now(FunctionElement[datetime]):  # noqa: N801 (it stands in statements 
 
 @compiles(db_now)
 def _compile_now(element: db_now, compiler: SQLCompiler, **_: Any) -> str:
-    return NOW[compiler.dialect.name]
+    return _STATEMENT_TIME[compiler.dialect.name]
 
 
 def db_ago(span: timedelta) -> ColumnElement[datetime]:

@@ -58,7 +58,7 @@ def create_app(installation: Installation) -> Flask:
         "celeriac.web",
         info=Info(title="Celeriac", version="1", description="Durable runs of AI agents, for many tenants."),
         security_schemes={"key": {"type": "http", "scheme": "bearer"}},
-        responses={status: _problem_answer(text) for status, text in _REFUSALS.items()},
+        validation_error_status=500,  # only for the description, where every operation tells of it already
         validation_error_model=ProblemOut,
         validation_error_callback=problems.from_validation,
         doc_ui=False,
@@ -79,22 +79,6 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)
     return app
-
-
-_REFUSALS = {
-    "400": "the request cannot be read",
-    "401": "no key, or an unknown one",
-    "403": "a key of another kind is needed",
-    "404": "no such thing for this tenant",
-    "413": "too much in one request",
-    "422": "the request does not fit",
-    "503": "the database does not answer; Retry-After says when to ask again",
-}
-
-
-def _problem_answer(text: str) -> dict[str, object]:
-    schema = {"$ref": "#/components/schemas/ProblemOut"}
-    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
 
 
 def _name_request() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from http_client import Client
@@ -13,10 +15,18 @@ from celeriac.settings import Settings
 from celeriac.wiring import Installation, build
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows; migrating one for each test would take longer than the test."""
+    path = tmp_path_factory.mktemp("web") / "empty.sqlite"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def installation(sqlite_url: str, redis_url: str) -> Installation:
+def installation(empty_database: Path, sqlite_url: str, redis_url: str) -> Installation:
     """An installation without workers."""
-    migrate(sqlite_url)
+    copyfile(empty_database, sqlite_url.removeprefix("sqlite:///"))
     return build(Settings(database_url=sqlite_url, redis_url=redis_url, secret_key=SECRET_KEY))
 
 

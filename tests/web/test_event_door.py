@@ -37,7 +37,7 @@ BAD = {
     "an endless integer": (b'{"name":"a","data":{"x":' + b"9" * 5000 + b"}}", 400, "invalid_request"),
     "a lone surrogate": (b'{"name":"a","data":{"x":"\\ud800"}}', 422, "invalid_event"),
     "a lone surrogate in the name": (b'{"name":"\\ud800"}', 422, "validation_error"),
-    "a lone surrogate as key": (b'{"name":"a","data":{"\\ud800":1}}', 422, "validation_error"),
+    "a lone surrogate as key": (b'{"name":"a","data":{"\\ud800":1}}', 422, "invalid_event"),
     "NUL": (b'{"name":"a","data":{"x":"\\u0000"}}', 422, "invalid_event"),
     "NUL in the name": (b'{"name":"a\\u0000"}', 422, "validation_error"),
     "NUL in the id": (b'{"name":"a","id":"\\u0000"}', 422, "validation_error"),

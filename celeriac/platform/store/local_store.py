@@ -87,7 +87,10 @@ class LocalStore:
         with self._lock:
             ids = list(self.events) if event_ids is None else event_ids
             pending = [self.events[id] for id in ids if id in self.events and not self.events[id].is_matched]
-            return Ingested(queued=[run for event in pending[:most] for run in self._match(event)])
+            queued = [run for event in pending[:most] for run in self._match(event)]
+            return Ingested(
+                accepted=[Accepted(id=one.id, name=one.event.name) for one in pending[:most]], queued=queued
+            )
 
     def _first_with(self, tenant_id: str, sender_id: str | None) -> StoredEvent | None:
         if sender_id is None:
@@ -127,7 +130,7 @@ class LocalStore:
             stored,
             queue=declaration.queue,
             version=declaration.version,
-            is_internal=declaration.is_internal,
+            is_internal=stored.is_internal or declaration.is_internal,
             queued_at=self.now(),
         )
         return as_queued(self.all[run_id])
@@ -181,10 +184,12 @@ class LocalStore:
 
     def _commit(self, entry: Entry) -> int | None:
         run = self.all.get(entry.run_id)
-        if run is None or run.fence != entry.fence or run.run.status != "running":
+        if run is None or run.run.tenant_id != entry.tenant_id:
             return None
         if entry.commit_id in run.commits:
             return run.commits[entry.commit_id]
+        if run.fence != entry.fence or run.run.status != "running":
+            return None
         seq = 0
         match entry:
             case StepDone():

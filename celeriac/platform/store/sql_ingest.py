@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from celeriac.database import db_now, reading, transaction
 from celeriac.ids import derived_id, new_id
@@ -45,7 +45,8 @@ _DECLARED = (
 )
 
 _STANDING = select(*WAIT, waits.c.run_id, waits.c.tenant_id).where(
-    tuple_(waits.c.tenant_id, waits.c.event_name).in_(bindparam("places", expanding=True)),
+    waits.c.tenant_id.in_(bindparam("tenants", expanding=True)),
+    waits.c.event_name.in_(bindparam("names", expanding=True)),
     waits.c.resolved_at.is_(None),
 )
 
@@ -198,9 +199,12 @@ def _run_row(arrival: Arrival, function: AnyRow, now: datetime) -> dict[str, Any
 
 def _answered(connection: Connection, arrivals: Sequence[Arrival]) -> dict[WaitKey, str | None]:
     """Return the open waits that one of the events is for, with the first such event."""
-    places = sorted({(arrival.tenant_id, arrival.visible["name"]) for arrival in arrivals})
+    places = {
+        "tenants": sorted({arrival.tenant_id for arrival in arrivals}),
+        "names": sorted({arrival.visible["name"] for arrival in arrivals}),
+    }
     answered: dict[WaitKey, str | None] = {}
-    for row in connection.execute(_STANDING, {"places": places}):
+    for row in connection.execute(_STANDING, places):
         wait = wait_of(row)
         for arrival in arrivals:
             if arrival.tenant_id == row.tenant_id and answers(wait, arrival.visible, arrival.received_at):

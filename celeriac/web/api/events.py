@@ -9,12 +9,17 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from celeriac.web.api.answers import run_json
-from celeriac.web.api.models import AcceptedEvents, EventIds, EventKeyPath, EventPath, EventsIn, RunList
+from celeriac.web.api.models import AcceptedEvents, EventIds, EventKeyPath, EventPath, EventsIn, RunList, refusals
 from celeriac.web.auth import admit_bearer, admit_event_key, tenant_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
 
-events = APIBlueprint("events", __name__, abp_tags=[Tag(name="events", description="what starts and wakes runs")])
+events = APIBlueprint(
+    "events",
+    __name__,
+    abp_tags=[Tag(name="events", description="what starts and wakes runs")],
+    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "503"),
+)
 
 
 @events.before_request

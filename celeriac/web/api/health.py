@@ -14,12 +14,17 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from celeriac.errors import StoreUnavailable
-from celeriac.web.api.models import Health, Readiness
+from celeriac.web.api.models import Health, Readiness, refusals
 from celeriac.web.rooms import hints, rooms
 
 log = logging.getLogger(__name__)
 
-health = APIBlueprint("health", __name__, abp_tags=[Tag(name="health", description="for load balancers")])
+health = APIBlueprint(
+    "health",
+    __name__,
+    abp_tags=[Tag(name="health", description="for load balancers")],
+    abp_responses=refusals(),
+)
 
 
 @health.get("/healthz", responses={"200": Health}, summary="Whether the process lives")

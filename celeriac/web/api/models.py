@@ -225,3 +225,23 @@ class ProblemOut(BaseModel):
     code: str
     request_id: str
     errors: list[PlaceOut]
+
+
+_REFUSALS = {
+    "400": "the request cannot be read",
+    "401": "no key, or an unknown one",
+    "403": "a key of another kind is needed",
+    "404": "no such thing for this tenant",
+    "409": "the run has ended already",
+    "413": "too much in one request",
+    "415": "the body is no JSON",
+    "422": "the body does not fit",
+    "500": "something failed on our side",
+    "503": "the database does not answer; Retry-After says when to ask again",
+}
+
+
+def refusals(*statuses: str) -> dict[str, Any]:
+    """Describe the problems that the operations of a blueprint may answer with."""
+    content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}}
+    return {status: {"description": _REFUSALS[status], "content": content} for status in (*statuses, "500")}

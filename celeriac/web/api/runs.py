@@ -9,7 +9,7 @@ from flask_openapi3.models.tag import Tag
 
 from celeriac.platform.durable.reads import RunFilter
 from celeriac.web.api.answers import page_json, run_json, view_json
-from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery
+from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
 from celeriac.web.auth import admit_bearer, tenant_id
 from celeriac.web.cancelling import cancel_run
 from celeriac.web.problems import Problem
@@ -21,6 +21,7 @@ runs = APIBlueprint(
     url_prefix="/v1/runs",
     abp_tags=[Tag(name="runs", description="executions of functions")],
     abp_security=[{"key": []}],
+    abp_responses=refusals("400", "401", "403", "404", "409", "503"),
 )
 
 

@@ -1,0 +1,177 @@
+"""The checks of `celeriac doctor`: each looks at one part and says what it saw and what to do.
+
+A check never raises and never writes: what goes wrong is its answer. Addresses are shown without passwords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from celeriac.cli.redis_server import OLDEST_REDIS
+from celeriac.errors import CeleriacError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from celeriac.settings import Settings
+
+_TIMEOUT_SECONDS = 2.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What a look at one part of the installation gave."""
+
+    name: str
+    status: Literal["ok", "warning", "broken"]
+    detail: str
+    what_to_do: str = ""
+
+
+def all_checks(settings: Settings) -> list[Check]:
+    """Make all checks, in the order in which one would mend what they find."""
+    database = check_database(settings)
+    checks = [database, check_redis(settings)]
+    if settings.broker_url:
+        checks.append(check_broker(settings.broker_url))
+    if database.status == "ok":
+        checks.append(check_workers(settings))
+    return [*checks, check_app(settings), check_secret(settings)]
+
+
+def check_database(settings: Settings) -> Check:
+    """Look whether the database answers and has the newest schema."""
+    try:
+        with_engine = _on_database(settings.database_url, _schema_revisions)
+    except CeleriacError as error:
+        return _broken("database", error.message, "start it, or set CELERIAC_DATABASE_URL to one that answers")
+    except Exception as error:  # noqa: BLE001  # whatever the driver says is the answer
+        return _broken("database", _brief(error), "set CELERIAC_DATABASE_URL to a database that this user may use")
+    name, current, newest = with_engine
+    if current is None:
+        return _broken("database", f"{name} has no tables yet", "run `celeriac migrate`")
+    if current != newest:
+        return _broken("database", f"{name} has schema {current}; this version needs {newest}", "run `celeriac migrate`")
+    return Check(name="database", status="ok", detail=f"{name}, schema {current}")
+
+
+def check_redis(settings: Settings) -> Check:
+    """Look whether Redis answers, is new enough, and would rather refuse than forget."""
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+
+    try:
+        with Redis.from_url(
+            settings.redis_url,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            socket_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        ) as redis:
+            info = redis.info()
+    except (RedisError, ValueError) as error:
+        return _broken("redis", _brief(error), "start a Redis >= 6.2, or set CELERIAC_REDIS_URL to one that answers")
+    version, policy = str(info.get("redis_version", "0")), str(info.get("maxmemory_policy", "noeviction"))
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        return _broken("redis", f"Redis {version} is too old", "use Redis 6.2 or newer")
+    if policy != "noeviction":
+        what = f"Redis {version} may drop queues when memory is short: maxmemory-policy is {policy}"
+        return _broken("redis", what, "set maxmemory-policy noeviction in redis.conf")
+    return Check(name="redis", status="ok", detail=f"Redis {version}, maxmemory-policy {policy}")
+
+
+def check_broker(url: str) -> Check:
+    """Look whether Celery's own broker answers, where it is not the Redis."""
+    from kombu import Connection
+
+    try:
+        with Connection(url, connect_timeout=_TIMEOUT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=_TIMEOUT_SECONDS)
+    except Exception as error:  # noqa: BLE001  # each transport has its own
+        return _broken("broker", _brief(error), "start it, or set CELERIAC_BROKER_URL to one that answers")
+    return Check(name="broker", status="ok", detail="answers")
+
+
+def check_workers(settings: Settings) -> Check:
+    """Look whether somebody takes runs from both queues."""
+    from celeriac.cli.fleet import living_workers
+
+    workers = _on_database(settings.database_url, lambda engine: living_workers(engine, settings.worker_dead_seconds))
+    idle = [queue for queue in ("runs", "memory") if not any(queue in worker.queues for worker in workers)]
+    if not workers:
+        return Check(
+            name="workers", status="warning", detail="none is alive", what_to_do="run `celeriac worker module:app`"
+        )
+    hosts = len({worker.host for worker in workers})
+    detail = f"{len(workers)} alive on {hosts} host{'s' if hosts > 1 else ''}"
+    if idle:
+        what = f"run `celeriac worker module:app --queues {','.join(idle)}`"
+        return Check(name="workers", status="warning", detail=f"{detail}, none takes {idle[0]!r}", what_to_do=what)
+    return Check(name="workers", status="ok", detail=f"{detail}, room for {sum(one.capacity for one in workers)} links")
+
+
+def check_app(settings: Settings) -> Check:
+    """Look whether the app can be imported here."""
+    if not settings.app:
+        what = "set CELERIAC_APP=module:app, or name it: `celeriac worker module:app`"
+        return Check(name="app", status="warning", detail="CELERIAC_APP is not set", what_to_do=what)
+    from celeriac.tasks.process import load_app
+
+    try:
+        app = load_app(settings.app)
+    except Exception as error:  # noqa: BLE001  # the user's module may raise anything
+        return _broken("app", _brief(error), f"mend it; `python -c 'import {settings.app.partition(':')[0]}'` shows all")
+    own = sum(not function.options.is_internal for function in app.functions.values())
+    return Check(name="app", status="ok", detail=f"{settings.app} declares {own} function{'' if own == 1 else 's'}")
+
+
+def check_secret(settings: Settings) -> Check:
+    """Look whether sessions and links can be signed."""
+    if not settings.secret_key:
+        what = "set CELERIAC_SECRET_KEY to a long random text, the same for all web processes"
+        return Check(name="secret", status="warning", detail="CELERIAC_SECRET_KEY is not set", what_to_do=what)
+    if len(settings.secret_key) < 16:
+        what = "set CELERIAC_SECRET_KEY to a text of 32 random characters or more"
+        return Check(name="secret", status="warning", detail="CELERIAC_SECRET_KEY is easy to guess", what_to_do=what)
+    return Check(name="secret", status="ok", detail="sessions and links can be signed")
+
+
+def _on_database(url: str, look: Callable[[Engine], T]) -> T:
+    from celeriac.database import connect
+
+    engine = connect(url)
+    try:
+        return look(engine)
+    finally:
+        engine.dispose()
+
+
+def _schema_revisions(engine: Engine) -> tuple[str, str | None, str | None]:
+    """Return what the database is called, the schema that it has, and the newest one."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    import celeriac.database
+
+    scripts = ScriptDirectory(str(Path(celeriac.database.__file__).parent / "migrations"))
+    with celeriac.database.reading(engine) as connection:
+        version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
+        current = MigrationContext.configure(connection).get_current_revision()
+    name = {"sqlite": "SQLite", "postgresql": "Postgres"}[engine.dialect.name]
+    return f"{name} {version}".strip(), current, scripts.get_current_head()
+
+
+def _broken(name: str, detail: str, what_to_do: str) -> Check:
+    return Check(name=name, status="broken", detail=detail, what_to_do=what_to_do)
+
+
+def _brief(error: Exception) -> str:
+    """Return the first line of an error; libraries put no password there, only host and port."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

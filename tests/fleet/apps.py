@@ -1,0 +1,142 @@
+"""The app that the fleet's tests run: functions whose step bodies leave a trace outside of the database.
+
+Imported by the worker processes as `fleet.apps:app`. What happens is noted in the append-only file that FLEET_NOTES
+names, one line an O_APPEND write: bodies that begin and end, Celery's own signals, and reads of the steps table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from typing import Any
+
+from celery.signals import before_task_publish, task_prerun
+from sqlalchemy import Engine
+from sqlalchemy import event as sqlalchemy_event
+
+from celeriac import Agent, App, Context, Network
+from celeriac.platform.message import Usage
+from celeriac.platform.models.model import ModelReply, ModelRequest
+from waiting import work_for
+
+app = App("fleet")
+
+_NOTES = os.open(os.environ.get("FLEET_NOTES", os.devnull), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+
+def note(kind: str, **facts: Any) -> None:
+    """Add a line to the notes."""
+    os.write(_NOTES, (json.dumps({"kind": kind, "pid": os.getpid(), "time": time.time(), **facts}) + "\n").encode())
+
+
+def work(run_id: str, path: str, value: int, seconds: float) -> int:
+    """Be the body of a step: work for a while and return a value."""
+    note("began", run=run_id, path=path)
+    work_for(seconds)
+    note("ended", run=run_id, path=path)
+    return value
+
+
+@app.function(on="fleet/counted")
+async def count(ctx: Context, n: int, steps: int = 10, seconds: float = 0.02) -> int:
+    """Add up what many small steps return."""
+    total = 0
+    for number in range(steps):
+        path = f"s{number}"
+        total += await ctx.step.run(path, work, ctx.run.id, path, n + number, seconds)
+    return total
+
+
+@app.function(on="fleet/asked")
+async def ask(ctx: Context, n: int) -> int:
+    """Wait for an answer between two steps."""
+    before = await ctx.step.run("before", work, ctx.run.id, "before", n, 0)
+    answer = await ctx.step.wait_for_event("answer", "fleet/answered", match="data.n", timeout="1h")
+    after = await ctx.step.run("after", work, ctx.run.id, "after", 1, 0)
+    return before + after + (answer.data["plus"] if answer is not None else 0)
+
+
+@app.function(on="fleet/interrupted")
+async def interrupted(ctx: Context, n: int, delay: float) -> str:
+    """Wait for an event that comes about when the run parks."""
+    answer = {"n": n, "plus": 1}
+    # Sent again at each replay, and taken once for its id.
+    sending = threading.Timer(delay, _send, ("fleet/answered", answer, f"{ctx.run.id}:answer", ctx.run.tenant_id))
+    sending.daemon = True
+    sending.start()
+    reply = await ctx.step.wait_for_event("answer", "fleet/answered", match="data.n", timeout="1h", since="1m")
+    return "nothing came" if reply is None else f"{reply.data['n']} was answered"
+
+
+def _send(name: str, data: dict[str, Any], id: str, tenant: str) -> None:
+    from celeriac import Event
+
+    app.send(Event(name, data, id=id), tenant=tenant)
+
+
+@app.function(on="fleet/whose")
+async def whose(ctx: Context, seconds: float) -> int:
+    """Return the pid of the process whose step was committed."""
+    return await ctx.step.run("who", _who, ctx.run.id, seconds)
+
+
+def _who(run_id: str, seconds: float) -> int:
+    work(run_id, "who", 0, seconds)
+    return os.getpid()
+
+
+class Parrot:
+    """A model that takes its time and repeats what it heard first."""
+
+    provider = "parrot"
+    name = "parrot"
+
+    async def infer(self, request: ModelRequest) -> ModelReply:
+        """Answer."""
+        run_id, _, path = (request.origin or " ").partition(" ")
+        await asyncio.to_thread(work, run_id, path, 0, 0.05)
+        usage = Usage(model_calls=1, input_tokens=1, output_tokens=1)
+        return ModelReply(model=self.name, text=request.messages[0].text, usage=usage)
+
+
+polly = Agent("Polly", description="Repeats.", system="Repeat.", model=Parrot())
+
+
+def _next_turn(ctx: Context) -> Agent | None:
+    return polly if ctx.network.call_count < ctx.event.data["turns"] else None
+
+
+talk_show = Network("Talk show", agents=[polly], router=_next_turn)
+
+
+@app.function(on="fleet/talked")
+async def talk(ctx: Context, turns: int, n: int) -> dict[str, Any]:
+    """Take turns, wait for an answer, and take as many turns again."""
+    first = await talk_show.run("hello", id="first")
+    answer = await ctx.step.wait_for_event("answer", "fleet/answered", match="data.n", timeout="1h")
+    second = await talk_show.run("hello again", id="second")
+    plus = None if answer is None else answer.data["plus"]
+    return {"turns": first.call_count + second.call_count, "plus": plus, "text": second.text}
+
+
+@task_prerun.connect(weak=False)
+def _note_task(task: Any, args: Any, **_: Any) -> None:
+    request = task.request
+    note("task", id=request.id, root=request.root_id, parent=request.parent_id, run=args[0])
+
+
+@before_task_publish.connect(weak=False)
+def _note_message(headers: Any, body: Any, **_: Any) -> None:
+    note("sent", id=headers["id"], root=headers["root_id"], parent=headers["parent_id"], run=body[0][0])
+
+
+@sqlalchemy_event.listens_for(Engine, "before_cursor_execute")
+def _note_read(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    if statement.startswith("SELECT steps."):
+        note(
+            "read",
+            values=[str(value) for value in (parameters.values() if hasattr(parameters, "values") else parameters)],
+        )

@@ -1,0 +1,43 @@
+"""Messages are hints: doubled ones do nothing, and a wake is never lost, whenever it comes."""
+
+from __future__ import annotations
+
+from fleet.worker_fleet import Fleet
+from waiting import wait_until
+
+MANY = 50
+
+
+def test_a_run_whose_message_comes_three_times_executes_once(fleet: Fleet, tenant: str) -> None:
+    """Two processes get the same message at the same time; the claim lets one of them through."""
+    events = [{"name": "fleet/counted", "data": {"n": n, "steps": 1, "seconds": 0.1}} for n in range(10)]
+    checked = [fleet.rooms.intake._check(0, event) for event in events]
+    queued = fleet.rooms.store.ingest(tenant, checked).queued
+    fleet.rooms.links.publish([run for run in queued for _ in range(3)])
+    ids = {run.run_id for run in queued}
+    tasks = wait_until(
+        lambda: len(found := [one for one in fleet.notes.of("task") if one["run"] in ids]) == 30 and found,
+        what="all messages to be taken",
+    )
+    fleet.wait_for_all()
+    assert len({task["pid"] for task in tasks}) == 2
+    assert all(len(fleet.notes.of("began", run=run_id)) == 1 for run_id in ids)
+    assert fleet.count("tenant_id = :t AND links = 1 AND status = 'completed'", t=tenant) == 10
+
+
+def test_a_wake_in_the_instant_of_parking_is_not_lost(fleet: Fleet, tenant: str) -> None:
+    """The answers come from 0 to 20 ms after the wait began: before, while and after the run parks."""
+    data = [{"n": n, "delay": 0.02 * n / MANY} for n in range(MANY)]
+    events = fleet.send_all(tenant, "fleet/interrupted", data)
+    runs = [fleet.ended(tenant, event, 15) for event in events]
+    assert [run.output for run in runs] == [f"{n} was answered" for n in range(MANY)]
+
+
+def test_an_event_that_is_sent_when_the_run_has_just_parked_wakes_it(fleet: Fleet, tenant: str) -> None:
+    """One after the other, from another process, as soon as SQL shows the wait."""
+    for n in range(100, 110):
+        event = fleet.send(tenant, "fleet/asked", n=n)
+        run_id = fleet.run_of(tenant, event).id
+        wait_until(lambda id=run_id: fleet.sql("SELECT 1 FROM waits WHERE run_id = :r", r=id), what="the wait")
+        fleet.send(tenant, "fleet/answered", n=n, plus=7)
+        assert fleet.ended(tenant, event).output == n + 8

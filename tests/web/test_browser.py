@@ -1,0 +1,98 @@
+"""The dashboard in a real browser: sign-in, the list that refreshes itself, the page of a run, and hostile texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from test_dashboard_pages import HOSTILE
+from web_stage import SECRET_KEY, Bank
+
+from celeriac.web.auth import signin_link
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: str, bank: Bank) -> Iterator[Page]:
+    """A page of somebody who came by a sign-in link; it must meet no dialog, no error and no foreign address."""
+    trouble: list[str] = []
+    page = browser.new_page()
+    page.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(server) else trouble.append(asked.url))
+    page.goto(signin_link(server, bank.tenant_id, SECRET_KEY))
+    yield page
+    page.close()
+    assert trouble == []
+
+
+def test_somebody_signs_in_with_a_key(browser: Browser, server: str, bank: Bank) -> None:
+    page = browser.new_page()
+    page.goto(server)
+    page.fill("#key", bank.api_key)
+    page.press("#key", "Enter")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(page.get_by_text("Northbridge Bank")).to_be_visible()
+    page.close()
+
+
+def test_a_new_run_appears_in_the_list_by_itself(page: Page, bank: Bank) -> None:
+    expect(page.get_by_text("Nothing has run yet")).to_be_visible()
+    bank.desk.waiting()
+    expect(page.locator(".runs tbody tr")).to_have_count(1)
+    expect(page.locator(".badge.parked")).to_be_visible()
+
+
+def test_a_run_page_tells_the_story_and_opens_its_steps(page: Page, bank: Bank) -> None:
+    bank.desk.completed()
+    page.reload()
+    page.click(".runs a")
+    expect(page.locator(".story .turn")).to_have_count(3)
+    page.click("details.step:has-text('gpt-4.1-mini') >> nth=0")
+    expect(page.locator(".chat .bubble.system").first).to_have_text("You are Triage of the bank.")
+    expect(page.locator(".bars .run").first).to_be_visible()
+
+
+def test_what_is_open_stays_open_while_the_run_goes_on(page: Page, server: str, bank: Bank) -> None:
+    run = bank.desk.started()
+    run.customer()
+    page.goto(f"{server}/runs/{run.id}")
+    page.click("details.step:has-text('load_customer') summary")
+    run.turn(1, "Triage", "classify", {"intent": "card_arrival"}, {"intent": "card_arrival"})
+    expect(page.locator(".story .turn")).to_have_count(1)
+    expect(page.locator("details.step[open]")).to_have_count(1)
+    expect(page.locator("details.step[open]")).to_contain_text("Ada Okafor")
+
+
+def test_a_waiting_run_is_cancelled_after_asking(page: Page, server: str, bank: Bank) -> None:
+    page.goto(f"{server}/runs/{bank.desk.waiting()}")
+    expect(page.get_by_text("Waits for event 'support/card.block.decided'")).to_be_visible()
+    page.get_by_text("Cancel run").click()
+    page.get_by_role("button", name="Yes, cancel it").click()
+    expect(page.locator(".badge.big.cancelled")).to_be_visible()
+
+
+def test_hostile_texts_do_nothing_in_a_browser(page: Page, server: str, bank: Bank) -> None:
+    page.goto(f"{server}/runs/{bank.desk.completed(reply=HOSTILE)}")
+    for step in page.locator("details.step > summary").all():
+        step.click()
+    expect(page.locator(".story").get_by_text("<script>alert(1)</script>").first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_screen(page: Page, server: str, bank: Bank, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/runs", f"/runs/{bank.desk.waiting()}"):
+        page.goto(server + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
