@@ -56,7 +56,9 @@ def check_database(settings: Settings) -> Check:
     if current is None:
         return _broken("database", f"{name} has no tables yet", "run `celeriac migrate`")
     if current != newest:
-        return _broken("database", f"{name} has schema {current}; this version needs {newest}", "run `celeriac migrate`")
+        return _broken(
+            "database", f"{name} has schema {current}; this version needs {newest}", "run `celeriac migrate`"
+        )
     return Check(name="database", status="ok", detail=f"{name}, schema {current}")
 
 
@@ -126,7 +128,9 @@ def check_app(settings: Settings) -> Check:
     try:
         app = load_app(settings.app)
     except Exception as error:  # noqa: BLE001  # the user's module may raise anything
-        return _broken("app", _brief(error), f"mend it; `python -c 'import {settings.app.partition(':')[0]}'` shows all")
+        return _broken(
+            "app", _brief(error), f"mend it; `python -c 'import {settings.app.partition(':')[0]}'` shows all"
+        )
     own = sum(not function.options.is_internal for function in app.functions.values())
     return Check(name="app", status="ok", detail=f"{settings.app} declares {own} function{'' if own == 1 else 's'}")
 

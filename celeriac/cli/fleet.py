@@ -11,7 +11,13 @@ from sqlalchemy import Engine, column, select, table
 from celeriac.database import Moment, db_ago, reading
 
 _WORKERS = table(
-    "workers", column("id"), column("host"), column("pid"), column("queues"), column("capacity"), column("seen_at", Moment)
+    "workers",
+    column("id"),
+    column("host"),
+    column("pid"),
+    column("queues"),
+    column("capacity"),
+    column("seen_at", Moment),
 )
 
 
@@ -32,8 +38,6 @@ def living_workers(engine: Engine, dead_after_seconds: float) -> list[LivingWork
     with reading(engine) as connection:
         rows = connection.execute(select(_WORKERS).where(fresh).order_by(_WORKERS.c.id)).all()
     return [
-        LivingWorker(
-            id=row.id, host=row.host, pid=row.pid, queues=tuple(json.loads(row.queues)), capacity=row.capacity
-        )
+        LivingWorker(id=row.id, host=row.host, pid=row.pid, queues=tuple(json.loads(row.queues)), capacity=row.capacity)
         for row in rows
     ]

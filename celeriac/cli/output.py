@@ -54,9 +54,7 @@ def dim(text: str) -> str:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return the rows below their headers; on a terminal the last column is cut where the line would wrap."""
-    widths = [
-        max(len(click.unstyle(cell)) for cell in column) for column in zip(headers, *rows, strict=True)
-    ]
+    widths = [max(len(click.unstyle(cell)) for cell in column) for column in zip(headers, *rows, strict=True)]
     room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
     lines = [[dim(header.upper()) for header in headers], *rows]
     return "\n".join(_line(line, widths, max(room, 12) if sys.stdout.isatty() else None) for line in lines)

@@ -87,9 +87,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _declare(path: str) -> None:
+    from celeriac.settings import load_settings
     from celeriac.tasks.process import load_app
     from celeriac.wiring import build
-    from celeriac.settings import load_settings
 
     app = load_app(path)
     # An installation of its own: the server makes its connections after the fork.

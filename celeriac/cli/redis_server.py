@@ -84,10 +84,12 @@ maxmemory-policy noeviction
 
 def _answers(child: Child, url: str) -> bool:
     from redis import Redis
+    from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
+    from redis.retry import Retry
 
     deadline = time.monotonic() + _ANSWER_WITHIN_SECONDS
-    with Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) as client:
+    with Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
         while child.is_alive() and time.monotonic() < deadline:
             try:
                 return bool(client.ping())

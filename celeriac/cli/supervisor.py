@@ -14,9 +14,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,7 +38,6 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
     #: the queues that it takes runs from, where it is a worker
     queues: tuple[str, ...] = ()
     #: whether the other children need it until their end
@@ -53,11 +52,11 @@ def pause_before_restart(failures: int) -> float:
 class Child:
     """One process, whichever number it has at the moment; safe to use from any thread."""
 
-    def __init__(self, program: Program, log: Path, spawn: Callable[[Callable[[], None]], None]) -> None:
-        """Take the program, the file for its output, and the way to run code in the supervisor's lasting thread."""
+    def __init__(self, program: Program, log: Path, in_starter: Callable[[Callable[[], None]], None]) -> None:
+        """Take the program, the file for its output, and the way into the supervisor's lasting thread."""
         self.name, self.queues, self.log = program.name, program.queues, log
         self.program = program
-        self._spawn = spawn
+        self._in_starter = in_starter
         self._process: subprocess.Popen[bytes] | None = None
         self._is_wanted = False
         self._failures, self._started_at, self._start_at = 0, 0.0, 0.0
@@ -74,14 +73,12 @@ class Child:
     def start(self) -> None:
         """Start it, where it does not run; from now on it is kept running."""
         self._is_wanted = True
-        self._spawn(self._start)
+        self._in_starter(self._start)
 
     def kill(self) -> None:
         """Kill it with SIGKILL and wait for its end; it stays dead until `start`."""
         self._is_wanted = False
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        self._in_starter(self._kill)
 
     def revive(self) -> int | None:
         """Plan a new start where it ended by itself, and make it when it is due; return the exit code at its end."""
@@ -93,7 +90,7 @@ class Child:
             self._start_at = now + pause_before_restart(self._failures)
             return self._process.returncode
         if now >= self._start_at:
-            self._spawn(self._start)
+            self._in_starter(self._start)
         return None
 
     def let_go(self) -> None:
@@ -113,6 +110,11 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def _start(self) -> None:
         if self.is_alive() or not self._is_wanted:
             return
@@ -123,7 +125,6 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.program.environment},
                 process_group=0,
                 preexec_fn=_dies_with(os.getpid()),
             )

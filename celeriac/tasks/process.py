@@ -21,12 +21,14 @@ from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
 from celeriac.tasks.host import this_worker
 from celeriac.tasks.rounds import Heartbeat, Reconcile, Ticker, Timers
+from celeriac.tasks.watchdog import Watchdog
 from celeriac.wiring import Installation, conduct
 
 log = logging.getLogger(__name__)
 
 TIMERS_SECONDS = 0.1
 RECONCILE_SECONDS = 1.0
+WATCHDOG_SECONDS = 10.0
 
 
 class WorkerProcess:
@@ -76,9 +78,11 @@ class WorkerProcess:
                 RECONCILE_SECONDS,
             ),
         ]
+        watchdog = Watchdog(rooms.links, self._engine, queues=self._queues, capacity=self._capacity)
+        self._tickers.append(Ticker("watchdog", watchdog, WATCHDOG_SECONDS))
         for ticker in self._tickers:
             ticker.start()
-        log.warning("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))
+        log.info("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))
 
     def advance(self, run_id: str, link: Link) -> bool:
         """Execute one link; see `Engine.advance`."""
@@ -112,7 +116,7 @@ class WorkerProcess:
         self._threads.shutdown(wait=False)
         self._heartbeat.leave()
         cache = self._rooms.cache
-        log.warning("Worker %s left; step cache: %d hits, %d misses", self._engine.worker_id, cache.hits, cache.misses)
+        log.info("Worker %s left; step cache: %d hits, %d misses", self._engine.worker_id, cache.hits, cache.misses)
 
 
 def load_app(path: str | None) -> App:

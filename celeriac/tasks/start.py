@@ -20,6 +20,7 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> i
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    logging.getLogger("celeriac.tasks").setLevel(logging.INFO)
     from celeriac.settings import load_settings
     from celeriac.tasks.celery import app as celery
     from celeriac.tasks.process import load_app
@@ -28,7 +29,7 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> i
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     pool = ["--pool", "threads", "--concurrency", str(concurrency), "--queues", ",".join(queues)]
     try:
-        celery.worker_main(["worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])
+        celery.worker_main(["--quiet", "worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0

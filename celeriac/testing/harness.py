@@ -86,6 +86,10 @@ class Harness:
         """Take links as a broker would; the dispatcher calls it."""
         self._links += runs
 
+    def backlog(self, queue: str) -> int:
+        """Return how many links wait."""
+        return sum(run.queue == queue for run in self._links)
+
     async def send(self, event: str | Event | Sequence[Event], data: Any = None) -> list[Run]:
         """Send events and settle; return the runs that they started, as they stand then."""
         accepted = self._intake.accept(self.tenant, as_events(event, data))

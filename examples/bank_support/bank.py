@@ -1,4 +1,4 @@
-"""A bank as a client of the platform: it opens tickets and decides about card blocks, over HTTP and with its own keys."""
+"""A bank as a client of the platform: opens tickets and decides about card blocks, over HTTP, with its own keys."""
 
 from __future__ import annotations
 

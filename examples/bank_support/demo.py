@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import ProxyHandler, build_opener
 
 from celeriac.errors import ConfigError
 from examples.bank_support.bank import Bank
@@ -34,7 +34,7 @@ APP = "examples.bank_support.app:app"
 #: how many tickets, and which
 TICKETS, SEED = 200, 7
 
-_LATENCY_SECONDS = 0.05
+_LATENCY_SECONDS, _START_SECONDS = 0.05, 30.0
 _BODIES, _REQUESTS = "bodies.jsonl", "model_requests.jsonl"
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +46,7 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
     A model server answers for both providers until the end of the block, unless BANK_SUPPORT_MODEL names a real model.
     Raises `ConfigError` where that model's key is missing.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     for log in (_BODIES, _REQUESTS):
         (folder / log).unlink(missing_ok=True)
     logged = {EFFECTS: str(folder / _BODIES)}
@@ -122,20 +123,32 @@ def _check_key(model: str) -> None:
 @contextmanager
 def _model_server(log: Path) -> Iterator[dict[str, str]]:
     """Run the offline model as a process of its own; yield the addresses and keys for both SDKs."""
+    from celeriac.cli.ports import free_port
+    from celeriac.cli.supervisor import Program, Supervisor
+
+    url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "celeriac.testing.model_server", "examples.bank_support.desk_model:respond"]
-    command += ["--latency", str(_LATENCY_SECONDS), "--log", str(log)]
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
+    command += ["--port", url.rpartition(":")[2], "--latency", str(_LATENCY_SECONDS), "--log", str(log)]
+    program = Program(name="model-server", command=tuple(command), environment={"PYTHONPATH": str(_ROOT)})
+    with Supervisor(log.parent, tell=Progress(is_terminal=False).note) as supervisor:
+        server = supervisor.run(program)
+        _await_answer(f"{url}/_stats", log=server.log)
+        yield {
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "ANTHROPIC_BASE_URL": url,
+            "OPENAI_API_KEY": "offline",
+            "ANTHROPIC_API_KEY": "offline",
+        }
+
+
+def _await_answer(url: str, *, log: Path) -> None:
+    opener = build_opener(ProxyHandler({}))
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
         try:
-            assert server.stdout is not None
-            started = server.stdout.readline()
-            if not started:
-                raise ConfigError("The model server did not start; what it said stands above")
-            urls = json.loads(started)
-            yield {
-                "OPENAI_BASE_URL": urls["openai_base_url"],
-                "ANTHROPIC_BASE_URL": urls["anthropic_base_url"],
-                "OPENAI_API_KEY": "offline",
-                "ANTHROPIC_API_KEY": "offline",
-            }
-        finally:
-            server.terminate()
+            opener.open(url, timeout=1).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ConfigError(f"The model server does not answer; it wrote into {log}") from error
+        time.sleep(0.05)

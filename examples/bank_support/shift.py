@@ -18,7 +18,8 @@ from examples.bank_support.ledger import Ledger, TicketRun
 from examples.bank_support.progress import Progress
 
 if TYPE_CHECKING:
-    from celeriac.cli.stage import Child, Stage
+    from celeriac.cli.stage import Stage
+    from celeriac.cli.supervisor import Child
 
 #: how often the loop looks, and how often staff look for something to decide
 _LOOK_SECONDS, _STAFF_SECONDS = 0.1, 0.5
@@ -101,16 +102,16 @@ class Shift:
         if self.killed or done < _KILL_AFTER:
             return
         held = {worker: len(self._ledger.running_on(worker.pid)) for worker in self._workers()}
-        worker = max(held, key=lambda one: held[one])
-        if held[worker] < _KILL_BUSY and done < 2 * _KILL_AFTER or not held[worker]:
+        worker = max(held, key=lambda one: held[one], default=None)
+        if worker is None:
+            return
+        if held[worker] < (_KILL_BUSY if done < 2 * _KILL_AFTER else 1):
             return
         pid = worker.pid
         worker.kill()
         self.interrupted |= set(self._ledger.running_on(pid))
         self.killed.append(worker.name)
-        self._progress.note(
-            f"kill -9 {pid}: worker {worker.name} is gone with {len(self.interrupted)} runs in its hands; starting it again"
-        )
+        self._progress.note(f"kill -9 {pid}: {worker.name} died over {len(self.interrupted)} runs; starting it again")
         worker.start()
 
     def _workers(self) -> list[Child]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from celeriac import Event
 from fleet.worker_fleet import Fleet
 from waiting import wait_until
 
@@ -10,9 +11,8 @@ MANY = 50
 
 def test_a_run_whose_message_comes_three_times_executes_once(fleet: Fleet, tenant: str) -> None:
     """Two processes get the same message at the same time; the claim lets one of them through."""
-    events = [{"name": "fleet/counted", "data": {"n": n, "steps": 1, "seconds": 0.1}} for n in range(10)]
-    checked = [fleet.rooms.intake._check(0, event) for event in events]
-    queued = fleet.rooms.store.ingest(tenant, checked).queued
+    events = [Event("fleet/counted", {"n": n, "steps": 1, "seconds": 0.1}) for n in range(10)]
+    queued = fleet.rooms.store.ingest(tenant, events).queued
     fleet.rooms.links.publish([run for run in queued for _ in range(3)])
     ids = {run.run_id for run in queued}
     tasks = wait_until(
@@ -31,6 +31,7 @@ def test_a_wake_in_the_instant_of_parking_is_not_lost(fleet: Fleet, tenant: str)
     events = fleet.send_all(tenant, "fleet/interrupted", data)
     runs = [fleet.ended(tenant, event, 15) for event in events]
     assert [run.output for run in runs] == [f"{n} was answered" for n in range(MANY)]
+    assert len({run.links for run in runs}) > 1, "all were woken on the same side of their parking"
 
 
 def test_an_event_that_is_sent_when_the_run_has_just_parked_wakes_it(fleet: Fleet, tenant: str) -> None:

@@ -114,15 +114,17 @@ class WorkerHandle:
         """Send a signal."""
         self._process.send_signal(number)
 
+    def ask_to_end(self) -> None:
+        """Ask it to end, also when it is stopped."""
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)
+
     def end(self) -> None:
-        """Be sure that it is gone, whatever state it is in."""
-        if self.is_running:
-            self.signal(signal.SIGCONT)
-            self.signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):  # then the next line does it
-                self._process.wait(5)
-            self._process.kill()
-            self._process.wait()
+        """Be sure that it is gone."""
+        with suppress(subprocess.TimeoutExpired):  # then the next line does it
+            self._process.wait(5)
+        self._process.kill()
+        self._process.wait()
 
 
 class Fleet:
@@ -161,6 +163,8 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         """End all workers, then Redis."""
+        for worker in self.workers:
+            worker.ask_to_end()
         for worker in self.workers:
             worker.end()
         self._sql.dispose()

@@ -156,3 +156,10 @@ def test_only_so_many_pending_events_are_matched(stage: Stage) -> None:
     stage.store.commit([step_done(stage.claimed(), "send", events=sent)])
     assert len(stage.store.match_pending(most=2).queued) == 2
     assert len(stage.store.match_pending(most=2).queued) == 1
+
+
+def test_an_event_without_an_id_of_its_sender_carries_ours(stage: Stage) -> None:
+    ingested = stage.store.ingest(TENANT, [Event("ticket")])
+    claim = stage.claim(ingested.queued[0].run_id)
+    assert (claim.event.id, claim.run.event_id) == (ingested.accepted[0].id, ingested.accepted[0].id)
+    assert claim.event.ts == claim.event_received_at

@@ -28,6 +28,10 @@ class Links(Protocol):
         """Send one message a run, each to its queue, as the next task of its chain."""
         ...
 
+    def backlog(self, queue: str) -> int:
+        """Return how many messages wait on the queue for a worker."""
+        ...
+
 
 class Dispatcher:
     """Joins the Gate to the broker; safe to share between threads."""

@@ -81,6 +81,8 @@ class Engine:
         """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`."""
         self.worker_id = worker_id
         self.is_draining = False
+        #: messages that came to this engine, whatever became of them
+        self.links_taken = 0
         self._registry = registry
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
         self._clock, self._loop, self._executor = clock, loop, executor
@@ -92,6 +94,7 @@ class Engine:
 
         A run that is not queued is left alone: its message was old or doubled.
         """
+        self.links_taken += 1
         claim = self._store.claim(run_id, self.worker_id, link)
         if claim is None:
             return False
@@ -147,6 +150,7 @@ class Engine:
         while held is not None:
             fresh: list[Memo] = []
             outcome = self._execute(held, fresh)
+            _tell(held, outcome)
             self._remember(held, fresh)
             match outcome.cause:
                 case "parked":
@@ -250,6 +254,14 @@ class Engine:
             tell()
         except Exception:
             log.warning("The gate does not answer; reconcile will mend what it misses", exc_info=True)
+
+
+def _tell(claim: Claim, outcome: Outcome) -> None:
+    """Log how a link ended, one line for each; only failures by default, and never what user code said."""
+    level = logging.WARNING if outcome.cause == "failed" else logging.DEBUG
+    fields = {"tenant_id": claim.run.tenant_id, "run_id": claim.run.id, "function_id": claim.run.function_id}
+    words = (claim.run.id, claim.run.tenant_id, claim.run.links, outcome.cause, outcome.error_code or "")
+    log.log(level, "Run %s of tenant %s, link %d: %s %s", *words, extra=fields)
 
 
 def _patiently(move: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

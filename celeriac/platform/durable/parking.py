@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 UNKNOWN_AWAIT_SECONDS = 1.0
 UNWIND_SECONDS = 0.3
+#: passes of the loop without a ready task after which nobody is about to run: what a task awaits (a gather of gathers,
+#: a TaskGroup) learns of a child's end only by callbacks, one pass each
+_CALM_PASSES = 5
 
 Task = asyncio.Task[Any]
 
@@ -44,6 +47,7 @@ class Parking:
         self._bodies: dict[str, int] = {}
         self._busy = 0
         self._parked: set[asyncio.Future[None]] = set()
+        self._root: Task | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_checking = False
         self.is_over = False
@@ -52,7 +56,8 @@ class Parking:
         """Make the root task in `context`; tasks made below it become known by themselves."""
         install_task_factory(self._loop)
         context.run(_parking.set, self)
-        return self._loop.create_task(root, context=context)
+        self._root = self._loop.create_task(root, context=context)
+        return self._root
 
     def add(self, task: Task) -> None:
         """Know a task of the run."""
@@ -68,9 +73,13 @@ class Parking:
         """Whether the run is one line of code at the moment."""
         return len(self._tasks) <= 1
 
-    def has_ready_task(self) -> bool:
-        """Whether a task of the run will run before the loop waits again."""
-        return any(_is_ready(task) for task in self._tasks)
+    def when_calm(self, then: Callable[[], None], passes: int = 0) -> None:
+        """Call `then` once no task of the run is about to run."""
+        passes = 0 if any(_is_ready(task) for task in self._tasks) else passes + 1
+        if passes > _CALM_PASSES:
+            then()
+        else:
+            self._loop.call_soon(self.when_calm, then, passes)
 
     def is_alone(self, path: str) -> bool:
         """Whether nothing executes but the bodies around `path`."""
@@ -97,11 +106,7 @@ class Parking:
             self.check_soon()
 
     async def stand_still(self, path: str, seconds: float | None = None) -> None:
-        """Park the branch at `path`: for so long as the link lives, or until `seconds` have passed.
-
-        Raises `ConfigError` inside `asyncio.timeout`, whose time would be lost at parking.
-        """
-        _refuse_timeout(self._loop, path)
+        """Park the branch at `path`: for so long as the link lives, or until `seconds` have passed."""
         future: asyncio.Future[None] = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(max(0.0, seconds), _release, future)
         around = [body for body in self._bodies if _contains(body, path)]
@@ -120,10 +125,10 @@ class Parking:
                     self._bodies[body] -= 1
 
     def check_soon(self) -> None:
-        """Look once the loop has run what is ready now."""
-        if not self._is_checking and not self.is_over:
+        """Look once nobody is about to run."""
+        if self._parked and not self._is_checking and not self.is_over:
             self._is_checking = True
-            self._loop.call_soon(self._check)
+            self._loop.call_soon(self.when_calm, self._check)
 
     def _check(self) -> None:
         self._is_checking = False
@@ -132,15 +137,15 @@ class Parking:
             self._timer = None
         if self.is_over or not self._can_end():
             return
-        if self.has_ready_task():
-            self.check_soon()
-        elif all(self._is_known(task) for task in self._tasks):
+        if all(self._is_known(task) for task in self._tasks):
             self._end()
         else:
             self._timer = self._loop.call_later(UNKNOWN_AWAIT_SECONDS, self._cut)
 
     def _can_end(self) -> bool:
-        return bool(self._parked) and not self._busy and not any(parked == 0 for parked in self._bodies.values())
+        if not self._parked or self._busy or (self._root is not None and self._root.done()):
+            return False
+        return all(self._bodies.values())
 
     def _cut(self) -> None:
         self._timer = None
@@ -159,6 +164,17 @@ class Parking:
             return True
         children = getattr(awaited, "_children", None)  # a gather
         return children is not None and all(child.done() or self._is_ours(child) for child in children)
+
+    def refuse_timeout(self, path: str) -> None:
+        """Raise `ConfigError` where the current task is inside an `asyncio.timeout`: its time is lost at parking."""
+        task = asyncio.current_task()
+        for handle in getattr(self._loop, "_scheduled", ()):  # the timer of a Timeout names the task that entered it
+            timeout = getattr(getattr(handle, "_callback", None), "__self__", None)
+            owner = getattr(timeout, "_task", None)
+            if not isinstance(timeout, asyncio.Timeout) or handle.cancelled() or owner not in self._tasks:
+                continue
+            if _awaits(owner, task):
+                raise ConfigError(f"asyncio.timeout around the wait at {path!r} is lost when the run parks; use timeout=")
 
     async def unwind(self) -> None:
         """End every task of the run; one that has not ended after 0.3 s is dropped."""
@@ -212,10 +228,9 @@ def _release(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _refuse_timeout(loop: asyncio.AbstractEventLoop, path: str) -> None:
-    """Refuse a wait inside `asyncio.timeout`: its timer is in the loop's heap and names our task."""
-    task = asyncio.current_task()
-    for handle in getattr(loop, "_scheduled", ()):
-        timeout = getattr(getattr(handle, "_callback", None), "__self__", None)
-        if isinstance(timeout, asyncio.Timeout) and not handle.cancelled() and getattr(timeout, "_task", None) is task:
-            raise ConfigError(f"asyncio.timeout around the wait at {path!r} is lost when the run parks; use timeout=")
+def _awaits(awaited: Any, task: Task | None) -> bool:
+    """Whether `task` stands at the end of what is awaited, through tasks and gathers."""
+    if awaited is task:
+        return True
+    following = getattr(awaited, "_children", None) or [getattr(awaited, "_fut_waiter", None)]
+    return any(_awaits(one, task) for one in following if one is not None)

@@ -68,7 +68,7 @@ class DurableKernel:
         self.claim = claim
         self._memos: dict[str, Memo] = {memo.path: memo for memo in memos}
         self._waits = {wait.path: wait for wait in waits}
-        self._undelivered = _outermost(self._memos)
+        self._undelivered = _outermost(self._memos, self._waits)
         self._is_live = False
         self._bytes = sum(len(memo.value or "") for memo in memos)
         self._steps = len(memos)
@@ -78,6 +78,7 @@ class DurableKernel:
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + conduct.link_budget.total_seconds()
         self._deliveries: dict[int, asyncio.Future[None]] = {}
+        self._is_delivering = False
         self.ended: asyncio.Future[Cause] = self._loop.create_future()
         self._cause: Cause = "parked"
         self.parking = Parking(self._quiet)
@@ -119,6 +120,7 @@ class DurableKernel:
         """Stand still until the event comes. The wait is registered in a transaction of its own (see the store)."""
         memo = await self._recall(wait.path)
         if memo is None:
+            self.parking.refuse_timeout(wait.path)
             registered = self._waits.get(wait.path) or await self._register(wait)
             if registered.resolved_at is None:
                 await self.parking.stand_still(wait.path)
@@ -182,8 +184,11 @@ class DurableKernel:
         if self.ended.done() or self.parking.is_over:
             raise Suspended
         memo = self._memos.get(path)
-        if memo is not None and path in self._undelivered:
-            await self._deliver(memo)
+        if memo is None and self._steps >= self._conduct.max_steps:
+            _too_many_steps(self._conduct.max_steps)
+        if path in self._undelivered:
+            if memo is not None:
+                await self._deliver(memo)
             self._undelivered.discard(path)
         return memo
 
@@ -193,8 +198,9 @@ class DurableKernel:
             return
         future: asyncio.Future[None] = self._loop.create_future()
         self._deliveries[memo.seq] = future
-        if len(self._deliveries) == 1:
-            self._loop.call_soon(self._deliver_next)
+        if not self._is_delivering:
+            self._is_delivering = True
+            self.parking.when_calm(self._deliver_next)
         try:
             with self.parking.busy():
                 await future
@@ -202,14 +208,11 @@ class DurableKernel:
             self._deliveries.pop(memo.seq, None)
 
     def _deliver_next(self) -> None:
-        if self.parking.has_ready_task():
-            self._loop.call_soon(self._deliver_next)
-            return
         waiting = [seq for seq, future in self._deliveries.items() if not future.done()]
+        self._is_delivering = bool(waiting)
         if waiting:
             self._deliveries[min(waiting)].set_result(None)
-        if len(waiting) > 1:
-            self._loop.call_soon(self._deliver_next)
+            self.parking.when_calm(self._deliver_next)
 
     # -- live ---------------------------------------------------------------------------------------------------
 
@@ -223,8 +226,6 @@ class DurableKernel:
         retries = self._conduct.retries if call.retries is None else call.retries
         given = _for_people(call.input)
         while True:
-            if self._steps >= self._conduct.max_steps:
-                _too_many_steps(self._conduct.max_steps)
             begun = self._clock.now()
             try:
                 value = await self._execute(call)
@@ -294,6 +295,7 @@ class DurableKernel:
 
     async def _stand_still_for(self, wait: Wait) -> None:
         """Park until a sleep's or retry's time; the link goes on by itself where it lives that long."""
+        self.parking.refuse_timeout(wait.path)
         left = (wait.wake_at - self._clock.now()).total_seconds()
         if wait.resolved_at is None and left > 0:
             await self.parking.stand_still(wait.path, left)
@@ -333,6 +335,8 @@ class DurableKernel:
         return memo
 
     async def _commit(self, entry: Entry) -> int:
+        if self.parking.is_over:
+            raise Suspended  # what user code made of the ending itself is no result and no error of the step
         try:
             with self.parking.busy():
                 seq = await self._journal.commit(entry)
@@ -353,17 +357,18 @@ class DurableKernel:
             self.ended.set_result(self._cause)
 
 
-def _outermost(memos: Mapping[str, Memo]) -> set[str]:
-    """Return the paths that replay will ask for: those that no other memo contains."""
+def _outermost(memos: Mapping[str, Memo], waits: Mapping[str, Wait]) -> set[str]:
+    """Return the paths that replay comes to again: those of memos and begun waits that no memo contains."""
+    paths = {path for path in (*memos, *waits) if path}
     inner = set()
-    for path in memos:
+    for path in paths:
         at = path.rfind("/")
         while at > 0:
             if path[:at] in memos:
                 inner.add(path)
                 break
             at = path.rfind("/", 0, at)
-    return set(memos) - inner
+    return paths - inner
 
 
 def _too_many_steps(most: int) -> NoReturn:

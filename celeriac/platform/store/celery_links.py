@@ -82,6 +82,12 @@ class CeleryLinks:
             for run in runs:
                 self._send(producer, run)
 
+    def backlog(self, queue: str) -> int:
+        """Ask the broker."""
+        with self._app.connection_for_read() as connection:
+            answer = connection.default_channel.queue_declare(queue, durable=True)
+        return int(answer.message_count)
+
     def _send(self, producer: Any, run: Queued) -> None:
         # Not send_task: inside another run's link it would make this one a child of that.
         task_id = str(uuid4())

@@ -1,0 +1,62 @@
+"""A tenant's limits hold over all workers, and its backlog is nobody else's."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from fleet.worker_fleet import Fleet
+from waiting import wait_until
+
+RUNNING, RATE, BURST = 2, 5.0, 5
+BACKLOG = 40
+
+#: how much later than the one before a pick may be noted: the time between the gate's decision and its message
+NOTED_LATE = 0.05
+
+
+def limited(fleet: Fleet) -> str:
+    """Make the tenant that the tests are about."""
+    return fleet.tenant("limited", running=RUNNING, starts_per_second=RATE, starts_burst=BURST)
+
+
+def run_backlog(fleet: Fleet, tenant_id: str) -> set[str]:
+    """Send more than the tenant may run; return the runs' ids."""
+    fleet.send_all(tenant_id, "fleet/counted", [{"n": n, "steps": 1, "seconds": 0.3} for n in range(BACKLOG)])
+    return {row.id for row in fleet.sql("SELECT id FROM runs WHERE tenant_id = :t", t=tenant_id)}
+
+
+def most_at_once(fleet: Fleet, run_ids: set[str]) -> int:
+    """Return how many of the runs' bodies went on at the same time."""
+    moments = [(one["time"], 1) for one in fleet.notes.of("began") if one["run"] in run_ids]
+    moments += [(one["time"], -1) for one in fleet.notes.of("ended") if one["run"] in run_ids]
+    going_on = most = 0
+    for _, change in sorted(moments):
+        going_on += change
+        most = max(most, going_on)
+    return most
+
+
+def starts_over_the_limit(times: list[float]) -> list[tuple[int, float]]:
+    """Return (starts, seconds) of each window with more than burst + rate * T starts."""
+    numbered = list(enumerate(sorted(times)))
+    windows = [(last - first + 1, until - since) for (first, since), (last, until) in combinations(numbered, 2)]
+    return [(starts, span) for starts, span in windows if starts > BURST + RATE * (span + NOTED_LATE)]
+
+
+def test_limits_hold_and_others_are_not_delayed(fleet: Fleet, tenant: str) -> None:
+    """While one tenant's forty runs go by twos and fives, the other's start at once."""
+    slow = limited(fleet)
+    held_back = run_backlog(fleet, slow)
+    delays = []
+    while waiting := fleet.count("tenant_id = :t AND status = 'queued'", t=slow):
+        event = fleet.send(tenant, "fleet/counted", n=1, steps=1)
+        run = fleet.ended(tenant, event)
+        delays.append((run.started_at - run.created_at).total_seconds())
+    wait_until(lambda: fleet.count("tenant_id = :t AND status = 'completed'", t=slow) == BACKLOG, what="the backlog")
+    assert most_at_once(fleet, held_back) == RUNNING
+    sent = [one["time"] for one in fleet.notes.of("sent") if one["run"] in held_back]
+    assert starts_over_the_limit(sent) == []
+    assert len(delays) >= 20 and waiting == 0
+    assert sorted(delays)[int(0.95 * len(delays))] < 0.15, delays
+    assert max(delays) < 0.5, delays
+    assert fleet.held_keys() == []
