@@ -50,7 +50,7 @@ def banner(stage: Stage, app: App, doors: Doors) -> str:
     if event is not None:
         lines += ["  Send the first event:", "", f"    {_curl(stage.base_url, doors.event_key, event)}", ""]
     lines += [
-        f"  {dim('In another terminal:')} . {_near(stage.data_dir / 'env')} && celeriac tenants ls",
+        f"  {dim('In another terminal:')} . {_near(stage.data_dir / 'env')} && celeriac doctor",
         f"  {dim('Ctrl-C ends everything.')}",
         "",
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from celeriac.cli.redis_server import OLDEST_REDIS
 from celeriac.errors import CeleriacError
@@ -56,9 +56,8 @@ def check_database(settings: Settings) -> Check:
     if current is None:
         return _broken("database", f"{name} has no tables yet", "run `celeriac migrate`")
     if current != newest:
-        return _broken(
-            "database", f"{name} has schema {current}; this version needs {newest}", "run `celeriac migrate`"
-        )
+        what = f"{name} has schema {current}; this version needs {newest}"
+        return _broken("database", what, "run `celeriac migrate`")
     return Check(name="database", status="ok", detail=f"{name}, schema {current}")
 
 
@@ -90,10 +89,11 @@ def check_redis(settings: Settings) -> Check:
 
 def check_broker(url: str) -> Check:
     """Look whether Celery's own broker answers, where it is not the Redis."""
-    from kombu import Connection
+    from kombu.connection import Connection
 
     try:
-        with Connection(url, connect_timeout=_TIMEOUT_SECONDS) as connection:
+        connect: Any = Connection  # it has no types
+        with connect(url, connect_timeout=_TIMEOUT_SECONDS) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=_TIMEOUT_SECONDS)
     except Exception as error:  # noqa: BLE001  # each transport has its own
         return _broken("broker", _brief(error), "start it, or set CELERIAC_BROKER_URL to one that answers")
@@ -128,9 +128,8 @@ def check_app(settings: Settings) -> Check:
     try:
         app = load_app(settings.app)
     except Exception as error:  # noqa: BLE001  # the user's module may raise anything
-        return _broken(
-            "app", _brief(error), f"mend it; `python -c 'import {settings.app.partition(':')[0]}'` shows all"
-        )
+        module = settings.app.partition(":")[0]
+        return _broken("app", _brief(error), f"mend it; `python -c 'import {module}'` shows where it comes from")
     own = sum(not function.options.is_internal for function in app.functions.values())
     return Check(name="app", status="ok", detail=f"{settings.app} declares {own} function{'' if own == 1 else 's'}")
 

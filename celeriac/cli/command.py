@@ -58,11 +58,21 @@ def tenant_option(command: F) -> F:
     """Give the command `--tenant`, which may come from the deployment's default."""
     return click.option(
         "--tenant",
-        envvar="CELERIAC_DEFAULT_TENANT",
         metavar="ID",
-        required=True,
+        callback=_known_tenant,
         help="The tenant to act for (or CELERIAC_DEFAULT_TENANT); `celeriac tenants ls` shows them all.",
     )(command)
+
+
+def _known_tenant(_: click.Context, __: click.Parameter, given: str | None) -> str:
+    from celeriac.settings import load_settings
+
+    tenant_id = given or load_settings().default_tenant
+    if tenant_id is None:
+        raise click.UsageError(
+            "Say for which tenant: --tenant ID, or set CELERIAC_DEFAULT_TENANT. `celeriac tenants ls` shows them all."
+        )
+    return tenant_id
 
 
 def _debug_option() -> click.Option:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from celeriac.cli.stage import Stage
     from celeriac.wiring import Installation
 
-_DEMO = "examples.bank_support"
+_DEMO = "examples.bank_support.demo"
 _PORT = 8288
 
 
-@click.command(cls=Command, example="celeriac dev app:app")
+@click.command(
+    cls=Command,
+    example="celeriac dev app:app",
+    short_help="Run everything on this machine, for your app or for the demo.",
+)
 @click.argument("app", metavar="[MODULE:APP]", required=False)
 @click.option("--demo", is_flag=True, help="Watch two banks' support desks at work, without any key.")
 @click.option("--exit", "exits", is_flag=True, help="With --demo: end when it has been played.")
@@ -66,8 +70,9 @@ def _serve(path: str, folder: DataFolder, port: int) -> int:
     note("Starting …")
     with folder.locked(), running_tree(Plan(app=path, folder=folder, port=port)) as stage:
         tenant, event_key = _dev_tenant(stage.installation, folder)
-        note(banner(stage, app, Doors(links={"dev": stage.signin_link(tenant)}, event_key=event_key)))
-        threading.Event().wait()
+        with folder.sourced({**stage.settings, "CELERIAC_DEFAULT_TENANT": tenant}):
+            note(banner(stage, app, Doors(links={"dev": stage.signin_link(tenant)}, event_key=event_key)))
+            threading.Event().wait()
     return 0
 
 
@@ -76,30 +81,31 @@ def _play(folder: DataFolder, port: int, *, is_terminal: bool) -> int:
     from celeriac.cli.tree import Plan, running_tree
 
     try:
-        play = importlib.import_module(f"{_DEMO}.demo")
+        demo = importlib.import_module(_DEMO)
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("examples"):
             raise
         raise ConfigError("The demo comes with a source checkout; run it there by `make demo`") from error
     note("Starting …")
-    with folder.locked(fresh=True), play.environment(folder.path) as environment:
-        plan = Plan(app=f"{_DEMO}.app:app", folder=folder, port=port, environment=environment, is_terminal=is_terminal)
+    with folder.locked(fresh=True), demo.environment(folder.path) as environment:
+        plan = Plan(app=demo.APP, folder=folder, port=port, environment=environment, is_terminal=is_terminal)
         with running_tree(plan) as stage:
-            code = int(play.play(stage))
+            code = int(demo.play(stage))
             if is_terminal:
-                _stay(stage)
+                _stay(stage, demo.APP, folder)
     return code
 
 
-def _stay(stage: Stage) -> None:
+def _stay(stage: Stage, app: str, folder: DataFolder) -> None:
     from celeriac.cli.banner import Doors, banner
     from celeriac.tasks.process import load_app
 
     tenants = stage.installation.tenants.list()
     links = {tenant.name: stage.signin_link(tenant.id) for tenant in tenants}
     _, event_key = stage.installation.keys.create(tenants[0].id, "event")
-    note(banner(stage, load_app(f"{_DEMO}.app:app"), Doors(links=links, event_key=event_key)))
-    threading.Event().wait()
+    with folder.sourced(stage.settings):
+        note(banner(stage, load_app(app), Doors(links=links, event_key=event_key)))
+        threading.Event().wait()
 
 
 def _dev_tenant(installation: Installation, folder: DataFolder) -> tuple[str, str]:

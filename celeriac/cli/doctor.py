@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _PACKAGES = ("celeriac", "celery", "kombu", "redis", "sqlalchemy", "flask", "openai", "anthropic", "mem0ai", "psycopg")
 
 
-@click.command(cls=Command, example="celeriac doctor")
+@click.command(
+    cls=Command, example="celeriac doctor", short_help="Show the settings in force and try every connection."
+)
 @json_option
 def doctor(as_json: bool) -> int:
     """Show the settings in force and try every connection; exit 1 when something is broken."""

@@ -70,7 +70,11 @@ class DataFolder:
     @contextmanager
     def sourced(self, environment: Mapping[str, str]) -> Iterator[None]:
         """Offer the environment to other terminals until the end."""
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items())]
+        lines = [
+            f"export {name}={shlex.quote(value)}\n"
+            for name, value in sorted(environment.items())
+            if name.startswith("CELERIAC_")
+        ]
         _write_private(self.environment_file, "".join(lines))
         try:
             yield

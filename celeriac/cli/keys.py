@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from celeriac.tenants.keys import KeyKind
 
 
-@click.group(cls=Group, example="celeriac keys create ten_01J… --kind event")
+@click.group(cls=Group, example="celeriac keys create ten_01J… --kind event", short_help="Make and revoke keys.")
 def keys() -> None:
     """Make and revoke the keys by which tenants prove who they are."""
 

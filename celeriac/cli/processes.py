@@ -16,7 +16,7 @@ from celeriac.cli.output import note
 from celeriac.errors import ConfigError
 
 
-@click.command(cls=Command, example="celeriac migrate")
+@click.command(cls=Command, example="celeriac migrate", short_help="Bring the database to the newest schema.")
 def migrate() -> None:
     """Bring the database to the newest schema; harmless when it is there already."""
     from celeriac.database import migrate as bring_up
@@ -26,7 +26,7 @@ def migrate() -> None:
     note("The database has the newest schema.")
 
 
-@click.command(cls=Command, example="celeriac worker app:app --queues runs")
+@click.command(cls=Command, example="celeriac worker app:app --queues runs", short_help="Run a Celery worker.")
 @click.argument("app", metavar="[MODULE:APP]", required=False)
 @click.option("--queues", default="runs,memory", show_default=True, metavar="A,B", help="The queues to take runs from.")
 @click.option(
@@ -46,7 +46,7 @@ def worker(app: str | None, queues: str, concurrency: int) -> int:
     return run_worker(app, queues=names, concurrency=concurrency)
 
 
-@click.command(cls=Command, example="celeriac web --port 8288")
+@click.command(cls=Command, example="celeriac web --port 8288", short_help="Serve the HTTP API and the dashboard.")
 @click.argument("app", metavar="[MODULE:APP]", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8288, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")

@@ -40,6 +40,7 @@ def start_redis(supervisor: Supervisor, folder: Path) -> RedisServer:
     """Start a Redis and wait until it answers; raise `ConfigError` where there is no server to start."""
     executable = find_executable()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    why = ""
     for _ in range(_TRIES):
         port, password = free_port(), secrets.token_hex(16)
         configuration = folder / "redis.conf"
@@ -51,7 +52,8 @@ def start_redis(supervisor: Supervisor, folder: Path) -> RedisServer:
         if _answers(child, url):
             return RedisServer(url=url, child=child)
         child.kill()
-    raise ConfigError(f"Redis does not start; it wrote: {last_line(child.log)}")
+        why = last_line(child.log)
+    raise ConfigError(f"Redis does not start; it wrote: {why}")
 
 
 def find_executable() -> str:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 _LOOK_EVERY_SECONDS = 0.1
 
 
-@click.command(cls=Command, example="celeriac send shop/order.placed '{\"order_id\": 7}' --tenant ten_01J… --wait")
+@click.command(
+    cls=Command,
+    example="celeriac send shop/order.placed '{\"order_id\": 7}' --tenant ten_01J… --wait",
+    short_help="Send an event.",
+)
 @click.argument("name")
 @click.argument("data", default="{}")
 @tenant_option

@@ -14,9 +14,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +38,8 @@ class Program:
 
     name: str
     command: tuple[str, ...]
+    #: further variables, beside those of the supervisor
+    environment: Mapping[str, str] = field(default_factory=dict)
     #: the queues that it takes runs from, where it is a worker
     queues: tuple[str, ...] = ()
     #: whether the other children need it until their end
@@ -125,6 +127,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **self.program.environment},
                 process_group=0,
                 preexec_fn=_dies_with(os.getpid()),
             )

@@ -29,7 +29,11 @@ _LIMITS: list[tuple[str, Any, str]] = [
 ]
 
 
-@click.group(cls=Group, example="celeriac tenants create 'Acme Ltd' --running 20")
+@click.group(
+    cls=Group,
+    example="celeriac tenants create 'Acme Ltd' --running 20",
+    short_help="Make tenants and set their limits.",
+)
 def tenants() -> None:
     """Make tenants, list them, show and change their limits."""
 

@@ -18,7 +18,7 @@ from celeriac.errors import ContextError
 from celeriac.platform.event import Event
 from celeriac.platform.message import ToolCall
 from celeriac.platform.run import Run
-from celeriac.platform.step import Step
+from celeriac.platform.step import Step, current_scope
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
@@ -59,6 +59,11 @@ class Context(Generic[S]):
     def part(self, name: str) -> Any:
         """Return a part that was bound, or None."""
         return self._bound.get(name)
+
+    @property
+    def suspending(self) -> bool:
+        """Whether cleanup code runs because the run parks, and will run again: it is not the real end."""
+        return self.step.kernel.suspending
 
     def _part(self, name: str) -> Any:
         part = self._bound.get(name)
@@ -110,8 +115,14 @@ class RunLog(logging.LoggerAdapter[logging.Logger]):
         return not self._is_silent() and super().isEnabledFor(level)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Put tenant and run before the line and into its fields."""
-        fields = {"tenant_id": self._run.tenant_id, "run_id": self._run.id, "function_id": self._run.function_id}
+        """Put tenant and run before the line, and with the step's path into its fields."""
+        scope = current_scope()
+        fields = {
+            "tenant_id": self._run.tenant_id,
+            "run_id": self._run.id,
+            "function_id": self._run.function_id,
+            "step": scope.path if scope is not None else "",
+        }
         kwargs["extra"] = {**fields, **kwargs.get("extra", {})}
         return f"[{self._run.tenant_id} {self._run.id}] {msg}", kwargs
 

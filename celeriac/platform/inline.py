@@ -65,6 +65,7 @@ class InlineKernel:
     """Does the work here and now."""
 
     durable = False
+    suspending = False
     origin = "local"
     executor = None
 

@@ -76,6 +76,11 @@ class Kernel(Protocol):
         ...
 
     @property
+    def suspending(self) -> bool:
+        """Whether the coroutines are being ended though the run goes on: it parks, or another link takes it up."""
+        ...
+
+    @property
     def origin(self) -> str:
         """The run's id, for tracing."""
         ...
@@ -118,8 +123,10 @@ class Scope:
 
         Raises `StepIdConflict` when two tasks use one id: by arrival alone, replay could swap their results.
         """
-        if not isinstance(id, str) or not 0 < len(id) <= _LONGEST_ID or "/" in id:
-            raise ConfigError(f"Step id {str(id)[:80]!r} must be a text of 1 to {_LONGEST_ID} characters without '/'")
+        if not isinstance(id, str) or not 0 < len(id) <= _LONGEST_ID or "/" in id or not id.isprintable():
+            raise ConfigError(
+                f"Step id {str(id)[:80]!r} must be a text of 1 to {_LONGEST_ID} printable characters without '/'"
+            )
         try:
             task = asyncio.current_task()
         except RuntimeError:
@@ -132,8 +139,14 @@ class Scope:
                 f"Step id {id!r} is used by two tasks in {self.path or 'the function'}; "
                 f"give each its own id, or its own `with ctx.step.scope(name):`"
             )
+        while count and f"{id}:{count}" in self._taken:
+            count += 1  # somebody's own id looks like that
         self._taken[id] = (task, count + 1)
-        return self.below(id if count == 0 else f"{id}:{count}")
+        if not count:
+            return self.below(id)
+        numbered = f"{id}:{count}"
+        self._taken[numbered] = (task, 1)
+        return self.below(numbered)
 
     def below(self, id: str) -> str:
         """Return the path of `id` in this scope."""
@@ -224,16 +237,15 @@ class Step:
         function's by default); then `StepError`.
         """
         kernel = self._scope.kernel
-        path = self._scope.take(id)
         call = Call(
-            path=path,
+            path=self._scope.take(id),
             kind="run",
             body=lambda: invoke(kernel, fn, *args),
             input=list(args) or None,
             retries=retries,
             timeout=None if timeout is None else duration(timeout),
         )
-        return _decoded(kernel.perform(call), fn, path)
+        return _decoded(kernel, call, fn)
 
     def sleep(self, id: str, time: Duration) -> Awaitable[None]:
         """Stand still for a time of at most 366 days, holding no worker."""
@@ -323,9 +335,9 @@ def _within_longest(time: timedelta, id: str) -> timedelta:
     return time
 
 
-async def _decoded(value: Awaitable[Any], fn: Callable[..., Any], path: str) -> Any:
-    plain = await value
+async def _decoded(kernel: Kernel, call: Call, fn: Callable[..., Any]) -> Any:
+    plain = await kernel.perform(call)
     try:
         return decoder(return_type(fn))(plain)
     except ValidationError as error:
-        raise NonRetriableError(f"Step {path!r} returned what its annotation forbids: {problems(error)}") from error
+        raise NonRetriableError(f"Step {call.path!r} returned what its annotation forbids: {problems(error)}") from error

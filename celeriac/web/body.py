@@ -20,7 +20,8 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 #: the deepest nesting of objects and lists
 MAX_DEPTH = 100
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_ALL_BUT_BRACKETS = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"|[^\[\]{}"]++)++', re.DOTALL)
+_INNERMOST = re.compile(rb"\[\]|\{\}")
 
 
 class StrictRequest(Request):
@@ -38,7 +39,7 @@ class StrictRequest(Request):
         if self.headers.get("Content-Encoding", "identity") != "identity":
             raise Problem(415, "unsupported_media_type", "Send the body without a Content-Encoding")
         raw = self.get_data()
-        if _depth(raw) > MAX_DEPTH:
+        if _is_too_deep(raw):
             raise _invalid(f"The JSON is nested more than {MAX_DEPTH} levels deep")
         try:
             value = json.loads(raw.decode(), parse_constant=_refuse_constant)
@@ -49,15 +50,15 @@ class StrictRequest(Request):
         return value
 
 
-def _depth(raw: bytes) -> int:
-    depth = deepest = 0
-    for token in _STRUCTURE.findall(raw):
-        if token in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in b"]}":
-            depth -= 1
-    return deepest
+def _is_too_deep(raw: bytes) -> bool:
+    """Peel off the innermost brackets as often as is allowed; what is not balanced is left to the parser."""
+    brackets = _ALL_BUT_BRACKETS.sub(b"", raw)
+    for _ in range(MAX_DEPTH):
+        peeled = _INNERMOST.sub(b"", brackets)
+        if len(peeled) == len(brackets):
+            return False
+        brackets = peeled
+    return bool(brackets)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -47,12 +47,13 @@ class Bank:
         data = {"ticket_id": ticket.ticket_id, "customer_id": ticket.customer_id, "text": ticket.text}
         return self._send({"name": "support/ticket.opened", "id": ticket.ticket_id, "data": data})
 
-    def decide(self, ticket: Ticket) -> None:
-        """Decide as somebody who reads the ticket: block where a card is gone, else not."""
-        approved = ticket.intent in _CARD_IS_GONE
+    def decide(self, ticket: Ticket) -> bool:
+        """Send the decision on the ticket's card block, and return it."""
+        approved = approves(ticket)
         reason = "The card is not with the customer." if approved else "No card is gone."
         data = {"ticket_id": ticket.ticket_id, "approved": approved, "reason": reason}
         self._send({"name": "support/card.block.decided", "id": f"{ticket.ticket_id}-decision", "data": data})
+        return approved
 
     def undecided(self) -> list[str]:
         """The events whose runs wait for a decision."""
@@ -68,6 +69,11 @@ class Bank:
 
     def _get(self, path: str) -> Any:
         return _answer(Request(f"{self.base_url}{path}", headers={"Authorization": f"Bearer {self.api_key}"}))
+
+
+def approves(ticket: Ticket) -> bool:
+    """Decide as somebody who reads the ticket: block where a card is gone, and nowhere else."""
+    return ticket.intent in _CARD_IS_GONE
 
 
 def _answer(asked: Request) -> Any:

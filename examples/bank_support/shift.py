@@ -93,8 +93,10 @@ class Shift:
         for bank in self._banks.values():
             for event_id in bank.undecided():
                 if event_id in self.opened and event_id not in self._decided:
-                    bank.decide(self.opened[event_id])
+                    ticket = self.opened[event_id]
+                    words = "block the cards" if bank.decide(ticket) else "do not block the cards"
                     self._decided.add(event_id)
+                    self._progress.note(f"{bank.name}, ticket {ticket.ticket_id}: a colleague decided: {words}")
         self._staff_looks_at = time.monotonic() + _STAFF_SECONDS
 
     def _kill_one_worker(self, done: float) -> None:

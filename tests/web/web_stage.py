@@ -34,7 +34,7 @@ class Bank:
 def serving(installation: Installation) -> Iterator[str]:
     """Serve the installation on a free port of the loopback."""
     server = make_server("127.0.0.1", 0, create_app(installation), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -7,6 +7,7 @@ remembers, executes on the loop, and makes true what came of it. Only the engine
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -234,7 +235,9 @@ class Engine:
             error_code=outcome.error_code,
             error_message=outcome.error_message,
         )
-        event = ending_event(replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error))
+        output = None if outcome.output is None else json.loads(outcome.output)
+        ended = replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error, output=output)
+        event = ending_event(ended)
         if _patiently(self._store.finish, claim, ending, event):
             self._cache.forget(claim.run.tenant_id, claim.run.id)
 

@@ -84,6 +84,11 @@ class DurableKernel:
         self.parking = Parking(self._quiet)
 
     @property
+    def suspending(self) -> bool:
+        """Whether the link ends before the run does."""
+        return self.ended.done() and self.ended.result() != "cancelled"
+
+    @property
     def is_replaying(self) -> bool:
         """Whether all that was done in this link was remembered, and there is more to remember."""
         return bool(self._undelivered) and not self._is_live

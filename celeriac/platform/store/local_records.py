@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -86,9 +86,10 @@ def as_queued(run: StoredRun) -> Queued:
 
 def as_claim(run: StoredRun) -> Claim:
     """Return the claim on a run that is running."""
+    event = run.event.event
     return Claim(
         run=run.run,
-        event=run.event.event,
+        event=replace(event, id=event.id or run.event.id, ts=event.ts or run.event.received_at),
         event_received_at=run.event.received_at,
         queue=run.queue,
         is_internal=run.is_internal,

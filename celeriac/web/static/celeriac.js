@@ -37,13 +37,15 @@ async function refresh() {
   shown = html;
 }
 
+// A page that takes long to make is asked for less often.
 async function keepFresh(pause) {
+  const began = performance.now();
   try {
     await refresh();
   } catch {
     live.classList.add("stale"); // the server is away; the next round asks again
   }
-  if (!live.querySelector('[data-final="yes"]')) setTimeout(keepFresh, pause, pause);
+  if (!live.querySelector('[data-final="yes"]')) setTimeout(keepFresh, Math.max(pause, 10 * (performance.now() - began)), pause);
 }
 
 document.addEventListener("click", async (event) => {
