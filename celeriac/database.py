@@ -50,6 +50,11 @@ NOW = {
 #: the time at which a statement began; the planner may look it up in an index, which the moving time forbids
 _STATEMENT_TIME = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp", "statement_timestamp")}
 
+#: Connections of a process: a Postgres grants a hundred by default, to all processes together. Threads wait for one
+#: rather than open more, as each that is opened and closed costs Postgres a process, and all that it had prepared. The
+#: one used last is taken first, so that few stay warm.
+_POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_use_lifo": True}
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -173,9 +178,7 @@ def _connect_sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("SQLite needs a file, as each connection has its own :memory:; write sqlite:///celeriac.db")
     Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS}, pool_size=20, max_overflow=40, pool_timeout=BUSY_SECONDS
-    )
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -186,9 +189,8 @@ def _connect_postgres(url: URL) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
         connect_args={"autocommit": True, "connect_timeout": 2},
-        pool_size=10,  # a hundred is all that a Postgres grants by default, to all processes together
-        max_overflow=20,
         pool_timeout=1,
+        **_POOL,
     )
     event.listen(engine, "begin", _begin_postgres)
     return engine

@@ -49,6 +49,8 @@ class Installation:
     keys: Keys
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
+    #: ends the connections to the database and to Redis; for those who build an installation for a while
+    close: Callable[[], None]
 
 
 def build(settings: Settings) -> Installation:
@@ -71,6 +73,11 @@ def build(settings: Settings) -> Installation:
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
+
+    def close() -> None:
+        engine.dispose()
+        redis.close()
+
     return Installation(
         settings=settings,
         store=store,
@@ -85,6 +92,7 @@ def build(settings: Settings) -> Installation:
         tenants=tenants,
         keys=Keys(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
+        close=close,
     )
 
 

@@ -38,8 +38,8 @@ def banner(stage: Stage, app: App, doors: Doors) -> str:
         f"  {click.style('Celeriac', fg='green', bold=True)} {version('celeriac')} {dim('is running')}",
         "",
         _fact("Dashboard", click.style(stage.base_url, bold=True)),
-        *(_fact(_signin(name, doors), link) for name, link in doors.links.items()),
-        _fact("", dim("each link works once, within ten minutes")),
+        *(_fact("Sign in", f"{link}  {dim(name)}") for name, link in doors.links.items()),
+        _fact("", dim("(each link works once, within ten minutes)")),
         _fact("Functions", _functions(app)),
         _fact("Database", masked_url(stage.settings["CELERIAC_DATABASE_URL"])),
         _fact("Redis", masked_url(stage.settings["CELERIAC_REDIS_URL"])),
@@ -59,10 +59,6 @@ def banner(stage: Stage, app: App, doors: Doors) -> str:
 
 def _fact(name: str, value: str) -> str:
     return f"  {name:<11} {value}"
-
-
-def _signin(name: str, doors: Doors) -> str:
-    return "Sign in" if len(doors.links) == 1 else name
 
 
 def _functions(app: App) -> str:

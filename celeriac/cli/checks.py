@@ -176,5 +176,7 @@ def _broken(name: str, detail: str, what_to_do: str) -> Check:
 
 def _brief(error: Exception) -> str:
     """Return the first line of an error; libraries put no password there, only host and port."""
+    if isinstance(error, CeleriacError):
+        return error.message
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

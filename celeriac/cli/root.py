@@ -25,6 +25,9 @@ from celeriac.cli.send import send
 from celeriac.cli.tenants import tenants
 from celeriac.errors import CeleriacError
 
+#: what the databases say of a table or a column that is not there
+_NO_TABLES = ("no such table", "no such column", "UndefinedTable", "UndefinedColumn")
+
 
 @click.group(
     cls=Group, example="celeriac dev app:app", context_settings={"help_option_names": ["-h", "--help"]}, name="celeriac"
@@ -69,5 +72,8 @@ def _one_line(error: Exception) -> str:
         case ValidationError(title="Settings"):
             places = (f"CELERIAC_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
             return f"A setting cannot be used. {'; '.join(places)}. Change it in the environment or in .env"
+        case _ if any(words in str(error) for words in _NO_TABLES):
+            return "The database has no tables yet, or old ones; run `celeriac migrate`"
         case _:
-            return f"{type(error).__name__}: {error}. This was not expected; add --debug to see where it came from"
+            first = (str(error).strip().splitlines() or ["no message"])[0]
+            return f"{type(error).__name__}: {first} (this was not expected; --debug shows where it came from)"

@@ -24,7 +24,7 @@ def runs_table(runs: Sequence[Run]) -> str:
 
 def run_page(view: RunView) -> str:
     """Return the run's facts, its step tree, and how it ended."""
-    return "\n".join([*_facts(view), "", *_tree(view.steps), *_ending(view.run)]).rstrip()
+    return "\n".join([*_facts(view), "", *_tree(view), *_ending(view.run)]).rstrip()
 
 
 def _row(run: Run) -> tuple[str, ...]:
@@ -46,8 +46,9 @@ def _facts(view: RunView) -> Iterator[str]:
     yield f"{sign(run.status, with_name=True)}  {click.style(run.id, bold=True)}  {run.app}/{run.function_id}"
     yield f"  {dim('tenant')}   {run.tenant_id}"
     if view.event is not None:
-        yield f"  {dim('event')}    {view.event.name}  {dim(view.event.id or '')}"
-    yield f"  {dim('created')}  {_moment(run.created_at)}, took {_took(run.started_at, run.ended_at)}"
+        yield f"  {dim('event')}    {view.event.name}  {dim(run.event_id or '')}"
+    took = f"took {_took(run.started_at, run.ended_at)}" if run.is_final else ago(run.created_at)
+    yield f"  {dim('created')}  {_moment(run.created_at)}, {took}"
     cost = f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""
     yield (
         f"  {dim('used')}     {run.links} links, {usage.model_calls} model calls, {usage.tool_calls} tool calls, "
@@ -57,18 +58,20 @@ def _facts(view: RunView) -> Iterator[str]:
         yield f"  {dim('waits')}    {view.waiting_for}"
 
 
-def _tree(steps: Sequence[StepView]) -> list[str]:
-    lines = list(_branches(steps, ""))
+def _tree(view: RunView) -> list[str]:
+    lines = list(_branches(view.steps, "", is_over=view.run.is_final))
     width = max((len(click.unstyle(name)) for name, _ in lines), default=0)
     return [f"  {name}{' ' * (width - len(click.unstyle(name)))}  {facts}".rstrip() for name, facts in lines]
 
 
-def _branches(steps: Sequence[StepView], indent: str) -> Iterator[tuple[str, str]]:
+def _branches(steps: Sequence[StepView], indent: str, *, is_over: bool) -> Iterator[tuple[str, str]]:
     for index, step in enumerate(steps):
         is_last = index == len(steps) - 1
         arm, below = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
-        yield f"{dim(indent + arm)}{sign(step.status)} {step.path.rpartition('/')[2]}", _step_facts(step)
-        yield from _branches(step.children, indent + below)
+        # A mere prefix of other steps never ends by itself; in a run that is over nothing is open.
+        status = "over" if is_over and step.status == "open" else step.status
+        yield f"{dim(indent + arm)}{sign(status)} {step.path.rpartition('/')[2]}", _step_facts(step)
+        yield from _branches(step.children, indent + below, is_over=is_over)
 
 
 def _step_facts(step: StepView) -> str:
@@ -77,7 +80,7 @@ def _step_facts(step: StepView) -> str:
     if last is not None:
         facts.append(f"{_took(last.started_at, last.ended_at):>7}")
     if len(step.attempts) > 1 or step.status == "retrying":
-        facts.append(f"{len(step.attempts)} attempts")
+        facts.append(f"{len(step.attempts)} attempt{'' if len(step.attempts) == 1 else 's'}")
     error = step.error or (last.error if last is not None and step.status == "retrying" else None)
     if error is not None:
         facts.append(click.style(f"{error.get('name')}: {error.get('message')}", fg="red"))

@@ -37,8 +37,9 @@ def ls(tenant: str, limit: int, cursor: str | None, as_json: bool, **where: str 
         function_id=where["function"],
         event_id=where["event"],
     )
+    reads = rooms_for(tenant).reads
     try:
-        page = rooms_for(tenant).reads.runs(tenant, wanted, limit=limit, cursor=cursor)
+        page = reads.runs(tenant, wanted, limit=limit, cursor=cursor)
     except ValueError as error:
         raise click.UsageError("--cursor is none that a page ended with.") from error
     if as_json:

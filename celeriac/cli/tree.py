@@ -25,8 +25,8 @@ from celeriac.errors import ConfigError
 if TYPE_CHECKING:
     from celeriac.wiring import Installation
 
-#: name and queue of each worker process
-WORKERS = (("worker-1", "runs"), ("worker-2", "runs"), ("memory", "memory"))
+#: name, queue and threads of each worker process
+WORKERS = (("worker-1", "runs", 32), ("worker-2", "runs", 32), ("memory", "memory", 4))
 
 HOST = "127.0.0.1"
 _READY_WITHIN_SECONDS = 60.0
@@ -57,7 +57,7 @@ def running_tree(plan: Plan) -> Iterator[Stage]:
         load_settings.cache_clear()
         migrate(load_settings().database_url)
         web = supervisor.run(_program("web", "web", "--host", HOST, "--port", str(plan.port)))
-        workers = [supervisor.run(_worker(plan.app, name, queue)) for name, queue in WORKERS]
+        workers = [supervisor.run(_worker(plan.app, *worker)) for worker in WORKERS]
         from celeriac.wiring import installation  # while the children start
 
         base_url = f"http://{HOST}:{plan.port}"
@@ -102,8 +102,8 @@ def _kept_secret(folder: DataFolder) -> str:
     return kept["secret_key"]
 
 
-def _worker(app: str, name: str, queue: str) -> Program:
-    return _program(name, "worker", app, "--queues", queue, queues=(queue,))
+def _worker(app: str, name: str, queue: str, threads: int) -> Program:
+    return _program(name, "worker", app, "--queues", queue, "--concurrency", str(threads), queues=(queue,))
 
 
 def _program(name: str, *arguments: str, queues: tuple[str, ...] = ()) -> Program:

@@ -340,4 +340,6 @@ async def _decoded(kernel: Kernel, call: Call, fn: Callable[..., Any]) -> Any:
     try:
         return decoder(return_type(fn))(plain)
     except ValidationError as error:
-        raise NonRetriableError(f"Step {call.path!r} returned what its annotation forbids: {problems(error)}") from error
+        raise NonRetriableError(
+            f"Step {call.path!r} returned what its annotation forbids: {problems(error)}"
+        ) from error

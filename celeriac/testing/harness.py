@@ -58,13 +58,15 @@ class Harness:
 
     async def __aenter__(self) -> Self:
         """Start the engine on the running loop."""
-        self._threads = ThreadPoolExecutor(64, thread_name_prefix="harness")
+        self._advancing = ThreadPoolExecutor(64, thread_name_prefix="harness-links")
+        self._threads = ThreadPoolExecutor(64, thread_name_prefix="harness-bodies")
         self._start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop; what is not settled is dropped."""
         self._engine.close()
+        self._advancing.shutdown(wait=False)
         self._threads.shutdown(wait=False)
 
     def _start(self) -> None:
@@ -102,11 +104,13 @@ class Harness:
         while True:
             self._dispatcher.dispatch(self._rooms.store.match_pending().queued)
             self._dispatcher.dispatch(self._rooms.store.wake_due())
+            # A thread of the engine may stand between the match of a sent event and its dispatch.
+            self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
             links, self._links = self._links, []
             if not links:
                 return
             loop = asyncio.get_running_loop()
-            await asyncio.gather(*(loop.run_in_executor(self._threads, self._advance, link) for link in links))
+            await asyncio.gather(*(loop.run_in_executor(self._advancing, self._advance, link) for link in links))
 
     def _advance(self, queued: Queued) -> None:
         chain = self.chains.setdefault(queued.run_id, [])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from celeriac.errors import NonRetriableError
 from celeriac.platform.message import ToolCall, Usage
 from celeriac.platform.models.model import ModelReply, ModelRequest
 
@@ -39,6 +40,10 @@ def calls(*replies: Reply) -> Reply:
     return Reply(tool_calls=tuple(itertools.chain.from_iterable(reply.tool_calls for reply in replies)))
 
 
+class ScriptEnded(NonRetriableError, AssertionError):
+    """A model was asked more than its script has; no retry can help."""
+
+
 class ScriptedModel:
     """A model that follows a script: one list for all, or one for each agent by name.
 
@@ -63,7 +68,7 @@ class ScriptedModel:
         self.requests.append(request)
         lines = self._lines.get("" if self._is_for_all else request.agent)
         if not lines:
-            raise AssertionError(f"The script has no line left for agent {request.agent!r}")
+            raise ScriptEnded(f"The script has no line left for agent {request.agent!r}")
         line = lines.pop(0)
         if self._delay:
             await asyncio.sleep(self._delay)

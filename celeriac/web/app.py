@@ -71,7 +71,7 @@ def create_app(installation: Installation) -> Flask:
     words.register(app)
     problems.register(app)
     app.before_request(_name_request)
-    app.before_request(_refuse_unreadable_ids)
+    app.before_request(_refuse_unprintable)
     app.before_request(_refuse_unknown_parameters)
     app.after_request(_add_headers)
     for api in (events, runs, health):
@@ -86,10 +86,12 @@ def _name_request() -> None:
     g.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
 
 
-def _refuse_unreadable_ids() -> None:
-    """No id has characters that cannot be printed, and a database may choke on them."""
+def _refuse_unprintable() -> None:
+    """No id and no filter has characters that cannot be printed, and a database may choke on them."""
     if not all(str(value).isprintable() for value in (request.view_args or {}).values()):
         raise Problem(404, "not_found", "There is nothing of this name")
+    if not all(value.isprintable() for values in request.args.listvalues() for value in values):
+        raise Problem(400, "invalid_request", "A query parameter holds characters that cannot be printed")
 
 
 def _refuse_unknown_parameters() -> None:

@@ -27,9 +27,9 @@ MODELS: dict[str, Model] = {
 class TicketOpened(BaseModel):
     """A customer wrote to the bank."""
 
-    ticket_id: str = Field(min_length=1)
-    customer_id: str = Field(min_length=1)
-    text: str = Field(min_length=1)
+    ticket_id: str = Field(min_length=1, examples=["T-1"])
+    customer_id: str = Field(min_length=1, examples=["nw-1001"])
+    text: str = Field(min_length=1, examples=["My card has not arrived yet, where is it?"])
 
 
 class CardBlockDecided(BaseModel):

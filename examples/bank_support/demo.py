@@ -49,7 +49,7 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
     folder.mkdir(parents=True, exist_ok=True)
     for log in (_BODIES, _REQUESTS):
         (folder / log).unlink(missing_ok=True)
-    logged = {EFFECTS: str(folder / _BODIES)}
+    logged = {EFFECTS: str((folder / _BODIES).absolute())}
     if model := os.environ.get("BANK_SUPPORT_MODEL"):
         _check_key(model)
         yield logged | {"BANK_SUPPORT_MODEL": model}
@@ -58,7 +58,7 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
             yield logged | addresses
 
 
-def play(stage: Stage, *, count: int = TICKETS) -> int:
+def play(stage: Stage) -> int:
     """Play the demo on a fleet that is up, print the figures as one JSON object, and return 0 if all went well."""
     began = time.monotonic()
     progress = Progress(is_terminal=stage.is_terminal)
@@ -68,7 +68,7 @@ def play(stage: Stage, *, count: int = TICKETS) -> int:
     ledger = Ledger(stage.installation.settings.database_url, [bank.tenant_id for bank in banks.values()])
     shift = Shift(stage, banks, ledger, progress)
     try:
-        shift.work(tickets(count, SEED))
+        shift.work(tickets(TICKETS, SEED))
     except Stalled as stalled:
         progress.note(stalled.message)
     finally:
@@ -77,7 +77,7 @@ def play(stage: Stage, *, count: int = TICKETS) -> int:
     ledger.close()
     sys.stdout.write(json.dumps(counted) + "\n")
     sys.stdout.flush()
-    return 0 if counted["completed"] == count and not counted["committed_steps_repeated"] else 1
+    return 0 if counted["completed"] == TICKETS and not counted["committed_steps_repeated"] else 1
 
 
 def figures(shift: Shift, ledger: Ledger, folder: Path) -> dict[str, Any]:

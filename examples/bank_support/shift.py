@@ -124,9 +124,9 @@ class Shift:
         count = Counter(run.status for run in runs)
         remembered = sum(run.memory == "completed" for run in runs)
         line = (
-            f"{count['completed']}/{of} tickets answered · {count['running'] + count['queued']} active · "
+            f"{count['completed']}/{of} answered · {count['running'] + count['queued']} active · "
             f"{count['parked']} parked · {remembered} remembered · {self._ledger.usage().model_calls} model calls · "
-            f"{len(self._decided)} decisions"
+            f"{len(self._decided)} decided"
         )
         self._progress.show(line)
         since, before = self._moved

@@ -128,19 +128,10 @@ async def test_an_unknown_customer_fails_the_ticket_at_once() -> None:
 
 async def test_no_model_can_skip_the_person_or_the_policy() -> None:
     """The tools say what is missing, and the model mends it."""
-    reply = call("reply_to_customer", message="Done.")
-    model = ScriptedModel(
-        {
-            "Triage": [call("classify", intent="lost_card"), call("classify", intent="lost_or_stolen_card")],
-            "Cards": [
-                reply,
-                call("ask_for_card_block", reason="lost"),
-                reply,
-                call("look_up_policy", intent="lost_or_stolen_card"),
-                reply,
-            ],
-        }
-    )
+    reply, lost = call("reply_to_customer", message="Done."), {"intent": "lost_or_stolen_card"}
+    asking, looking = call("ask_for_card_block", reason="lost"), call("look_up_policy", **lost)
+    triage = [call("classify", intent="lost_card"), call("classify", **lost)]
+    model = ScriptedModel({"Triage": triage, "Cards": [reply, asking, reply, looking, reply]})
     run = await desk.run(LOST, model=model)
     errors = [result.error["message"] for one in run.results for result in one.tool_results if result.error]
     assert [error.partition(":")[0] for error in errors[1:]] == [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -15,6 +16,7 @@ from examples.bank_support.bank import approves
 from examples.bank_support.customers import Ticket, tickets
 from examples.bank_support.desk_model import respond
 from examples.bank_support.policies import needs_approval
+from examples.bank_support.progress import Progress
 
 
 def test_both_sdks_are_pointed_at_a_model_server_that_ends_with_the_block(tmp_path: Path) -> None:
@@ -22,11 +24,11 @@ def test_both_sdks_are_pointed_at_a_model_server_that_ends_with_the_block(tmp_pa
     (tmp_path / "bodies.jsonl").write_text("old\n")
     with demo.environment(tmp_path) as env:
         assert env["OPENAI_BASE_URL"] == env["ANTHROPIC_BASE_URL"] + "/v1"
-        assert urlopen(env["ANTHROPIC_BASE_URL"] + "/_stats").status == 200
+        assert ask(env["ANTHROPIC_BASE_URL"] + "/_stats") == 200
         assert env["BANK_SUPPORT_EFFECTS"] == str(tmp_path / "bodies.jsonl")
         assert not (tmp_path / "bodies.jsonl").exists()
     with pytest.raises(URLError):
-        urlopen(env["ANTHROPIC_BASE_URL"] + "/_stats")
+        ask(env["ANTHROPIC_BASE_URL"] + "/_stats")
 
 
 def test_a_real_model_needs_its_key_and_no_model_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +47,25 @@ def test_in_the_demos_sample_some_blocks_are_approved_and_some_denied() -> None:
     assert {approves(ticket) for ticket in asked} == {True, False}
 
 
+def test_progress_is_one_line_on_a_terminal_and_a_few_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """What happened stays on the screen either way."""
+    for is_terminal, shown in ((True, "\r\x1b[2K1 of 3\r\x1b[2K2 of 3\r\x1b[2Kkilled\n"), (False, "1 of 3\nkilled\n")):
+        progress = Progress(is_terminal=is_terminal)
+        progress.show("1 of 3")
+        progress.show("2 of 3")
+        progress.note("killed")
+        assert capsys.readouterr().err == shown
+
+
+def ask(url: str) -> int:
+    """The status of the answer, without a proxy in between."""
+    with build_opener(ProxyHandler({})).open(url, timeout=5) as answer:
+        return int(answer.status)
+
+
 def intent_of(ticket: Ticket) -> str:
     turn, classify = WireTurn(role="user", text=ticket.text), WireTool(name="classify")
     reply = respond(WireRequest(provider="openai", model="m", messages=(turn,), tools=(classify,)))
     arguments = reply.tool_calls[0].arguments
+    assert isinstance(arguments, Mapping)
     return str(arguments["intent"])

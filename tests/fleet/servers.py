@@ -51,7 +51,7 @@ class PostgresServer:
     """A running Postgres on a socket in `folder`, which can be crashed and started again."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._data = Path(url.partition("host=")[2]) / "data"
         self._process: subprocess.Popen[bytes] | None = None
         proc = Path(f"/proc/{self._pid}")
@@ -89,7 +89,7 @@ class PostgresServer:
 
     def _accepts(self) -> bool:
         try:
-            psycopg.connect(self._url).close()
+            psycopg.connect(self.url).close()
         except psycopg.OperationalError:
             return False
         return True

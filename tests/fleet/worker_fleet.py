@@ -167,9 +167,14 @@ class Fleet:
             worker.ask_to_end()
         for worker in self.workers:
             worker.end()
-        self._sql.dispose()
+        self.reconnect()
         self.redis.close()
         self.redis_server.stop()
+
+    def reconnect(self) -> None:
+        """Drop our own connections, which a server that went away has broken; the next use makes new ones."""
+        self.rooms.close()
+        self._sql.dispose()
 
     # -- workers ------------------------------------------------------------------------------------------------
 
@@ -177,9 +182,13 @@ class Fleet:
         """Start a worker and wait until it has joined."""
         return self.launch(queues=queues, concurrency=concurrency).wait_until_ready()
 
+    def launch_two(self, *, concurrency: int = 16) -> tuple[WorkerHandle, WorkerHandle]:
+        """Start two workers at once and do not wait for them."""
+        return self.launch(concurrency=concurrency), self.launch(concurrency=concurrency)
+
     def start_two(self, *, concurrency: int = 16) -> tuple[WorkerHandle, WorkerHandle]:
-        """Start two workers at once."""
-        first, second = self.launch(concurrency=concurrency), self.launch(concurrency=concurrency)
+        """Start two workers and wait until both have joined."""
+        first, second = self.launch_two(concurrency=concurrency)
         return first.wait_until_ready(), second.wait_until_ready()
 
     def launch(self, *, queues: str = "runs", concurrency: int = 16) -> WorkerHandle:

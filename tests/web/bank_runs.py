@@ -18,6 +18,9 @@ from celeriac.platform.event import Event
 from celeriac.platform.message import Usage
 
 TICKET = "support/ticket.opened"
+#: what must stay a text wherever it is shown
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}</pre><!--"
+
 POLICY = "A new card is sent within five working days. The old one is blocked at once."
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from bank_runs import HOSTILE
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_dashboard_pages import HOSTILE
 from web_stage import SECRET_KEY, Bank
 
 from celeriac.web.auth import signin_link

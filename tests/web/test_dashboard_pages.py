@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from bank_runs import HOSTILE
 from http_client import Client
 from web_stage import Bank, csrf_in, signed_in
-
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}</pre><!--"
 
 
 @pytest.fixture
@@ -120,3 +119,15 @@ def test_another_tenants_run_is_not_found_on_any_page(other_bank: Bank, server: 
         assert "I still have not received" not in answer.text
     assert stranger.submit(f"/runs/{run_id}/cancel", csrf=csrf).status == 404
     assert run_id not in stranger.get("/runs").text
+
+
+@pytest.mark.parametrize(
+    "odd", [None, 7, "text", [], [7], {}, {"messages": 7}, {"messages": [7], "patch": [7], "usage": 7}]
+)
+@pytest.mark.parametrize("kind", ["model", "turn", "tool", "run"])
+def test_steps_of_another_shape_are_shown_all_the_same(reader: Client, bank: Bank, kind: str, odd: object) -> None:
+    """What a run remembers may have been written by another version of the app."""
+    run = bank.desk.started()
+    run.step("network:desk/turn:1/odd", odd, kind=kind, given=odd)
+    run.step("network:desk/turn:1", odd, kind="turn", given=odd)
+    assert reader.get(f"/runs/{run.id}").status == 200

@@ -130,3 +130,11 @@ def test_a_wrong_method_names_the_right_ones(bank: Bank) -> None:
     refused = bank.api.post("/v1/runs")
     assert (refused.status, refused.json["code"]) == (405, "method_not_allowed")
     assert "GET" in refused.headers["Allow"]
+
+
+def test_a_cursor_is_good_for_its_tenant_alone(bank: Bank, other_bank: Bank) -> None:
+    cursor = [bank.desk.ticket() for _ in range(2)] and bank.api.get("/v1/runs?limit=1").json["page"]["next_cursor"]
+    assert bank.api.get(f"/v1/runs?cursor={cursor}").status == 200
+    for forged in (cursor[:-1], cursor.partition(".")[0]):
+        assert bank.api.get(f"/v1/runs?cursor={forged}").json["code"] == "invalid_request"
+    assert other_bank.api.get(f"/v1/runs?cursor={cursor}").status == 400

@@ -26,7 +26,7 @@ from celeriac.platform.message import Message
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.model import Model, ModelLike
 from celeriac.platform.result import AgentResult
-from celeriac.platform.signature import checks_options
+from celeriac.platform.signature import checks_options, did_you_mean
 from celeriac.platform.step import current_scope, invoke
 
 S = TypeVar("S", default=Any)
@@ -119,13 +119,16 @@ class Network(Generic[S]):
             return State(self.state_type.fresh())
         if isinstance(given, State):
             return given
-        return State(given)
+        return State(self.state_type.take(given))
 
     def _models(self, ctx: Context[Any], given: Models | None) -> dict[str, Model]:
         """Return the model of every agent, or raise `ConfigError` before anything starts."""
         replaced = ctx.part("model")
         by_name = given if isinstance(given, Mapping) else {}
         for_all = None if isinstance(given, Mapping) else given
+        if unknown := next((name for name in by_name if name not in self.agents), None):
+            near = did_you_mean(unknown, self.agents)
+            raise ConfigError(f"model= names {unknown!r}, which is no agent of network {self.name!r}{near}")
         models = {}
         for name, agent in self.agents.items():
             model = (

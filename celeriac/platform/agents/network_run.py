@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Generic, Literal
 
@@ -71,6 +72,13 @@ class NetworkRun(Generic[S]):
     def usage(self) -> Usage:
         """What this run's turns used."""
         return sum((result.usage for result in self.results), Usage())
+
+    def view(self, state: State[S]) -> NetworkRun[S]:
+        """Return what one of several parallel tool calls sees of this run: a state and a stack of its own."""
+        view = copy.copy(self)
+        view.state = state
+        view.stack = list(self.stack)
+        return view
 
     def schedule(self, *agents: Agent[S, Any] | str) -> None:
         """Put agents at the end of the stack."""

@@ -6,8 +6,10 @@ is kept as JSON wherever it is remembered, and comes back through the type.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Generic
 
 from pydantic import TypeAdapter, ValidationError
@@ -48,7 +50,7 @@ class State(Generic[S]):
     def to_json(self) -> str:
         """Return the whole state as JSON text; `from_json` reads it back."""
         kept = {
-            "data": TypeAdapter(type(self.data)).dump_python(self.data, mode="json"),
+            "data": _dump(_adapter_of(self.data), self.data),
             "messages": [message.export() for message in self.messages],
             "results": [result.export() for result in self.results],
             "thread_id": self.thread_id,
@@ -60,7 +62,7 @@ class State(Generic[S]):
         """Read back what `to_json` wrote, the data through its type."""
         kept = json.loads(text)
         return cls(
-            TypeAdapter(type).validate_python(kept["data"]),
+            TypeAdapter(type).validate_python(kept["data"], by_alias=False, by_name=True),
             messages=[Message.parse(message) for message in kept["messages"]],
             results=[AgentResult.parse(result) for result in kept["results"]],
             thread_id=kept["thread_id"],
@@ -75,36 +77,51 @@ class StateType:
         self._source = dict if source is None else source
         self._network = network
         self._adapter: TypeAdapter[Any] | None = None
-        if source is None:
-            self._adapter = TypeAdapter(dict[str, Any])
-        elif _is_type(source):
+        if source is not None and _is_type(source):
             declared: Any = source
             self._adapter = TypeAdapter(declared)
-        elif not callable(source):
+        elif source is not None and not callable(source):
             raise ConfigError(f"Network {network!r}: state= takes a type or a factory, never an instance")
 
     def fresh(self) -> Any:
         """Make a new object; raise `ConfigError` where its type has required fields."""
         try:
-            made = self._source()
+            return self._source()
         except (TypeError, ValidationError) as error:
             reason = problems(error) if isinstance(error, ValidationError) else str(error)
             raise ConfigError(
                 f"Network {self._network!r} needs run(state=…), its state cannot be empty: {reason}"
             ) from error
-        if self._adapter is None:
-            self._adapter = TypeAdapter(type(made))
-        return made
+
+    def take(self, given: Any) -> Any:
+        """Return a copy of data that a caller gives for one run; raise `ConfigError` where it is of another type."""
+        try:
+            return copy.deepcopy(given if self._adapter is None else self._adapter.validate_python(given))
+        except ValidationError as error:
+            raise ConfigError(f"Network {self._network!r}: run(state=…) does not fit: {problems(error)}") from error
 
     def dump(self, data: Any) -> Any:
         """Return the data as plain JSON."""
-        adapter = self._adapter or TypeAdapter(type(data))
-        return adapter.dump_python(data, mode="json")
+        return _dump(self._adapter or _adapter_of(data), data)
 
     def load(self, plain: Any, like: Any) -> Any:
         """Return plain JSON as an object of the type; `like` is one where only a factory was declared."""
-        adapter = self._adapter or TypeAdapter(type(like))
-        return adapter.validate_python(plain)
+        adapter = self._adapter or _adapter_of(like)
+        return adapter.validate_python(plain, by_alias=False, by_name=True)
+
+
+def _dump(adapter: TypeAdapter[Any], data: Any) -> Any:
+    return adapter.dump_python(data, mode="json", by_alias=False, round_trip=True)
+
+
+def _adapter_of(data: Any) -> TypeAdapter[Any]:
+    made: Any = type(data)
+    return _adapter(made)
+
+
+@lru_cache(maxsize=256)
+def _adapter(made: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(made)
 
 
 def _is_type(source: Any) -> bool:

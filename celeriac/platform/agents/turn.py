@@ -1,16 +1,16 @@
 """The turn: one agent's model calls with the tool calls that they ask for.
 
 Runs inside the scope of its turn. Each model call and each tool call is a step; the tool calls of one reply run side
-by side on views of the state of their own, whose changes are merged in the order of the calls.
+by side on views of the network's run of their own, whose changes are merged in the order of the calls.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from celeriac.errors import CeleriacError, StepError
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
 from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.tool import Tool, failure, failure_of
@@ -84,7 +84,7 @@ class _Calls:
         for group in _groups(list(enumerate(calls, first)), self._tools):
             made = [self._step(number, call) for number, call in group]
             values = [await made[0]] if len(made) == 1 else await asyncio.gather(*made)
-            self._merge([value.get("patch", []) for value in values])
+            self._merge(values)
             for (_, call), value in zip(group, values, strict=True):
                 result = ToolResult(call_id=call.id, name=call.name, data=value.get("data"), error=value.get("error"))
                 messages.append(Message.tool(result, agent=self._ctx.agent.name))
@@ -102,7 +102,7 @@ class _Calls:
                 retries=tool.retries if tool else 0,
                 usage=lambda _: Usage(tool_calls=1),
             )
-        except (StepError, CeleriacError) as error:
+        except Exception as error:  # noqa: BLE001  # a tool fails its call, never the run
             return failure_of(error)
         return value
 
@@ -117,7 +117,9 @@ class _Calls:
             results=self._ctx.state.results,
             thread_id=self._ctx.state.thread_id,
         )
-        ctx = self._ctx.bound(tool_call=call, state=view)
+        network = self._ctx.network.view(view)
+        ctx = self._ctx.bound(tool_call=call, state=view, network=network)
+        known = len(network.stack)
         with enter_context(ctx):
             try:
                 content = await tool.answer(ctx.step.kernel, ctx)
@@ -125,10 +127,18 @@ class _Calls:
                 if tool.retries:
                     raise
                 return failure_of(error)
-        patch = [] if "error" in content else diff(before, self._state_type.dump(view.data))
-        return {**content, "patch": patch} if patch else content
+        if "error" in content:
+            return content
+        patch = diff(before, self._state_type.dump(view.data))
+        change = {"patch": patch, "scheduled": network.stack[known:], "stop": network.asked_to_stop}
+        return content | {part: value for part, value in change.items() if value}
 
-    def _merge(self, patches: Sequence[Sequence[Change]]) -> None:
+    def _merge(self, values: Sequence[dict[str, Any]]) -> None:
+        network = self._ctx.network
+        for value in values:
+            network.schedule(*value.get("scheduled", ()))
+            network.asked_to_stop = value.get("stop", network.asked_to_stop)
+        patches: list[list[Change]] = [value.get("patch", []) for value in values]
         if not any(patches):
             return
         merged = self._state_type.dump(self._ctx.state.data)
@@ -156,4 +166,4 @@ def _groups(calls: list[tuple[int, ToolCall]], tools: dict[str, Tool[..., Any]])
 
 def _plain(name: str) -> str:
     """Return a tool's name as a model gave it so that it can stand in a path."""
-    return name.replace("/", "_")[:100] or "unnamed"
+    return re.sub(r"[^\w.-]", "_", name)[:100] or "unnamed"

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
@@ -178,6 +178,9 @@ class Engine:
             return self._replay(claim, fresh)
         except StoreUnavailable:
             log.warning("Run %s lost its database; another link takes it up", claim.run.id)
+            return Outcome(cause="onward")
+        except CancelledError:
+            log.warning("Run %s lost its loop, which is being closed; another link takes it up", claim.run.id)
             return Outcome(cause="onward")
         except Exception as error:
             log.exception("The engine failed in run %s", claim.run.id)

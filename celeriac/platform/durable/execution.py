@@ -19,6 +19,7 @@ from celeriac.platform.step import Step, enter
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a link came to; the engine makes it true."""

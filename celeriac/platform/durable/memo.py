@@ -7,9 +7,10 @@ run's fence. Values are JSON text, encoded and checked before they get here.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from celeriac.ids import new_id
 from celeriac.platform.message import Usage
@@ -127,4 +128,15 @@ class WaitBegun(Entry):
     wait: Wait
 
 
-Json = Any
+def outermost(memos: Mapping[str, Memo], waits: Mapping[str, Wait]) -> set[str]:
+    """Return the paths that replay comes to again: those of memos and begun waits that no memo contains."""
+    paths = {path for path in (*memos, *waits) if path}
+    inner = set()
+    for path in paths:
+        at = path.rfind("/")
+        while at > 0:
+            if path[:at] in memos:
+                inner.add(path)
+                break
+            at = path.rfind("/", 0, at)
+    return paths - inner

@@ -174,7 +174,9 @@ class Parking:
             if not isinstance(timeout, asyncio.Timeout) or handle.cancelled() or owner not in self._tasks:
                 continue
             if _awaits(owner, task):
-                raise ConfigError(f"asyncio.timeout around the wait at {path!r} is lost when the run parks; use timeout=")
+                raise ConfigError(
+                    f"asyncio.timeout around the wait at {path!r} is lost when the run parks; use timeout="
+                )
 
     async def unwind(self) -> None:
         """End every task of the run; one that has not ended after 0.3 s is dropped."""

@@ -29,6 +29,7 @@ from celeriac.platform.durable.memo import (
     StepKind,
     Wait,
     WaitBegun,
+    outermost,
 )
 from celeriac.platform.durable.parking import Parking, Suspended
 from celeriac.platform.durable.retry import next_retry
@@ -68,7 +69,7 @@ class DurableKernel:
         self.claim = claim
         self._memos: dict[str, Memo] = {memo.path: memo for memo in memos}
         self._waits = {wait.path: wait for wait in waits}
-        self._undelivered = _outermost(self._memos, self._waits)
+        self._undelivered = outermost(self._memos, self._waits)
         self._is_live = False
         self._bytes = sum(len(memo.value or "") for memo in memos)
         self._steps = len(memos)
@@ -360,20 +361,6 @@ class DurableKernel:
         if not self.ended.done():
             self.parking.is_over = True
             self.ended.set_result(self._cause)
-
-
-def _outermost(memos: Mapping[str, Memo], waits: Mapping[str, Wait]) -> set[str]:
-    """Return the paths that replay comes to again: those of memos and begun waits that no memo contains."""
-    paths = {path for path in (*memos, *waits) if path}
-    inner = set()
-    for path in paths:
-        at = path.rfind("/")
-        while at > 0:
-            if path[:at] in memos:
-                inner.add(path)
-                break
-            at = path.rfind("/", 0, at)
-    return paths - inner
 
 
 def _too_many_steps(most: int) -> NoReturn:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from celeriac.platform.run import Status
@@ -241,7 +242,7 @@ _REFUSALS = {
 }
 
 
-def refusals(*statuses: str) -> dict[str, Any]:
+def refusals(*statuses: str) -> ResponseDict:
     """Describe the problems that the operations of a blueprint may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}}
     return {status: {"description": _REFUSALS[status], "content": content} for status in (*statuses, "500")}

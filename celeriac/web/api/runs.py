@@ -12,7 +12,7 @@ from celeriac.web.api.answers import page_json, run_json, view_json
 from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
 from celeriac.web.auth import admit_bearer, tenant_id
 from celeriac.web.cancelling import cancel_run
-from celeriac.web.problems import Problem
+from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
 
 runs = APIBlueprint(
@@ -35,11 +35,7 @@ def admit() -> None:
 def list_runs(query: RunsQuery) -> dict[str, Any]:
     """List the tenant's runs, newest first."""
     where = RunFilter(status=query.status, function_id=query.function)
-    try:
-        page = rooms().reads.runs(tenant_id(), where, limit=query.limit, cursor=query.cursor)
-    except ValueError as error:
-        raise Problem(400, "invalid_request", "The cursor is none of ours; take page.next_cursor as it is") from error
-    return page_json(page, query.limit)
+    return page_json(page_of_runs(where, limit=query.limit, cursor=query.cursor), query.limit)
 
 
 @runs.get("/<run_id>", responses={"200": RunDetail}, summary="Get a run")

@@ -21,7 +21,7 @@ from celeriac.web.auth import check_same_site, is_signed_in, tenant_id
 from celeriac.web.cancelling import cancel_run
 from celeriac.web.dashboard.conversation import bubbles, state_after, turns
 from celeriac.web.dashboard.timeline import timeline
-from celeriac.web.problems import Problem
+from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
 
 dashboard = Blueprint("dashboard", __name__)
@@ -54,11 +54,7 @@ def runs() -> str:
     status = next((known for known in _STATUSES if known == request.args.get("status")), None)
     function = request.args.get("function") or None
     cursor = request.args.get("cursor") or None
-    where = RunFilter(status=status, function_id=function)
-    try:
-        page = rooms().reads.runs(tenant_id(), where, limit=_PAGE, cursor=cursor)
-    except ValueError as error:
-        raise Problem(400, "invalid_request", "This page of the list is gone; begin at its top") from error
+    page = page_of_runs(RunFilter(status=status, function_id=function), limit=_PAGE, cursor=cursor)
     return render_template(
         _fragment_of("runs"),
         page=page,

@@ -65,7 +65,7 @@ def span(length: timedelta | None) -> str:
         return "–"
     seconds = max(0.0, length.total_seconds())
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 or seconds == 0 else "< 1 ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
@@ -109,20 +109,21 @@ def pretty(value: Any) -> Markup:
         return Markup('<span class="cut">{} more characters in the raw view</span>\n{}').format(
             f"{cut:,}", text[:MOST_CHARACTERS]
         )
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for token in _JSON_TOKEN.finditer(text):
         pieces.append(escape(text[at : token.start()]))
         pieces.append(_coloured(token))
         at = token.end()
     pieces.append(escape(text[at:]))
-    return Markup("").join(pieces)
+    return Markup("".join(pieces))
 
 
-def _coloured(token: re.Match[str]) -> Markup:
+def _coloured(token: re.Match[str]) -> str:
     string, colon, word, number = token.groups()
     if string is None:
-        return Markup('<i class="{}">{}</i>').format("word" if word else "number", word or number)
-    return Markup('<i class="{}">{}</i>{}').format("key" if colon else "string", string, colon or "")
+        return f'<i class="{"word" if word else "number"}">{escape(word or number)}</i>'
+    return f'<i class="{"key" if colon else "string"}">{escape(string)}</i>{colon or ""}'
 
 
 def _dump(value: Any, *, indent: int | None) -> str:

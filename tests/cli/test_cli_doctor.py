@@ -1,0 +1,60 @@
+"""The doctor says what is in force, what works, and what to do where something does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cli_shell import Shell
+
+from celeriac.cli.doctor import masked_url
+from celeriac.settings import Settings
+
+
+def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Find rows by their name."""
+    return {row["name"]: row for row in rows}
+
+
+def test_a_sound_installation_is_ok(shell: Shell) -> None:
+    """Without workers there is a warning, and nothing broken."""
+    report = shell.json("doctor", "--json", CELERIAC_APP="shop:app", CELERIAC_SECRET_KEY="s" * 32)
+    states = {name: check["status"] for name, check in by_name(report["checks"]).items()}
+    assert report["ok"] is True
+    assert states == {"database": "ok", "redis": "ok", "workers": "warning", "app": "ok", "secret": "ok"}
+
+
+def test_everything_that_is_broken_says_what_to_do(shell: Shell) -> None:
+    """All of it at once, and no password."""
+    nowhere = "redis://:geheim@127.0.0.1:1/0"
+    empty = f"sqlite:///{shell.folder / 'empty.db'}"
+    done = shell.run("doctor", CELERIAC_DATABASE_URL=empty, CELERIAC_REDIS_URL=nowhere, CELERIAC_APP="nope:app")
+    assert done.returncode == 1
+    for words in ("run `celeriac migrate`", "CELERIAC_REDIS_URL", "There is no module 'nope'"):
+        assert words in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
+
+
+def test_every_setting_is_shown_with_its_source(shell: Shell) -> None:
+    """Secrets only by their length."""
+    (shell.folder / ".env").write_text("CELERIAC_MAX_STEPS=7\n")
+    report = shell.json("doctor", "--json", CELERIAC_SECRET_KEY="geheim" * 8)
+    settings = by_name(report["settings"])
+    assert set(settings) == {f"CELERIAC_{field.upper()}" for field in Settings.model_fields}
+    assert (settings["CELERIAC_MAX_STEPS"]["value"], settings["CELERIAC_MAX_STEPS"]["source"]) == (7, ".env")
+    assert settings["CELERIAC_SECRET_KEY"]["value"] == "set, 48 characters"
+    assert settings["CELERIAC_MAX_EVENTS"]["source"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:p@ss@db:5432/x?password=y", "postgresql://ann:***@db:5432/x"),
+        ("redis://:secret@127.0.0.1/0", "redis://:***@127.0.0.1/0"),
+        ("sqlite:///celeriac.db", "sqlite:///celeriac.db"),
+        ("amqp://ann@host//", "amqp://ann@host//"),
+    ],
+)
+def test_urls_are_shown_without_passwords(url: str, shown: str) -> None:
+    """Wherever the password stands in them."""
+    assert masked_url(url) == shown

@@ -1,0 +1,69 @@
+"""The small examples do what they promise, with a scripted model and through a real SDK."""
+
+from __future__ import annotations
+
+import pytest
+
+from celeriac import Event, anthropic
+from celeriac.testing import Harness, ScriptedModel, call
+from celeriac.testing.model_server import ModelServer, WireCall, WireReply, WireRequest
+from examples import durable_function, quick_start
+
+ANSWERS = {"Database administrator": [call("provide_answer", answer="use pg_stat_statements")]}
+BOTH = ANSWERS | {"Database security expert": [call("provide_answer", answer="only for pg_monitor")]}
+ORDER = {"order_id": "o1", "item": "lamp"}
+
+
+def answering(request: WireRequest) -> WireReply:
+    """Answer through the tool with the words of the system prompt."""
+    return WireReply(tool_calls=[WireCall(name="provide_answer", arguments={"answer": request.system[:23]})])
+
+
+async def test_both_experts_answer_in_a_plain_script() -> None:
+    run = await quick_start.devops.run("How do I find slow queries?", model=ScriptedModel(BOTH))
+    assert run.state.data == quick_start.Answers(dba="use pg_stat_statements", security="only for pg_monitor")
+    assert (run.stop_reason, run.call_count) == ("router", 2)
+
+
+async def test_the_experts_answer_through_the_real_sdk() -> None:
+    with ModelServer(answering) as server:
+        model = anthropic("claude-haiku-4-5", base_url=server.anthropic_base_url, api_key="offline", max_tokens=100)
+        run = await quick_start.devops.run("How do I find slow queries?", model=model)
+    assert run.state.data.dba == "You are a PostgreSQL ex"
+    assert run.state.data.security == "You are a PostgreSQL se"
+
+
+async def test_the_network_is_a_durable_run_of_its_app() -> None:
+    model = ScriptedModel(BOTH)
+    async with Harness(quick_start.app, model=model) as h:
+        [run] = await h.send("agent-kit/network-devops-team", {"input": "How do I find slow queries?"})
+    assert run.output["state"] == {"dba": "use pg_stat_statements", "security": "only for pg_monitor"}
+    model.assert_done()
+
+
+async def test_a_paid_order_is_shipped_and_reviewed_a_week_later() -> None:
+    async with Harness(durable_function.app) as h:
+        [run] = await h.send("shop/order.placed", ORDER)
+        await h.advance("1d")
+        await h.restart()
+        await h.send("shop/order.paid", {"order_id": "o1"})
+        assert h.run(run.id).status == "parked"
+        await h.advance("7d")
+    assert h.run(run.id).output == {"order": "o1", "outcome": "shipped", "parcel": "parcel-o1-4"}
+
+
+async def test_an_order_that_is_never_paid_is_given_back() -> None:
+    async with Harness(durable_function.app) as h:
+        [run] = await h.send(Event("shop/order.placed", ORDER))
+        await h.send("shop/order.paid", {"order_id": "another"})
+        await h.advance("2d")
+    assert h.run(run.id).output == {"order": "o1", "outcome": "never paid"}
+    assert "give-back" in [memo.path for memo in h.steps(run.id)]
+
+
+@pytest.mark.parametrize("item", ["unicorn"])
+async def test_what_the_shop_never_had_fails_at_once(item: str) -> None:
+    async with Harness(durable_function.app) as h:
+        [run] = await h.send("shop/order.placed", {"order_id": "o2", "item": item})
+    assert run.status == "failed"
+    assert run.error is not None and "There is no 'unicorn'" in run.error["message"]

@@ -1,0 +1,197 @@
+"""Replay: branches that ran side by side meet again as they met before, and nothing is told twice."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from engine_stage import Stage, new_app, soon
+
+from celeriac import Context, NonRetriableError
+from celeriac.platform.durable.memo import Memo
+from celeriac.testing import Harness
+
+
+async def test_the_branch_that_won_live_wins_the_replay() -> None:
+    app, orders = new_app(), []
+
+    @app.function(on="go")
+    async def races(ctx: Context) -> None:
+        order: list[str] = []
+        fast_is_done = asyncio.Event()
+
+        async def branch(name: str, body: Any) -> None:
+            await ctx.step.run(name, body)
+            order.append(name)
+            fast_is_done.set()
+
+        await asyncio.gather(branch("slow", fast_is_done.wait), branch("fast", lambda: None))
+        orders.append(order)
+        await ctx.step.sleep("pause", 1)
+
+    async with Harness(app) as h:
+        await h.send("go")
+        await h.restart()
+        await h.advance(1)
+        assert orders == [["fast", "slow"], ["fast", "slow"]]
+
+
+async def test_a_step_behind_a_gather_keeps_its_place_in_the_order() -> None:
+    app, orders = new_app(), []
+
+    @app.function(on="go")
+    async def meets(ctx: Context) -> None:
+        order: list[str] = []
+        c_is_done = asyncio.Event()
+
+        async def left() -> None:
+            await asyncio.gather(ctx.step.run("a", lambda: 1), ctx.step.run("b", lambda: 1))
+            await ctx.step.run("c", lambda: 1)
+            order.append("c")
+            c_is_done.set()
+
+        async def right() -> None:
+            await ctx.step.run("d", c_is_done.wait)
+            order.append("d")
+
+        await asyncio.gather(left(), right())
+        orders.append(order)
+        await ctx.step.sleep("pause", 1)
+
+    async with Harness(app) as h:
+        await h.send("go")
+        await h.advance(1)
+        assert orders == [["c", "d"], ["c", "d"]]
+
+
+async def test_many_branches_replay_in_the_order_of_their_commits() -> None:
+    app, orders = new_app(), []
+
+    @app.function(on="go")
+    async def fans_out(ctx: Context) -> None:
+        order: list[int] = []
+
+        async def branch(n: int) -> None:
+            for part in range(3):
+                await ctx.step.run(f"{n}-{part}", lambda: n)
+                order.append(n)
+
+        async with asyncio.TaskGroup() as group:
+            for n in range(12):
+                group.create_task(branch(n))
+        orders.append(order)
+        await ctx.step.sleep("pause", 1)
+
+    async with Harness(app) as h:
+        await h.send("go")
+        await h.advance(1)
+        assert len(orders) == 2 and orders[0] == orders[1] and len(orders[0]) == 36
+
+
+async def test_a_failed_step_fails_a_gather_at_once_live_and_on_replay() -> None:
+    app, ran = new_app(), []
+
+    @app.function(on="go")
+    async def gathers(ctx: Context) -> None:
+        def bad() -> None:
+            ran.append(1)
+            raise NonRetriableError("no")
+
+        await asyncio.gather(ctx.step.run("bad", bad), ctx.step.sleep("nap", "10d"))
+
+    async with Harness(app) as h:
+        [run] = await h.send("go")
+        assert (h.run(run.id).status, len(ran)) == ("failed", 1)
+
+
+async def test_a_branch_goes_on_behind_its_gather_while_another_one_waits() -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def gathers(ctx: Context) -> None:
+        async def left() -> None:
+            await asyncio.gather(*(asyncio.gather(ctx.step.run(name, lambda: 1)) for name in "ab"))
+            await ctx.step.run("c", lambda: 3)
+
+        await asyncio.gather(left(), ctx.step.sleep("nap", "10d"))
+
+    async with Harness(app) as h:
+        [run] = await h.send("go")
+        assert [memo.path for memo in h.steps(run.id)] == ["a", "b", "c"]
+
+
+async def test_a_cache_that_holds_a_part_of_the_memos_is_not_trusted() -> None:
+    app, ran = new_app(), []
+
+    @app.function(on="go")
+    async def works(ctx: Context) -> None:
+        for name in ("one", "two", "three"):
+            await ctx.step.run(name, ran.append, name)
+        await ctx.step.sleep("pause", "1h")
+
+    async with Stage(app) as stage:
+        [run_id] = stage.send("go")
+        await soon(stage.advance(run_id))
+        kept = stage.cache.load("test", run_id, 3) or []
+        stage.cache.clear()
+        stage.cache.save("test", run_id, {Memo.decode(text).path: text for text in kept[:2]})
+        stage.pass_time("1h")
+        misses = stage.cache.misses
+        await stage.finish(run_id)
+        assert (stage.run(run_id).status, ran) == ("completed", ["one", "two", "three"])
+        assert stage.cache.misses == misses + 1
+
+
+async def test_a_next_link_reads_its_memos_from_the_cache() -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def works(ctx: Context) -> None:
+        await ctx.step.run("one", lambda: 1)
+        await ctx.step.sleep("pause", "1h")
+        await ctx.step.run("two", lambda: 2)
+
+    async with Stage(app) as stage:
+        [run_id] = stage.send("go")
+        await soon(stage.advance(run_id))
+        stage.pass_time("1h")
+        assert (await stage.finish(run_id)).status == "completed"
+        assert (stage.cache.hits, stage.cache.misses) == (1, 0)
+
+
+async def test_the_log_of_a_run_is_silent_on_replay(caplog: pytest.LogCaptureFixture) -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def talks(ctx: Context) -> None:
+        ctx.log.info("begun")
+        await ctx.step.run("one", lambda: 1)
+        ctx.log.info("asking")
+        await ctx.step.sleep("pause", "1h")
+        ctx.log.info("ended")
+
+    caplog.set_level(logging.INFO, "celeriac.run")
+    async with Harness(app) as h:
+        [run] = await h.send("go")
+        await h.restart()
+        await h.advance("1h")
+    lines = [record for record in caplog.records if record.name == "celeriac.run"]
+    assert [record.getMessage().split("] ")[1] for record in lines] == ["begun", "asking", "ended"]
+    assert {(record.tenant_id, record.run_id) for record in lines} == {("test", run.id)}  # type: ignore[attr-defined]
+
+
+async def test_the_log_inside_a_step_names_the_step(caplog: pytest.LogCaptureFixture) -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def talks(ctx: Context) -> None:
+        async def body() -> None:
+            ctx.log.warning("inside")
+
+        with ctx.step.scope("part"):
+            await ctx.step.run("one", body)
+
+    async with Harness(app) as h:
+        await h.send("go")
+    [line] = [record for record in caplog.records if record.name == "celeriac.run"]
+    assert line.step == "part/one"  # type: ignore[attr-defined]
