@@ -34,7 +34,7 @@ def ls(tenant: str, limit: int, cursor: str | None, as_json: bool, **where: str 
 
     wanted = RunFilter(
         status=where["status"],  # type: ignore[arg-type]  # click has checked it
-        function_id=where["function"],
+        function_id=(where["function"] or "").rpartition("/")[2] or None,  # the table shows it behind its app
         event_id=where["event"],
     )
     reads = rooms_for(tenant).reads

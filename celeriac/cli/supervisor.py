@@ -7,14 +7,13 @@ is killed. A child that ends by itself is started again after a growing pause. I
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +27,15 @@ _LOOK_EVERY_SECONDS = 0.1
 #: a child that lived for this long has not failed at its start
 _STABLE_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 10.0
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+#: Asks the kernel for SIGKILL at the end of the parent, however that goes, and becomes the program. Code that ran
+#: between fork and exec instead would run beside locks that our other threads held.
+_TIE_LIFE = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +129,12 @@ class Child:
         self._start_at, self._started_at = 0.0, time.monotonic()
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self.program.command,
+                _dying_with_us(self.program.command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.program.environment},
                 process_group=0,
-                preexec_fn=_dies_with(os.getpid()),
             )
 
 
@@ -190,13 +195,8 @@ def last_line(log: Path) -> str:
     return f"{lines[-1].strip()[:300] if lines else 'nothing'} ({log})"
 
 
-def _dies_with(parent: int) -> Callable[[], None]:
-    """Return what asks the kernel, in a fresh child, to end it when its parent is gone, however the parent went."""
-
-    def ask() -> None:
-        if _libc is not None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before the question
-            os._exit(1)
-
-    return ask
+def _dying_with_us(command: Sequence[str]) -> list[str]:
+    """Return the command that becomes this one after it has tied its life to this process, where the system can."""
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", "-c", _TIE_LIFE, str(os.getpid()), *command]

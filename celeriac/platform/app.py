@@ -194,6 +194,11 @@ class App:
 
         return Registry(self.functions, conduct_of, equip, self.read_event)
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether any of the functions may remember things of users."""
+        return any(app.memory is not None for app in (self, *self._included))
+
     def read_event(self, event: Event) -> Event:
         """Return an event with its data as the model that is bound to its name."""
         model = self.events.get(event.name)

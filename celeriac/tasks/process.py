@@ -46,6 +46,9 @@ class WorkerProcess:
         """Declare the app's functions, start the loop and join the fleet."""
         rooms, dead_after = self._rooms, timedelta(seconds=self._settings.worker_dead_seconds)
         forbid_inline()
+        if self._app.has_memory:
+            # Mem0 and the provider SDKs share libraries that break when one is imported while another is at work.
+            rooms.memories.warm()
         threading.Thread(target=self._run_loop, name="celeriac-loop", daemon=True).start()
         self._threads = ThreadPoolExecutor(self._capacity + 4, thread_name_prefix="celeriac-body")
         rooms.store.declare(self._app.name, self._app.declarations(), self._app.schemas())

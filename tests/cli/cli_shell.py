@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,15 @@ def end(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> int:
     if process.poll() is None:
         process.send_signal(number)
     return process.wait(20)
+
+
+def is_healthy(base_url: str) -> bool:
+    """Say whether the web answers."""
+    try:
+        urllib.request.urlopen(f"{base_url}/healthz", timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def is_running(pid: int) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
 import pytest
-from cli_shell import Shell, end
+from cli_shell import Shell, end, is_healthy
 
 from celeriac.cli.command import Command, Group
+from celeriac.cli.ports import free_port
 from celeriac.cli.processes import is_loopback
 from celeriac.cli.root import celeriac
 from waiting import wait_until
@@ -125,6 +127,19 @@ def test_the_web_is_not_open_to_others_without_a_secret(shell: Shell) -> None:
     done = shell.run("web", "--host", "0.0.0.0")
     assert done.returncode == 1
     assert "CELERIAC_SECRET_KEY" in done.stderr
+
+
+def test_the_web_serves_an_app_on_this_machine_without_a_secret(shell: Shell) -> None:
+    """Its functions are declared, so that an event starts a run before any worker has come."""
+    port, log = str(free_port()), shell.folder / "log"
+    web = shell.start("web", "shop:app", "--port", port, log=log)
+    wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}"), 30, "the web to answer")
+    tenant = shell.json("tenants", "create", "Acme")["id"]
+    shell.run("send", "shop/order.placed", '{"order_id": 7}', "--tenant", tenant)
+    runs = shell.json("runs", "ls", "--tenant", tenant, "--function", "shop/ship", "--json")["data"]
+    assert [run["status"] for run in runs] == ["queued"]
+    assert end(web, signal.SIGTERM) == 0
+    assert "sessions and sign-in links end with this process" in log.read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The journal: commits in groups, and what one bad value or an absent database may do to the others."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -194,7 +195,7 @@ class Deaf(LocalStore):
         return super().await_event(*args, **options)
 
 
-async def test_user_code_sees_nothing_of_a_database_that_is_away() -> None:
+async def test_user_code_and_the_log_see_nothing_of_a_link_that_is_left(caplog: pytest.LogCaptureFixture) -> None:
     app, store, seen = new_app(), Deaf(), []
     store.failures = 1
 
@@ -211,3 +212,5 @@ async def test_user_code_sees_nothing_of_a_database_that_is_away() -> None:
         assert await soon(stage.advance(run_id)) is True
         assert (stage.run(run_id).status, seen) == ("queued", [])
         assert (await stage.finish(run_id)).status == "parked"
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -66,6 +66,8 @@ class Parking:
 
     def _forget(self, task: Task) -> None:
         self._tasks.discard(task)
+        if self.is_over and not task.cancelled():
+            task.exception()  # fetched, so that asyncio does not report what the next replay will meet again
         self.check_soon()
 
     @property
@@ -188,10 +190,7 @@ class Parking:
             task.cancel()
         if not tasks:
             return
-        done, pending = await asyncio.wait(tasks, timeout=UNWIND_SECONDS)
-        for task in done:
-            if not task.cancelled():
-                task.exception()  # fetched, so that asyncio does not report what the next replay will meet again
+        _, pending = await asyncio.wait(tasks, timeout=UNWIND_SECONDS)
         for task in pending:
             log.warning("A task did not end when its run was parked and was dropped: %r", task)
 

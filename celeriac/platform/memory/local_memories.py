@@ -39,6 +39,9 @@ class LocalMemories:
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
 
+    def warm(self) -> None:
+        """Have nothing to load."""
+
     def add(
         self, tenant_id: str, user: str, statements: str | Sequence[str], *, idempotency_key: str | None = None
     ) -> list[Remembered]:

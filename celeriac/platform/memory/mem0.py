@@ -50,6 +50,9 @@ class Mem0Memories:
         self._building = threading.Lock()
         self._built: Any = None
 
+    def warm(self) -> None:
+        self._mem0()
+
     def add(
         self, tenant_id: str, user: str, statements: str | Sequence[str], *, idempotency_key: str | None = None
     ) -> list[Remembered]:

@@ -44,6 +44,10 @@ class Memories(Protocol):
     given beside an id, neither is another user's.
     """
 
+    def warm(self) -> None:
+        """Load what is slow to load now, and not in the middle of a run."""
+        ...
+
     def add(
         self, tenant_id: str, user: str, statements: str | Sequence[str], *, idempotency_key: str | None = None
     ) -> list[Remembered]:

@@ -11,7 +11,6 @@ import contextvars
 import importlib
 import os
 import ssl
-import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -98,11 +97,16 @@ def checked_url(base_url: str | None) -> str | None:
     return base_url
 
 
+#: modules whose import has finished
+_loaded: set[str] = set()
+
+
 async def load(*modules: str) -> None:
     """Import slow modules in a thread at their first use, so that the loop goes on (an SDK takes about a second)."""
     for module in modules:
-        if module not in sys.modules:
+        if module not in _loaded:  # sys.modules holds half imported ones too
             await asyncio.to_thread(importlib.import_module, module)
+            _loaded.add(module)
 
 
 async def client_for(where: Endpoint, make: Callable[[Endpoint], C]) -> C:
