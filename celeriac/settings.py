@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis of the gate, the cache and the streams")
     broker_url: str | None = Field(None, description="Celery's broker; the Redis when unset")
     secret_key: str = Field(
-        "", description="signs sessions, links and cursors; a web server refuses to start without it"
+        "", description="signs sessions and sign-in links; needed to serve beyond this host"
     )
     app: str | None = Field(None, description="the user's app as module:attribute")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")

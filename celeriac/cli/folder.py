@@ -40,8 +40,8 @@ class DataFolder:
     @contextmanager
     def locked(self, *, fresh: bool = False) -> Iterator[None]:
         """Hold the folder; with `fresh` it is emptied first. Raises `ConfigError` where another process holds it."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = self.path.parent / f".{self.path.name.lstrip('.')}.lock"
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self.path / "lock"
         with lock.open("w") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,9 +50,9 @@ class DataFolder:
                     f"Another `celeriac dev` uses {str(self.path)!r}; end it, or give this one its own --data-dir"
                 ) from error
             if fresh:
-                shutil.rmtree(self.path, ignore_errors=True)
-            self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+                _empty(self.path, keep=lock)
+            self.logs.mkdir(exist_ok=True)
+            self.path.chmod(0o700)  # it may have been there before
             (self.path / ".gitignore").write_text("*\n")
             yield
 
@@ -80,6 +80,14 @@ class DataFolder:
             yield
         finally:
             self.environment_file.unlink(missing_ok=True)
+
+
+def _empty(folder: Path, *, keep: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != keep:
+            path.unlink()
 
 
 def _write_private(path: Path, text: str) -> None:

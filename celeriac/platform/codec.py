@@ -11,13 +11,17 @@ import inspect
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from celeriac.errors import LimitError
+
+_return_types: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 
 
 class Uncodable(ValueError):
@@ -72,6 +76,18 @@ def return_type(fn: Callable[..., Any]) -> Any:
     target = inspect.unwrap(fn)
     while hasattr(target, "func"):
         target = target.func
+    if not isinstance(target, FunctionType | MethodType):
+        return _evaluated(target)
+    annotation = target.__annotations__.get("return", inspect.Signature.empty)
+    if not isinstance(annotation, str):
+        return annotation
+    plain = target.__func__ if isinstance(target, MethodType) else target
+    if plain not in _return_types:  # asked for at every step, and slow to find out
+        _return_types[plain] = _evaluated(plain)
+    return _return_types[plain]
+
+
+def _evaluated(target: Callable[..., Any]) -> Any:
     try:
         return inspect.signature(target, eval_str=True).return_annotation
     except (TypeError, ValueError, NameError, AttributeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +14,11 @@ from docs_pages import PAGES, ROOT, blocks_of, module_name
 import celeriac
 from celeriac.cli.root import celeriac as root
 from celeriac.platform.durable.retry import DELAYS
+from celeriac.platform.run import Run
 from celeriac.settings import Settings
+from celeriac.web.api.answers import run_json
+from celeriac.web.app import create_app
+from celeriac.wiring import build
 
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)(?:#[^)]*)?\)")
 SETTING = re.compile(r"^\| `(CELERIAC_\w+)` \| ([^|]+?) \|", re.MULTILINE)
@@ -94,3 +99,21 @@ def test_an_option_that_is_not_there_is_noticed() -> None:
     """The reader of commands must bite."""
     assert unknown_words(["celeriac", "web", "--port", "1", "--prot=2"]) == ["--prot=2"]
     assert unknown_words(["celeriac", "wb"]) == ["wb"]
+
+
+def test_the_requests_of_the_page_are_those_of_the_api(tmp_path: Path) -> None:
+    """No request is hidden, and none is promised."""
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'docs.db'}", secret_key="for the test of the pages")
+    rules = [rule.rule for rule in create_app(build(settings)).url_map.iter_rules()]
+    paths = {re.sub(r"<[^>]+>", "{}", rule) for rule in rules if rule.startswith(("/v1", "/e/", "/healthz", "/readyz"))}
+    page = (ROOT / "docs" / "events-and-api.md").read_text()
+    told = re.findall(r"^\| `(?:GET|POST) (/[^`?]+)[^`]*` \|", page, re.MULTILINE)
+    assert {re.sub(r"\{\w+\}|<[^>]+>", "{}", path) for path in told} == paths
+
+
+def test_the_run_of_the_page_has_the_fields_of_a_run() -> None:
+    """Who reads JSON by the page finds what it names."""
+    [block] = [one for one in blocks_of((ROOT / "docs" / "events-and-api.md").read_text()) if one.language == "json"]
+    shown = json.loads(block.code)
+    real = run_json(Run(id="run_1", tenant_id="ten_1", app="shop", function_id="bill"))
+    assert (list(shown), list(shown["usage"])) == (list(real), list(real["usage"]))

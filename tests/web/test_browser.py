@@ -96,3 +96,10 @@ def test_nothing_is_wider_than_the_screen(page: Page, server: str, bank: Bank, w
     for path in ("/runs", f"/runs/{bank.desk.waiting()}"):
         page.goto(server + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_first_command_can_be_copied(page: Page, server: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").startswith(f"curl {server}/e/$EVENT_KEY")

@@ -32,7 +32,7 @@ class Bank:
 
 @contextmanager
 def serving(installation: Installation) -> Iterator[str]:
-    """Serve the installation on a free port of the loopback."""
+    """Serve the installation on a free port of the loopback, and close it at the end."""
     server = make_server("127.0.0.1", 0, create_app(installation), threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -42,6 +42,7 @@ def serving(installation: Installation) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+        installation.close()
 
 
 def open_bank(installation: Installation, server: str, name: str) -> Bank:

@@ -152,7 +152,8 @@ class Engine:
             fresh: list[Memo] = []
             outcome = self._execute(held, fresh)
             _tell(held, outcome)
-            self._remember(held, fresh)
+            if outcome.cause in ("parked", "onward", "put_back"):
+                self._remember(held, fresh)
             match outcome.cause:
                 case "parked":
                     if _patiently(self._store.park, held):
@@ -241,7 +242,7 @@ class Engine:
         output = None if outcome.output is None else json.loads(outcome.output)
         ended = replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error, output=output)
         event = ending_event(ended)
-        if _patiently(self._store.finish, claim, ending, event):
+        if _patiently(self._store.finish, claim, ending, event) and claim.steps:  # else nothing was ever cached
             self._cache.forget(claim.run.tenant_id, claim.run.id)
 
     def _match_soon(self, event_ids: Sequence[str]) -> None:

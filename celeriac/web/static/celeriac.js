@@ -51,7 +51,9 @@ async function keepFresh(pause) {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+  const source = button.previousElementSibling;
+  if (!navigator.clipboard) return getSelection().selectAllChildren(source); // only safe origins may write to it
+  await navigator.clipboard.writeText(source.textContent);
   button.textContent = "Copied";
   setTimeout(() => (button.textContent = "Copy"), 1500);
 });
