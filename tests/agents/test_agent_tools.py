@@ -48,7 +48,7 @@ async def test_the_model_can_mend_a_bad_call() -> None:
 
 
 async def test_an_unknown_tool_goes_back_to_the_model_with_a_suggestion() -> None:
-    result = await answers(add, call("ad/d\x00", a=1))
+    result = await answers(add, call("ad/d", a=1))
     error = result.tool_results[0].error
     assert error is not None and error["name"] == "UnknownTool" and "did you mean 'add'" in error["message"]
 

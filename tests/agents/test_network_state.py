@@ -125,6 +125,17 @@ async def test_parallel_calls_merge_and_a_value_set_twice_is_the_later_calls(cap
     assert [r.levelno for r in caplog.records if "later call won" in r.getMessage()] == [logging.WARNING]
 
 
+async def test_changes_deep_inside_untyped_data_are_kept() -> None:
+    @tool
+    def tick(ctx: Context) -> None:
+        """Tick off."""
+        ctx.state.data["lists"][0]["done"].append(ctx.state.data["lists"][0]["open"].pop())
+
+    start = {"lists": [{"open": ["egg", "milk"], "done": []}]}
+    run = await network_of(None, tick).run("go", state=start, model=ScriptedModel([call("tick")]))
+    assert run.state.data == {"lists": [{"open": ["egg"], "done": ["milk"]}]}
+
+
 async def test_a_tool_that_fails_changes_nothing() -> None:
     @tool
     def breaks(ctx: Context) -> None:

@@ -66,6 +66,8 @@ class PostgresServer:
         """End it without a checkpoint, as `pg_ctl stop -m immediate` does."""
         os.kill(self._pid, signal.SIGQUIT)
         wait_until(lambda: not (self._data / "postmaster.pid").exists(), what="Postgres to end")
+        if self._process is not None:
+            self._process.wait(10)
 
     def start(self) -> None:
         """Start it again: it recovers what was committed."""

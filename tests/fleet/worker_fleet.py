@@ -80,7 +80,13 @@ class WorkerHandle:
         self._log_path = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, env=env, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, preexec_fn=die_with_parent
+                command,
+                env=env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=log.parent,
+                preexec_fn=die_with_parent,
+                start_new_session=True,  # signals go to all of it, also where a shell stands before it
             )
         self.pid = self._process.pid
 
@@ -111,8 +117,9 @@ class WorkerHandle:
         return self._process.wait(timeout)
 
     def signal(self, number: int) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
+        """Send a signal to the process and those that it has started."""
+        with suppress(ProcessLookupError):  # it has ended already
+            os.killpg(self.pid, number)
 
     def ask_to_end(self) -> None:
         """Ask it to end, also when it is stopped."""
@@ -123,7 +130,7 @@ class WorkerHandle:
         """Be sure that it is gone."""
         with suppress(subprocess.TimeoutExpired):  # then the next line does it
             self._process.wait(5)
-        self._process.kill()
+        self.signal(signal.SIGKILL)
         self._process.wait()
 
 

@@ -107,7 +107,8 @@ class StateType:
     def load(self, plain: Any, like: Any) -> Any:
         """Return plain JSON as an object of the type; `like` is one where only a factory was declared."""
         adapter = self._adapter or _adapter_of(like)
-        return adapter.validate_python(plain, by_alias=False, by_name=True)
+        # A copy, because untyped parts are taken over as they are and `plain` is what a change is told from.
+        return adapter.validate_python(copy.deepcopy(plain), by_alias=False, by_name=True)
 
 
 def _dump(adapter: TypeAdapter[Any], data: Any) -> Any:
