@@ -19,7 +19,8 @@ from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.store import Accepted, Store
 from celeriac.platform.event import RESERVED, Event
 
-_NAME = re.compile(r"[^\s\x00-\x1f*]{1,512}")
+_NAME = re.compile(r"[^\s\x00-\x1f\ud800-\udfff*]{1,512}")
+_ID = re.compile(r"[^\x00-\x1f\ud800-\udfff]{1,255}")
 _KNOWN = {"id", "name", "data", "ts", "v", "user", "meta"}
 
 
@@ -61,11 +62,11 @@ class Intake:
     def _check(self, index: int, given: Event | Mapping[str, Any]) -> Event:
         event = given if isinstance(given, Event) else _read(index, given)
         if not isinstance(event.name, str) or not _NAME.fullmatch(event.name):
-            raise _invalid(index, "name", "must be 1 to 512 characters without spaces")
+            raise _invalid(index, "name", "must be 1 to 512 characters without spaces and '*'")
         if event.name.startswith(RESERVED):
             raise _invalid(index, "name", f"names below {RESERVED!r} are the platform's own")
-        if event.id is not None and not (isinstance(event.id, str) and 0 < len(event.id) <= 255):
-            raise _invalid(index, "id", "must be a text of 1 to 255 characters")
+        if event.id is not None and not (isinstance(event.id, str) and _ID.fullmatch(event.id)):
+            raise _invalid(index, "id", "must be a text of 1 to 255 characters that can be printed")
         data = {} if event.data is None else event.data
         try:
             text = encode(data)

@@ -43,6 +43,7 @@ class ModelRequest:
     def export(self) -> dict[str, Any]:
         """Return plain JSON, as the dashboard shows it."""
         return {
+            "agent": self.agent,
             "system": self.system,
             "messages": [message.export() for message in self.messages],
             "tools": [tool.name for tool in self.tools],

@@ -149,6 +149,12 @@ def _decode_cursor(cursor: str) -> tuple[int, str]:
         micros, run_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, UnicodeError, ValueError, TypeError) as error:
         raise ValueError(f"{cursor[:40]!r} is no cursor; take it from a page's next_cursor") from error
-    if not (isinstance(micros, int) and abs(micros) < 2**53 and isinstance(run_id, str)):
+    if not (
+        isinstance(micros, int)
+        and abs(micros) < 2**53
+        and isinstance(run_id, str)
+        and run_id.isascii()
+        and run_id.isprintable()
+    ):
         raise ValueError(f"{cursor[:40]!r} is no cursor; take it from a page's next_cursor")
     return micros, run_id
