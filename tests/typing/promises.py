@@ -1,0 +1,110 @@
+"""What mypy knows of the public names: `assert_type` for what it must infer, an ignored error for what it must refuse.
+
+Nothing here is executed. An `ignore` that hides no error is an error itself, so that every wrong line stays wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from pydantic import BaseModel
+
+from celeriac import Agent, AgentResult, App, Context, Event, Network, NetworkRun, State, tool
+from celeriac.testing import Harness, ScriptedModel
+
+
+class Plan(BaseModel):
+    """A state."""
+
+    plan: list[str] = []
+
+
+class Cart(BaseModel):
+    """Another state."""
+
+    total: int = 0
+
+
+app = App("typing")
+
+
+@tool
+def write_plan(ctx: Context[Plan], step: str) -> int:
+    """Write a step."""
+    assert_type(ctx.state, State[Plan])
+    assert_type(ctx.state.data.plan, list[str])
+    assert_type(ctx.network, NetworkRun[Plan])
+    assert_type(ctx.agent, Agent[Plan, Any])
+    ctx.state.data.paln  # type: ignore[attr-defined]
+    return len(ctx.state.data.plan)
+
+
+planner = Agent[Plan]("Planner", tools=[write_plan])
+cashier = Agent[Cart]("Cashier")
+anybody = Agent("Anybody")
+
+
+def by_state(ctx: Context[Plan]) -> Agent[Plan] | None:
+    """Route by the plan."""
+    return planner if ctx.state.data.plan else None
+
+
+network = Network[Plan]("Planning", agents=[planner], state=Plan, router=by_state)
+Network[Plan]("Mixed", agents=[planner, cashier], router=by_state)  # type: ignore[list-item]
+Network[Plan]("Other", agents=[planner], state=Cart, router=by_state)
+Agent("a", tolls=[write_plan])  # type: ignore[call-arg]
+Agent("a", tools=[len])  # type: ignore[list-item]
+Network("n", agents=[anybody], max_iter="3", router=lambda ctx: None)  # type: ignore[arg-type]
+
+
+def a_tool_is_still_its_function(ctx: Context[Plan]) -> None:
+    """Call a tool."""
+    assert_type(write_plan(ctx, "dig"), int)
+    write_plan(ctx, 1)  # type: ignore[arg-type]
+    write_plan(ctx)  # type: ignore[call-arg]
+
+
+async def load(id: str, times: int = 1) -> Cart:
+    """Load a cart."""
+    return Cart(total=times)
+
+
+def count(id: str) -> int:
+    """Count."""
+    return len(id)
+
+
+@app.function(on="shop/opened")
+async def shop(ctx: Context, cart_id: str) -> dict[str, int]:
+    """Use every verb of the step."""
+    assert_type(await ctx.step.run("load", load, cart_id, 2), Cart)
+    assert_type(await ctx.step.run("count", count, cart_id), int)
+    assert_type(await ctx.step.run("made", lambda: 1), int)
+    await ctx.step.run("load", load, 7)  # type: ignore[call-overload]
+    await ctx.step.run("count", count)  # type: ignore[call-overload]
+    await ctx.step.run(load, cart_id)  # type: ignore[call-overload]
+    ctx.step.run("forgotten", count, cart_id)  # type: ignore[unused-awaitable]
+    assert_type(await ctx.step.wait_for_event("paid", "shop/paid", timeout="1h"), Event | None)
+    await ctx.step.wait_for_event("paid", "shop/paid")  # type: ignore[call-arg]
+    assert_type(await ctx.step.send_event("tell", "shop/closed", {"id": cart_id}), list[str])
+    assert_type((await ctx.step.ai.infer("ask", "openai:gpt-4.1", "Why?")).text, str)
+    return {}
+
+
+async def runs() -> None:
+    """Run agents, networks and functions."""
+    run = await network.run("go")
+    assert_type(run, NetworkRun[Plan])
+    assert_type(run.state.data, Plan)
+    assert_type((await anybody.run("go")), AgentResult[str])
+    assert_type((await anybody.run("go")).output, str)
+    await network.run("go", state=Plan())
+    await network.run("go", state=Cart())  # type: ignore[arg-type]
+    await network.run("go", model=ScriptedModel(["x"]))
+    await network.run("go", model=7)  # type: ignore[arg-type]
+    async with Harness(app) as h:
+        assert_type((await h.send("shop/opened"))[0].output, Any)
+
+
+app.function(retires=2)  # type: ignore[call-arg]
+app.function(links="step")  # type: ignore[arg-type]

@@ -1,0 +1,13 @@
+"""The types that users see, checked by mypy itself with the project's own settings."""
+
+from pathlib import Path
+
+from mypy import api
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def test_mypy_accepts_the_right_lines_and_reports_the_wrong_ones() -> None:
+    out, err, status = api.run(["--config-file", str(ROOT / "pyproject.toml"), str(HERE / "promises.py")])
+    assert status == 0, out + err
