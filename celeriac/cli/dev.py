@@ -33,12 +33,13 @@ _PORT = 8288
 @click.argument("app", metavar="[MODULE:APP]", required=False)
 @click.option("--demo", is_flag=True, help="Watch two banks' support desks at work, without any key.")
 @click.option("--exit", "exits", is_flag=True, help="With --demo: end when it has been played.")
+@click.option("--model", metavar="PROVIDER:MODEL", help="With --demo: ask a real provider; its key is needed.")
 @click.option("--port", type=click.IntRange(1, 65535), help=f"The web's port; {_PORT} if it is free.")
 @click.option(
     "--data-dir", default=".celeriac", show_default=True, type=click.Path(file_okay=False, path_type=Path),
     help="Where database, logs and keys are kept.",
 )  # fmt: skip
-def dev(app: str | None, demo: bool, exits: bool, port: int | None, data_dir: Path) -> int:
+def dev(app: str | None, *, demo: bool, exits: bool, model: str | None, port: int | None, data_dir: Path) -> int:
     """Run Redis, SQLite, workers and the web for your app, until Ctrl-C.
 
     A database or a Redis that the settings name is used in place of its own.
@@ -50,6 +51,8 @@ def dev(app: str | None, demo: bool, exits: bool, port: int | None, data_dir: Pa
         raise click.UsageError("--demo brings its own app; leave out one of the two.")
     if exits and not demo:
         raise click.UsageError("--exit goes with --demo; an app runs until Ctrl-C.")
+    if model and not demo:
+        raise click.UsageError("--model goes with --demo; an app names its own models.")
     named = app or load_settings().app
     if not demo and not named:
         raise click.UsageError("Name your app: `celeriac dev module:app`. Or watch the demo: `celeriac dev --demo`.")
@@ -57,7 +60,7 @@ def dev(app: str | None, demo: bool, exits: bool, port: int | None, data_dir: Pa
     _end_on_signals()
     if demo:
         is_terminal = sys.stderr.isatty() and not exits
-        return _play(DataFolder(path=data_dir / "demo"), port, is_terminal=is_terminal)
+        return _play(DataFolder(path=data_dir / "demo"), port, model=model, is_terminal=is_terminal)
     return _serve(str(named), DataFolder(path=data_dir), port)
 
 
@@ -76,7 +79,7 @@ def _serve(path: str, folder: DataFolder, port: int) -> int:
     return 0
 
 
-def _play(folder: DataFolder, port: int, *, is_terminal: bool) -> int:
+def _play(folder: DataFolder, port: int, *, model: str | None, is_terminal: bool) -> int:
     """Play the demo; on a terminal everything stays up afterwards, until Ctrl-C."""
     from celeriac.cli.tree import Plan, running_tree
 
@@ -87,7 +90,7 @@ def _play(folder: DataFolder, port: int, *, is_terminal: bool) -> int:
             raise
         raise ConfigError("The demo comes with a source checkout; run it there by `make demo`") from error
     note("Starting …")
-    with folder.locked(fresh=True), demo.environment(folder.path) as environment:
+    with folder.locked(fresh=True), demo.environment(folder.path, model) as environment:
         plan = Plan(app=demo.APP, folder=folder, port=port, environment=environment, is_terminal=is_terminal)
         with running_tree(plan) as stage:
             code = int(demo.play(stage))

@@ -40,17 +40,17 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def environment(folder: Path) -> Iterator[dict[str, str]]:
+def environment(folder: Path, model: str | None = None) -> Iterator[dict[str, str]]:
     """Yield what the processes need in their environment; the logs go into `folder`, anew.
 
-    A model server answers for both providers until the end of the block, unless BANK_SUPPORT_MODEL names a real model.
-    Raises `ConfigError` where that model's key is missing.
+    A model server answers for both providers until the end of the block, unless `model` (or BANK_SUPPORT_MODEL) names
+    a real one. Raises `ConfigError` where that model's key is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for log in (_BODIES, _REQUESTS):
         (folder / log).unlink(missing_ok=True)
     logged = {EFFECTS: str((folder / _BODIES).absolute())}
-    if model := os.environ.get("BANK_SUPPORT_MODEL"):
+    if model := model or os.environ.get("BANK_SUPPORT_MODEL"):
         _check_key(model)
         yield logged | {"BANK_SUPPORT_MODEL": model}
     else:

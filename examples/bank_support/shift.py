@@ -5,6 +5,8 @@ One loop looks at the ledger and does what is due. It only uses what any tenant 
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence, Set
@@ -110,8 +112,9 @@ class Shift:
         if held[worker] < (_KILL_BUSY if done < 2 * _KILL_AFTER else 1):
             return
         pid = worker.pid
-        worker.kill()
+        os.kill(pid, signal.SIGSTOP)  # held still for a moment, so that what it holds can be counted
         self.interrupted |= set(self._ledger.running_on(pid))
+        worker.kill()
         self.killed.append(worker.name)
         self._progress.note(f"kill -9 {pid}: {worker.name} died over {len(self.interrupted)} runs; starting it again")
         worker.start()

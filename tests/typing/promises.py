@@ -51,7 +51,7 @@ def by_state(ctx: Context[Plan]) -> Agent[Plan] | None:
 
 network = Network[Plan]("Planning", agents=[planner], state=Plan, router=by_state)
 Network[Plan]("Mixed", agents=[planner, cashier], router=by_state)  # type: ignore[list-item]
-Network[Plan]("Other", agents=[planner], state=Cart, router=by_state)
+Network[Plan]("Other", agents=[planner], state=Cart, router=by_state)  # type: ignore[arg-type]
 Agent("a", tolls=[write_plan])  # type: ignore[call-arg]
 Agent("a", tools=[len])  # type: ignore[list-item]
 Network("n", agents=[anybody], max_iter="3", router=lambda ctx: None)  # type: ignore[arg-type]
@@ -80,8 +80,8 @@ async def shop(ctx: Context, cart_id: str) -> dict[str, int]:
     assert_type(await ctx.step.run("load", load, cart_id, 2), Cart)
     assert_type(await ctx.step.run("count", count, cart_id), int)
     assert_type(await ctx.step.run("made", lambda: 1), int)
-    await ctx.step.run("load", load, 7)  # type: ignore[call-overload]
-    await ctx.step.run("count", count)  # type: ignore[call-overload]
+    await ctx.step.run("load", load, 7)  # type: ignore[arg-type]
+    await ctx.step.run("count", count)  # type: ignore[call-arg, arg-type]
     await ctx.step.run(load, cart_id)  # type: ignore[call-overload]
     ctx.step.run("forgotten", count, cart_id)  # type: ignore[unused-awaitable]
     assert_type(await ctx.step.wait_for_event("paid", "shop/paid", timeout="1h"), Event | None)

@@ -7,7 +7,7 @@ finished turn costs one memo on replay. The same code runs in a plain script, wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
@@ -18,7 +18,7 @@ from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.patch import apply, diff
 from celeriac.platform.agents.router import Router, agents_of
-from celeriac.platform.agents.state import State, StateSource, StateType
+from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.turn import take_turn
 from celeriac.platform.context import Context, current_context, enter_context
 from celeriac.platform.inline import local_context
@@ -43,7 +43,7 @@ class Network(Generic[S]):
         *,
         agents: Sequence[Agent[S, Any]],
         description: str = "",
-        state: StateSource = None,
+        state: type[S] | Callable[[], S] | None = None,
         router: Router | None = None,
         default_model: ModelLike | None = None,
         max_iter: int = 25,
