@@ -53,11 +53,16 @@ class Fleet:
     tenant_id: str = ""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def log(self) -> Path:
+        """Where the workers write."""
+        return self.folder / "workers.log"
+
     def start_workers(self, count: int, concurrency: int, **environment: str) -> None:
-        """Start worker processes, and wait until they have joined the fleet."""
-        start = f"run_worker('benchmarks.workload:app', queues=['runs'], concurrency={concurrency})"
-        command = [sys.executable, "-c", f"from celeriac.tasks.start import run_worker; raise SystemExit({start})"]
-        with (self.folder / "workers.log").open("ab") as log:
+        """Start worker processes; `warm_up` waits until they have joined the fleet."""
+        command = [sys.executable, "-m", "celeriac", "worker", "benchmarks.workload:app", "--queues", "runs"]
+        command += ["--concurrency", str(concurrency)]
+        with self.log.open("ab") as log:
             for _ in range(count):
                 self.workers.append(
                     subprocess.Popen(
@@ -138,11 +143,12 @@ def fleet_on(db: Db, servers: Servers) -> Iterator[Fleet]:
             folder=Path(name),
             foreign=() if first is None else (first,),
         )
+        fleet.log.touch()
         fleet.tenant_id = fleet.rooms.tenants.create("Bench").id
         try:
             yield fleet
         except BaseException:
-            sys.stderr.write((fleet.folder / "workers.log").read_text(errors="replace")[-4000:])
+            sys.stderr.write(fleet.log.read_text(errors="replace")[-4000:])
             raise
         finally:
             fleet.stop()

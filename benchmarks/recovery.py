@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def _round(fleet: Fleet, runs: int, *, victims: int) -> dict[str, Any]:
         "completed": states["completed"],
         "bodies_at_kill": bodies,
         "steps_again": len(_lines(log)) - runs * STEPS,
-        "committed_steps_again": _committed_again(fleet, log),
+        "committed_steps_again": committed_again(_lines(log), _committed(fleet)),
     }
 
 
@@ -63,10 +63,16 @@ def _first_recovered(fleet: Fleet, killed: datetime) -> float | None:
     return None if first is None else (first - at) / 1_000_000
 
 
-def _committed_again(fleet: Fleet, log: Path) -> int:
-    """Count the bodies that began after the result of their step had been committed."""
-    committed = {(row[0], row[1]): row[2] for row in fleet.query("SELECT run_id, path, committed_at FROM steps")}
-    return sum(int(began) > committed[run_id, path] for run_id, path, began in map(str.split, _lines(log)))
+def _committed(fleet: Fleet) -> dict[tuple[str, str], int]:
+    return {(row[0], row[1]): row[2] for row in fleet.query("SELECT run_id, path, committed_at FROM steps")}
+
+
+def committed_again(bodies: Iterable[str], committed: Mapping[tuple[str, str], int]) -> int:
+    """Count the bodies that began after the result of their step had been committed; times are microseconds.
+
+    A body is a line `<run> <path> <time of its beginning>`.
+    """
+    return sum(int(began) > committed[run_id, path] for run_id, path, began in map(str.split, bodies))
 
 
 def _lines(log: Path) -> list[str]:

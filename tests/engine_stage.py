@@ -43,6 +43,28 @@ async def soon(awaitable: Awaitable[T]) -> T:
     return await asyncio.wait_for(awaitable, 10)
 
 
+class Hold:
+    """A step's body that stays inside until the test lets it go; then it returns what it was made with."""
+
+    def __init__(self, value: Any = None) -> None:
+        self._value = value
+        self._entered = asyncio.Semaphore(0)
+        self._gate = asyncio.Event()
+
+    async def __call__(self) -> Any:
+        self._entered.release()
+        await self._gate.wait()
+        return self._value
+
+    async def is_entered(self) -> None:
+        """Wait until the body has been entered once more."""
+        await soon(self._entered.acquire())
+
+    def let_go(self) -> None:
+        """Let the body return, now and from now on."""
+        self._gate.set()
+
+
 class Stage:
     """An app's functions on a store, with as many engines as a test names."""
 

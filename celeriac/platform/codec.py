@@ -60,6 +60,18 @@ def encode_within(value: Any, most: int, what: str) -> str:
     return text
 
 
+def storable(value: Any) -> Any:
+    """Return plain JSON with a sign in place of each character that a database cannot store.
+
+    For what comes from outside and is worth more than its odd characters: a provider's reply, an error's message.
+    """
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(key): storable(one) for key, one in value.items()}
+    return [storable(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def decoder(returns: Any) -> Callable[[Any], Any]:
     """Return what turns plain JSON into the declared type; plain JSON stays where none is declared."""
     if returns is inspect.Signature.empty or returns is Any or returns is None:

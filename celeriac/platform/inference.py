@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from celeriac.platform.codec import storable
 from celeriac.platform.message import Message, ToolCall, Usage
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
@@ -55,9 +56,9 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
     Raises `StepError` in a durable run and `ModelError` in a plain script when the retries are used up.
     """
 
-    async def ask() -> dict[str, Any]:
+    async def ask() -> Any:
         reply = await model.infer(replace(request, origin=f"{step.kernel.origin} {step.path}"))
-        return _export(reply)
+        return storable(_export(reply))
 
     given = {"model": f"{model.provider}:{model.name}", **request.export()}
     value = await step.scoped(id, ask, kind="model", input=given, retries=None, usage=_usage)

@@ -59,6 +59,14 @@ async def test_a_message_may_be_given_in_place_of_a_text() -> None:
     assert [(message.text, message.id) for message in model.requests[0].messages] == [("Hi", "msg_1")]
 
 
+async def test_a_reply_with_characters_that_cannot_be_stored_is_kept_without_them() -> None:
+    app = App("odd")
+    app.agent(Agent("a"), on="go")
+    async with Harness(app, ScriptedModel(["a\x00b \ud83d"])) as h:
+        [run] = await h.send("go", {"input": "Hi"})
+        assert (run.status, run.output["text"]) == ("completed", "a\ufffdb ?")
+
+
 def test_run_sync_is_for_plain_scripts() -> None:
     model = ScriptedModel(["one", "two"])
     network = Network("N", agents=[Agent("a")], router=lambda ctx: None if ctx.network.call_count else "a")

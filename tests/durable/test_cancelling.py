@@ -1,14 +1,13 @@
 """Cancelling: what executes is aborted, what stands ends at once, and nothing starts after it."""
 
-import asyncio
 from typing import Any
 
 import pytest
-from engine_stage import TENANT, Stage, new_app, soon
 
 from celeriac import Agent, Context
 from celeriac.errors import NotFoundError
 from celeriac.platform.models.model import ModelReply, ModelRequest
+from engine_stage import TENANT, Hold, Stage, new_app, soon
 
 
 class Stuck:
@@ -17,16 +16,15 @@ class Stuck:
     provider, name = "stuck", "stuck"
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.asked = Hold()
         self.aborted = False
 
     async def infer(self, request: ModelRequest) -> ModelReply:
-        self.asked.set()
         try:
-            await asyncio.Event().wait()
+            await self.asked()
         finally:
             self.aborted = True
-        raise AssertionError("nobody lets it go on")
+        raise AssertionError("nobody lets it go")
 
 
 async def test_a_running_model_call_is_aborted_and_no_step_starts_after_it() -> None:
@@ -36,13 +34,13 @@ async def test_a_running_model_call_is_aborted_and_no_step_starts_after_it() -> 
     async def asks(ctx: Context) -> Any:
         try:
             return (await Agent("a", model=model).run("Hello")).text
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # whatever may come
             await ctx.step.run("after", after.append, 1)
 
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
         link = stage.advance(run_id)
-        await soon(model.asked.wait())
+        await model.asked.is_entered()
         assert stage.store.cancel(TENANT, run_id).status == "running"
         assert stage.store.renew("a").cancelled == (run_id,)
         stage.engine().cancel([run_id])
@@ -51,25 +49,21 @@ async def test_a_running_model_call_is_aborted_and_no_step_starts_after_it() -> 
         assert (model.aborted, stage.steps(run_id), after) == (True, [], [])
 
 
-async def test_a_flag_that_no_hint_came_for_is_seen_at_the_next_link() -> None:
-    app, entered, gate, ran = new_app(), asyncio.Event(), asyncio.Event(), []
+async def test_a_flag_that_no_hint_came_for_is_seen_where_the_run_would_park() -> None:
+    app, hold, ran = new_app(), Hold(), []
 
     @app.function(on="go")
     async def works(ctx: Context) -> None:
-        async def body() -> None:
-            entered.set()
-            await gate.wait()
-
-        await ctx.step.run("one", body)
+        await ctx.step.run("one", hold)
         await ctx.step.sleep("nap", "1h")
         await ctx.step.run("two", ran.append, 2)
 
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
         link = stage.advance(run_id)
-        await soon(entered.wait())
+        await hold.is_entered()
         stage.store.cancel(TENANT, run_id)
-        gate.set()
+        hold.let_go()
         await soon(link)
         assert (stage.run(run_id).status, ran) == ("cancelled", [])
 
@@ -114,18 +108,16 @@ async def test_another_tenants_run_is_not_found() -> None:
             stage.store.cancel("other", run_id)
 
 
-@pytest.mark.parametrize("ending", ["run.finished", "run.failed", "run.cancelled"])
+@pytest.mark.parametrize("ending", ["finished", "failed", "cancelled"])
 async def test_the_end_of_a_run_is_told_once_by_an_event(ending: str) -> None:
     app, heard = new_app(), []
 
     @app.function(on="go", retries=0)
-    async def ends(ctx: Context) -> dict[str, int]:
-        if ending == "run.failed":
-            raise ValueError("no")
-        await ctx.step.sleep("nap", 0 if ending == "run.finished" else "1h")
-        return {"n": 1}
+    async def ends(ctx: Context) -> float:
+        await ctx.step.sleep("nap", "1h" if ending == "cancelled" else 0)
+        return 1 / (ending == "finished")
 
-    @app.function(on=f"celeriac/{ending}")
+    @app.function(on=f"celeriac/run.{ending}")
     async def hears(ctx: Context) -> None:
         heard.append({key: ctx.event.data[key] for key in ("run_id", "output")})
 
@@ -135,4 +127,4 @@ async def test_the_end_of_a_run_is_told_once_by_an_event(ending: str) -> None:
         stage.store.cancel(TENANT, run_id)
         for queued in stage.store.match_pending().queued:
             await stage.finish(queued.run_id)
-        assert heard == [{"run_id": run_id, "output": {"n": 1} if ending == "run.finished" else None}]
+        assert heard == [{"run_id": run_id, "output": 1.0 if ending == "finished" else None}]

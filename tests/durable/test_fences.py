@@ -3,34 +3,28 @@
 import asyncio
 from typing import Any
 
-from engine_stage import TENANT, Stage, new_app, soon
-
 from celeriac import Context, Event
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.store.local_store import LocalStore
+from engine_stage import TENANT, Hold, Stage, new_app, soon
 
 
 async def test_a_doubled_message_returns_at_once_and_sends_no_next_link() -> None:
-    app, entered, gate, ran = new_app(), asyncio.Event(), asyncio.Event(), []
+    app, hold = new_app(), Hold()
 
     @app.function(on="go")
     async def works(ctx: Context) -> None:
-        async def body() -> None:
-            ran.append(1)
-            entered.set()
-            await gate.wait()
-
-        await ctx.step.run("work", body)
+        await ctx.step.run("work", hold)
 
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
         stage.messages.clear()
         first = stage.advance(run_id, "a")
-        await soon(entered.wait())
+        await hold.is_entered()
         assert await soon(stage.advance(run_id, "b")) is False
-        gate.set()
+        hold.let_go()
         await soon(first)
-        assert (stage.messages, stage.run(run_id).links, len(ran)) == ([], 1, 1)
+        assert (stage.messages, stage.run(run_id).links, len(stage.steps(run_id))) == ([], 1, 1)
 
 
 async def test_two_processes_that_receive_one_message_at_once_pay_one_body() -> None:
@@ -63,74 +57,58 @@ async def test_a_message_of_a_run_that_has_ended_does_nothing() -> None:
 
 
 async def test_the_late_commit_of_a_worker_that_was_judged_dead_is_dropped() -> None:
-    app, gates, results = new_app(), [asyncio.Event(), asyncio.Event()], iter(["late", "fresh"])
-    entered = asyncio.Semaphore(0)
+    app, late, fresh = new_app(), Hold("late"), Hold("fresh")
 
     @app.function(on="go")
     async def works(ctx: Context) -> str:
-        async def body() -> str:
-            mine, gate = next(results), gates.pop()
-            entered.release()
-            await gate.wait()
-            return mine
+        return str(await ctx.step.run("work", late if ctx.run.links == 1 else fresh))
 
-        return await ctx.step.run("work", body)
-
-    late, fresh = gates[1], gates[0]
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
         old = stage.advance(run_id, "a")
-        await soon(entered.acquire())
+        await late.is_entered()
         stage.kill("a")
         new = stage.advance(run_id, "b")
-        await soon(entered.acquire())
-        late.set()
+        await fresh.is_entered()
+        late.let_go()
         assert await soon(old) is False
-        assert stage.steps(run_id) == [] and stage.run(run_id).status == "running"
-        fresh.set()
+        assert (stage.steps(run_id), stage.run(run_id).status) == ([], "running")
+        fresh.let_go()
         await soon(new)
         assert stage.run(run_id).output == "fresh"
 
 
 async def test_a_worker_that_lost_its_run_neither_fails_nor_retries_it() -> None:
-    app, entered, gate, seen = new_app(), asyncio.Event(), asyncio.Event(), []
+    app, hold, seen = new_app(), Hold(), []
 
     @app.function(on="go")
     async def works(ctx: Context) -> None:
-        async def body() -> None:
-            entered.set()
-            await gate.wait()
-
         try:
-            await ctx.step.run("work", body)
-        except Exception as error:
+            await ctx.step.run("work", hold)
+        except Exception as error:  # noqa: BLE001  # whatever may come
             seen.append(error)
 
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
         old = stage.advance(run_id, "a")
-        await soon(entered.wait())
+        await hold.is_entered()
         stage.kill("a")
-        gate.set()
+        hold.let_go()
         await soon(old)
         assert (stage.run(run_id).status, seen, stage.store.all[run_id].attempts) == ("queued", [], [])
 
 
 async def test_an_engine_that_lets_go_of_its_runs_leaves_them_as_they_are() -> None:
-    app, entered = new_app(), asyncio.Event()
+    app, hold = new_app(), Hold()
 
     @app.function(on="go")
     async def hangs(ctx: Context) -> None:
-        async def body() -> None:
-            entered.set()
-            await asyncio.Event().wait()
-
-        await ctx.step.run("hang", body)
+        await ctx.step.run("hang", hold)
 
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
         link = stage.advance(run_id)
-        await soon(entered.wait())
+        await hold.is_entered()
         assert stage.engine().slots() == [(run_id, 1)]
         stage.engine().abandon()
         assert await soon(link) is False

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from engine_stage import new_app
 from pydantic import BaseModel
 
 from celeriac import Agent, App, Context, Network
 from celeriac.errors import ConfigError
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.testing import Harness
+from engine_stage import new_app
 
 
 def loop_over(verb: str) -> Callable[[Context, int], Any]:
@@ -68,7 +68,9 @@ async def test_a_numbered_id_never_meets_one_that_was_given() -> None:
 
     @app.function(on="go")
     async def repeats(ctx: Context) -> list[str]:
-        return [await ctx.step.run(id, lambda n=n: f"{id} {n}") for n, id in enumerate(["n:1", "n", "n", "n:1", "n"])]
+        return [
+            await ctx.step.run(id, lambda id=id, n=n: f"{id} {n}") for n, id in enumerate(["n:1", "n", "n", "n:1", "n"])
+        ]
 
     async with Harness(app) as h:
         [run] = await h.send("go")

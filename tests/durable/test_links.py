@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from engine_stage import Stage, new_app, soon
 from pydantic import BaseModel
 
 from celeriac import Agent, App, Context, Network
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.testing import Harness, ScriptedModel
+from engine_stage import Stage, new_app, soon
 
 
 def two_turns(app: App, links: str | None = None) -> ScriptedModel:

@@ -2,22 +2,37 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from engine_stage import Stage, new_app, soon
 
 from celeriac import Context, NonRetriableError
 from celeriac.platform.durable.memo import Memo
 from celeriac.testing import Harness
+from engine_stage import Stage, new_app, soon
 
 
-async def test_the_branch_that_won_live_wins_the_replay() -> None:
+async def orders_of(body: Callable[[Context, list[Any]], Awaitable[None]]) -> list[list[Any]]:
+    """Run a body that notes what it met, live and then from its memos alone; return both notes."""
     app, orders = new_app(), []
 
     @app.function(on="go")
-    async def races(ctx: Context) -> None:
-        order: list[str] = []
+    async def meets(ctx: Context) -> None:
+        order: list[Any] = []
+        await body(ctx, order)
+        orders.append(order)
+        await ctx.step.sleep("pause", 1)
+
+    async with Harness(app) as h:
+        await h.send("go")
+        await h.restart()
+        await h.advance(1)
+    return orders
+
+
+async def test_the_branch_that_won_live_wins_the_replay() -> None:
+    async def races(ctx: Context, order: list[Any]) -> None:
         fast_is_done = asyncio.Event()
 
         async def branch(name: str, body: Any) -> None:
@@ -26,22 +41,12 @@ async def test_the_branch_that_won_live_wins_the_replay() -> None:
             fast_is_done.set()
 
         await asyncio.gather(branch("slow", fast_is_done.wait), branch("fast", lambda: None))
-        orders.append(order)
-        await ctx.step.sleep("pause", 1)
 
-    async with Harness(app) as h:
-        await h.send("go")
-        await h.restart()
-        await h.advance(1)
-        assert orders == [["fast", "slow"], ["fast", "slow"]]
+    assert await orders_of(races) == [["fast", "slow"]] * 2
 
 
 async def test_a_step_behind_a_gather_keeps_its_place_in_the_order() -> None:
-    app, orders = new_app(), []
-
-    @app.function(on="go")
-    async def meets(ctx: Context) -> None:
-        order: list[str] = []
+    async def meets(ctx: Context, order: list[Any]) -> None:
         c_is_done = asyncio.Event()
 
         async def left() -> None:
@@ -55,22 +60,12 @@ async def test_a_step_behind_a_gather_keeps_its_place_in_the_order() -> None:
             order.append("d")
 
         await asyncio.gather(left(), right())
-        orders.append(order)
-        await ctx.step.sleep("pause", 1)
 
-    async with Harness(app) as h:
-        await h.send("go")
-        await h.advance(1)
-        assert orders == [["c", "d"], ["c", "d"]]
+    assert await orders_of(meets) == [["c", "d"]] * 2
 
 
 async def test_many_branches_replay_in_the_order_of_their_commits() -> None:
-    app, orders = new_app(), []
-
-    @app.function(on="go")
-    async def fans_out(ctx: Context) -> None:
-        order: list[int] = []
-
+    async def fans_out(ctx: Context, order: list[Any]) -> None:
         async def branch(n: int) -> None:
             for part in range(3):
                 await ctx.step.run(f"{n}-{part}", lambda: n)
@@ -79,13 +74,9 @@ async def test_many_branches_replay_in_the_order_of_their_commits() -> None:
         async with asyncio.TaskGroup() as group:
             for n in range(12):
                 group.create_task(branch(n))
-        orders.append(order)
-        await ctx.step.sleep("pause", 1)
 
-    async with Harness(app) as h:
-        await h.send("go")
-        await h.advance(1)
-        assert len(orders) == 2 and orders[0] == orders[1] and len(orders[0]) == 36
+    live, replayed = await orders_of(fans_out)
+    assert live == replayed and len(live) == 36
 
 
 async def test_a_failed_step_fails_a_gather_at_once_live_and_on_replay() -> None:

@@ -5,39 +5,34 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_stage import TENANT, Stage, new_app, soon
-from waiting import until
 
 from celeriac import Context, Event
 from celeriac.clock import SystemClock
 from celeriac.testing import Harness
+from engine_stage import TENANT, Hold, Stage, new_app, soon
+from waiting import until
 
 
 async def test_a_sleeps_time_is_fixed_by_its_commit_and_a_crash_does_not_start_it_anew() -> None:
-    app, entered = new_app(), asyncio.Semaphore(0)
+    app, hold = new_app(), Hold()
 
     @app.function(on="go")
     async def sleeps(ctx: Context) -> None:
-        async def hang() -> None:
-            entered.release()
-            await asyncio.Event().wait()
-
-        await asyncio.gather(ctx.step.sleep("nap", "5s"), ctx.step.run("hang", hang))
+        await asyncio.gather(ctx.step.sleep("nap", "5s"), ctx.step.run("hang", hold))
 
     async with Stage(app) as stage:
         [run_id] = stage.send("go")
-        begun = stage.clock.now()
-        first = stage.advance(run_id, "a")
-        await soon(entered.acquire())
+        begun, first = stage.clock.now(), stage.advance(run_id, "a")
+        await hold.is_entered()
         await until(lambda: stage.store.all[run_id].waits, what="the commit of the sleep")
         stage.pass_time("3s")
         stage.kill("a")
-        second = stage.advance(run_id, "b")
-        await soon(entered.acquire())
+        hold.let_go()
+        await stage.finish(run_id, "b")
         assert [wait.wake_at for wait in stage.store.all[run_id].waits.values()] == [begun + timedelta(seconds=5)]
-        stage.engine("a").abandon()
-        stage.engine("b").abandon()
-        await soon(asyncio.gather(first, second))
+        stage.pass_time("2s")
+        assert (await stage.finish(run_id, "b")).status == "completed"
+        await soon(first)
 
 
 async def test_a_sibling_that_works_does_not_delay_a_sleep() -> None:

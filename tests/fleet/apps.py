@@ -106,7 +106,7 @@ polly = Agent("Polly", description="Repeats.", system="Repeat.", model=Parrot())
 
 
 def _next_turn(ctx: Context) -> Agent | None:
-    return polly if ctx.network.call_count < ctx.event.data["turns"] else None
+    return polly if ctx.network.call_count < ctx.event.data.get("turns", 2) else None
 
 
 talk_show = Network("Talk show", agents=[polly], router=_next_turn)
@@ -120,6 +120,28 @@ async def talk(ctx: Context, turns: int, n: int) -> dict[str, Any]:
     second = await talk_show.run("hello again", id="second")
     plus = None if answer is None else answer.data["plus"]
     return {"turns": first.call_count + second.call_count, "plus": plus, "text": second.text}
+
+
+@app.function(on="fleet/mixed")
+async def mixed(ctx: Context, n: int) -> dict[str, Any]:
+    """Do a little of everything: branches side by side, one of them asleep, turns, and an event for another run."""
+
+    async def branch(name: str, value: int) -> int:
+        first = await ctx.step.run(f"{name}1", work, ctx.run.id, f"{name}1", value, 0.02)
+        if name == "b":
+            await ctx.step.sleep("nap", 0.3)
+        return first + await ctx.step.run(f"{name}2", work, ctx.run.id, f"{name}2", value, 0.02)
+
+    a, b = await asyncio.gather(branch("a", n), branch("b", 10 * n))
+    run = await talk_show.run("hello", id="talk")
+    await ctx.step.send_event("tell", "fleet/told", {"n": a + b})
+    return {"sum": a + b, "turns": run.call_count}
+
+
+@app.function(on="fleet/told")
+async def told(ctx: Context, n: int) -> int:
+    """Run because another run has sent its event."""
+    return await ctx.step.run("hear", work, ctx.run.id, "hear", n, 0.02)
 
 
 @task_prerun.connect(weak=False)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.worker_fleet import Fleet
+from services import fresh_database
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +16,21 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
         fleet.start_two()
         yield fleet
+
+
+@pytest.fixture(scope="module")
+def postgres_fleet(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> Iterator[Fleet]:
+    """The same on Postgres."""
+    with fresh_database(postgres_server) as url, Fleet(tmp_path_factory.mktemp("fleet"), url) as fleet:
+        fleet.start_two()
+        yield fleet
+
+
+@pytest.fixture(params=["fleet", "postgres_fleet"])
+def each_fleet(request: pytest.FixtureRequest) -> Fleet:
+    """The test runs once on each database."""
+    fleet: Fleet = request.getfixturevalue(request.param)
+    return fleet
 
 
 @pytest.fixture

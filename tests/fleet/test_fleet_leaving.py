@@ -46,6 +46,7 @@ def test_a_worker_that_is_told_to_stop_puts_its_runs_back(fleet: Fleet, tenant: 
     assert first.stop() == 0, first.log
     assert time.monotonic() - told < 3
     assert fleet.count("status = 'queued'") == 8
+    assert fleet.redis.llen("cel:broker:runs") + fleet.rooms.gate.waiting("runs") == 8, "a message was lost"
     assert workers_in_sql(fleet) == {}
     fleet.start()
     assert [fleet.ended(tenant, event).output for event in events] == [100 * n + 4950 for n in range(8)]

@@ -9,8 +9,9 @@ from waiting import wait_until
 MANY = 50
 
 
-def test_a_run_whose_message_comes_three_times_executes_once(fleet: Fleet, tenant: str) -> None:
+def test_a_run_whose_message_comes_three_times_executes_once(each_fleet: Fleet) -> None:
     """Two processes get the same message at the same time; the claim lets one of them through."""
+    fleet, tenant = each_fleet, each_fleet.tenant()
     events = [Event("fleet/counted", {"n": n, "steps": 1, "seconds": 0.1}) for n in range(10)]
     queued = fleet.rooms.store.ingest(tenant, events).queued
     fleet.rooms.links.publish([run for run in queued for _ in range(3)])
@@ -25,8 +26,9 @@ def test_a_run_whose_message_comes_three_times_executes_once(fleet: Fleet, tenan
     assert fleet.count("tenant_id = :t AND links = 1 AND status = 'completed'", t=tenant) == 10
 
 
-def test_a_wake_in_the_instant_of_parking_is_not_lost(fleet: Fleet, tenant: str) -> None:
+def test_a_wake_in_the_instant_of_parking_is_not_lost(each_fleet: Fleet) -> None:
     """The answers come from 0 to 20 ms after the wait began: before, while and after the run parks."""
+    fleet, tenant = each_fleet, each_fleet.tenant()
     data = [{"n": n, "delay": 0.02 * n / MANY} for n in range(MANY)]
     events = fleet.send_all(tenant, "fleet/interrupted", data)
     runs = [fleet.ended(tenant, event, 15) for event in events]
@@ -34,11 +36,26 @@ def test_a_wake_in_the_instant_of_parking_is_not_lost(fleet: Fleet, tenant: str)
     assert len({run.links for run in runs}) > 1, "all were woken on the same side of their parking"
 
 
-def test_an_event_that_is_sent_when_the_run_has_just_parked_wakes_it(fleet: Fleet, tenant: str) -> None:
+def test_an_event_that_is_sent_when_the_run_has_just_parked_wakes_it(each_fleet: Fleet) -> None:
     """One after the other, from another process, as soon as SQL shows the wait."""
+    fleet, tenant = each_fleet, each_fleet.tenant()
     for n in range(100, 110):
         event = fleet.send(tenant, "fleet/asked", n=n)
         run_id = fleet.run_of(tenant, event).id
         wait_until(lambda id=run_id: fleet.sql("SELECT 1 FROM waits WHERE run_id = :r", r=id), what="the wait")
         fleet.send(tenant, "fleet/answered", n=n, plus=7)
         assert fleet.ended(tenant, event).output == n + 8
+
+
+def test_a_cancelled_run_ends_on_its_worker(each_fleet: Fleet) -> None:
+    """Within a heartbeat, in the middle of a step; no other step of it begins afterwards."""
+    fleet, tenant = each_fleet, each_fleet.tenant()
+    event = fleet.send(tenant, "fleet/counted", n=1, steps=3, seconds=1.5)
+    run_id = fleet.run_of(tenant, event).id
+    wait_until(lambda: fleet.notes.of("began", run=run_id), what="the first step to begin")
+    fleet.rooms.store.cancel(tenant, run_id)
+    run = fleet.ended(tenant, event, 1.4)
+    assert (run.status, run.reason, run.output) == ("cancelled", "cancelled", None)
+    wait_until(lambda: fleet.held_keys() == [], what="its slot to be free")
+    assert len(fleet.notes.of("began", run=run_id)) == 1
+    assert fleet.sql("SELECT path FROM steps WHERE run_id = :r", r=run_id) == []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from celeriac.errors import CeleriacError, StepError
-from celeriac.platform.codec import encode_within
+from celeriac.platform.codec import encode_within, storable
 from celeriac.platform.context import Context, RunLog, enter_context
 from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.replay import Cause, DurableKernel
@@ -85,5 +85,4 @@ def _failed(error: Exception) -> Outcome:
     message = str(error)
     if isinstance(error, StepError):
         code = "step_failed"
-    clean = message.replace("\x00", "\\0").encode("utf-8", "replace").decode()
-    return Outcome(cause="failed", reason="error", error_code=code, error_message=clean[:10_000])
+    return Outcome(cause="failed", reason="error", error_code=code, error_message=storable(message)[:10_000])

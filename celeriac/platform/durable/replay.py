@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn
 from celeriac.clock import Clock
 from celeriac.errors import ConfigError, LimitError, StepError, StoreUnavailable
 from celeriac.ids import derived_id
-from celeriac.platform.codec import Uncodable, encode, encode_within
+from celeriac.platform.codec import Uncodable, encode, encode_within, storable
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import (
@@ -373,9 +373,7 @@ def _told(error: Exception) -> str:
         name, message = error.error_name, error.detail
     else:
         name, message = type(error).__name__, str(error)
-    return encode(
-        {"name": name, "message": message.replace("\x00", "\\0").encode("utf-8", "replace").decode()[:10_000]}
-    )
+    return encode({"name": name, "message": storable(message)[:10_000]})
 
 
 def _for_people(given: Any) -> str | None:
@@ -385,5 +383,5 @@ def _for_people(given: Any) -> str | None:
     try:
         text = encode(given)
     except Uncodable:
-        text = encode(repr(given)[:1000].replace("\x00", "\\0").encode("utf-8", "replace").decode())
+        text = encode(storable(repr(given)[:1000]))
     return text if len(text) <= 256 * 1024 else encode(text[: 64 * 1024] + " …")

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, null, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, Text, bindparam, func, literal_column, null, select, update
+from sqlalchemy.dialects import postgresql
 
 from celeriac.database import Moment, db_now, reading, single, transaction
 from celeriac.errors import NotFoundError
@@ -23,7 +24,7 @@ from celeriac.platform.run import FINAL, Run
 from celeriac.platform.store.sql_part import SqlPart, insert_new, present
 from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, run_of
 from celeriac.platform.store.sql_waking import close
-from celeriac.platform.store.tables import events, runs, steps
+from celeriac.platform.store.tables import events, runs, steps, waits
 
 
 def _of_its_event(column: str) -> ColumnElement[Any]:
@@ -84,7 +85,33 @@ _FINISH = (
         worker_id=null(),
         ended_at=db_now(),
     )
-    .returning(runs.c.waits, runs.c.ended_at)
+    .returning(runs.c.id, runs.c.tenant_id, runs.c.waits, runs.c.ended_at)
+)
+
+_ENDED = _FINISH.cte("ended")
+
+#: on Postgres the ending, the waits that it closes and the event that tells of it are one statement, one round trip
+_FINISH_AT_ONCE = select(_ENDED.c.id).add_cte(
+    update(waits)
+    .where(waits.c.run_id == _ENDED.c.id, waits.c.resolved_at.is_(None))
+    .values(resolved_at=db_now())
+    .cte("closed"),
+    postgresql.insert(events)
+    .from_select(
+        ["id", "tenant_id", "name", "data", "ts", "received_at", "is_internal", "run_id"],
+        select(
+            bindparam("told_id", type_=Text),
+            _ENDED.c.tenant_id,
+            bindparam("told_name", type_=Text),
+            bindparam("told_data", type_=Text),
+            func.coalesce(bindparam("told_ts", type_=Moment), _ENDED.c.ended_at),
+            _ENDED.c.ended_at,
+            bindparam("told_is_internal", type_=Boolean),
+            _ENDED.c.id,
+        ),
+    )
+    .on_conflict_do_nothing()
+    .cte("told"),
 )
 
 #: the status is written out, as a partial index is not found by a parameter
@@ -136,6 +163,10 @@ class SqlRuns(SqlPart):
             "ending_code": ending.error_code,
             "ending_message": ending.error_message,
         }
+        if self._is_postgres:
+            told = {f"told_{name}": getattr(event, name) for name in ("id", "name", "data", "ts", "is_internal")}
+            with single(self._engine) as connection:
+                return bool(connection.execute(_FINISH_AT_ONCE, {**right_of(claim), **facts, **told}).all())
         with transaction(self._engine) as connection:
             row = connection.execute(_FINISH, {**right_of(claim), **facts}).one_or_none()
             if row is None:
