@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.cases import CASES, Figures
+from benchmarks.cases import CASES
 from benchmarks.fleet import Db, Servers, fleet_on
 from benchmarks.servers import running_postgres, running_redis
 
@@ -27,36 +26,24 @@ def main() -> None:
     parser.add_argument("--case", choices=CASES, help="only this case")
     parser.add_argument("--db", choices=DATABASES, help="only this database")
     parser.add_argument("--quick", action="store_true", help="a small part of the work: whether it runs, not how fast")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="measure N times and print the medians")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="measure each case N times, a line for each")
     options = parser.parse_args()
     databases = DATABASES if options.db is None else (cast(Db, options.db),)
     with _servers(databases) as servers:
         for name in CASES if options.case is None else (options.case,):
             for db in databases:
-                measured = [_measure(name, db, servers, is_quick=options.quick) for _ in range(options.repeat)]
-                print(json.dumps(_line(name, db, measured)), flush=True)
+                for _ in range(options.repeat):
+                    print(json.dumps(_measure(name, db, servers, is_quick=options.quick)), flush=True)
 
 
-def _measure(name: str, db: Db, servers: Servers, *, is_quick: bool) -> Figures:
+def _measure(name: str, db: Db, servers: Servers, *, is_quick: bool) -> Mapping[str, Any]:
     print(f"{name} on {db} …", end=" ", file=sys.stderr, flush=True)
     load, began = os.getloadavg()[0], time.monotonic()
     with fleet_on(db, servers) as fleet:
         figures = CASES[name](fleet, is_quick)
     print(f"{time.monotonic() - began:.1f} s (load {load:.1f} before)", file=sys.stderr, flush=True)
-    return {**figures, "load": load}
-
-
-def _line(name: str, db: Db, measured: Sequence[Figures]) -> Mapping[str, Any]:
-    medians = {key: _median([figures[key] for figures in measured]) for key in measured[0]}
-    return {"system": "celeriac", "case": name, "db": db, **medians, "repeats": len(measured)}
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    middle = statistics.median(known)
-    return middle if isinstance(middle, int) else round(middle, 3)
+    rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in figures.items()}
+    return {"system": "celeriac", "case": name, "db": db, **rounded, "load": round(load, 1)}
 
 
 @contextmanager

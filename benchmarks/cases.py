@@ -87,7 +87,7 @@ def agent(fleet: Fleet, is_quick: bool) -> Figures:
         fleet.warm_up("bench/agents.budget", {"input": "warm up"}, runs=at_once)
         data = {"input": "What is the answer?"}
         single = [_seconds_of_one(fleet, "bench/agents.budget", data) for _ in range(alone)]
-        figures: dict[str, float] = {"p50_ms": statistics.median(single) * 1000}
+        figures: dict[str, Any] = {"p50_ms": statistics.median(single) * 1000, **_calls_a_run(fleet)}
         for links, prefix in (("budget", ""), ("turn", "turn_")):
             burst = _burst(fleet, [Event(f"bench/agents.{links}", data)] * at_once, Fleet.submit, (model_pid,))
             figures |= {
@@ -138,6 +138,12 @@ def _seconds_of_one(fleet: Fleet, event: str, data: dict[str, Any]) -> float:
     seconds = time.perf_counter() - began
     time.sleep(0.02)  # a sender who is no burst
     return seconds
+
+
+def _calls_a_run(fleet: Fleet) -> dict[str, int]:
+    """Count what the runs did, so that nobody has to believe it; raise `ValueError` where they differ."""
+    [(model_calls, tool_calls)] = fleet.query("SELECT DISTINCT model_calls, tool_calls FROM runs")
+    return {"model_calls": model_calls, "tool_calls": tool_calls}
 
 
 def _refuse_failures(fleet: Fleet) -> None:

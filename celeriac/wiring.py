@@ -115,6 +115,7 @@ def conduct(settings: Settings) -> Conduct:
     return Conduct(
         retry_delay=None if retry is None else timedelta(seconds=retry),
         link_budget=timedelta(seconds=settings.link_budget_seconds),
+        max_event_bytes=settings.max_event_bytes,
         max_output_bytes=settings.max_output_bytes,
         max_state_bytes=settings.max_state_bytes,
         max_steps=settings.max_steps,

@@ -1,6 +1,7 @@
 """Networks inside a durable run: the same code, remembered."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -52,6 +53,7 @@ async def test_the_steps_of_a_network_stand_in_a_tree() -> None:
         [run] = await h.send("go", {"input": "Hi"})
         turn = "network:support-desk/turn:1"
         assert [memo.path for memo in h.steps(run.id)] == [
+            "network:support-desk/route:1",
             f"{turn}/infer",
             f"{turn}/tool:1:look",
             f"{turn}/tool:2:look",
@@ -59,7 +61,7 @@ async def test_the_steps_of_a_network_stand_in_a_tree() -> None:
             f"{turn}/tool:3:lok",
             f"{turn}/infer:2",
             turn,
-            "network:support-desk/turn:2",
+            "network:support-desk/route:2",
         ]
 
 
@@ -225,3 +227,21 @@ async def test_a_tool_that_retries_keeps_its_run_going_and_is_tried_again() -> N
         assert (run.status, len(tries)) == ("parked", 1)
         await h.advance("1m")
         assert (h.run(run.id).output["text"], len(tries)) == ("done", 2)
+
+
+async def test_a_router_is_asked_once_a_turn_also_when_its_turn_parks() -> None:
+    app, asked = App("r"), itertools.count()
+
+    @tool
+    async def rest(ctx: Context) -> None:
+        """Rest."""
+        await ctx.step.sleep("nap", "1h")
+
+    def router(ctx: Context) -> str | None:
+        return None if ctx.network.call_count else ("a", "b")[next(asked) % 2]
+
+    app.network(Network("N", agents=[Agent("a", tools=[rest]), Agent("b", tools=[rest])], router=router), on="go")
+    async with Harness(app, ScriptedModel({"a": [call("rest")], "b": []})) as h:
+        [run] = await h.send("go", {"input": "Hi"})
+        await h.advance("1h")
+        assert [result["agent"] for result in h.run(run.id).output["results"]] == ["a"]

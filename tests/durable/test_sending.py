@@ -106,3 +106,15 @@ async def test_an_event_that_a_step_sent_wakes_a_run_that_waits_for_it() -> None
         [one], [two] = await h.send("go", {"id": 1}), await h.send("go", {"id": 2})
         await h.send("start")
         assert (h.run(one.id).status, h.run(two.id).output) == ("parked", True)
+
+
+async def test_a_step_sends_only_what_ingest_would_take() -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def sends(ctx: Context) -> None:
+        await ctx.step.send_event("tell", "no good name\n", [1, 2])
+
+    async with Harness(app) as h:
+        [run] = await h.send("go")
+        assert run.error is not None and run.error["code"] == "invalid_event"

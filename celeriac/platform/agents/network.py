@@ -1,14 +1,14 @@
 """The network: agents that work on one state, turn by turn, as a router decides.
 
-Each turn is a scope: its memo holds the router's decision, the agent's result and the change to the state, so that a
-finished turn costs one memo on replay. The same code runs in a plain script, with an inline step.
+Each turn is a scope: its memo holds the agent's result and the change to the state, so that a finished turn costs one
+memo on replay; the router's decision before it is one more. The same code runs in a plain script, with an inline step.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Generic
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
@@ -73,7 +73,7 @@ class Network(Generic[S]):
     def of_one(cls, agent: Agent[Any, Any]) -> Network[Any]:
         """Return what runs one agent alone, for one turn."""
         alone: Network[Any] = cls(agent.name, agents=[agent], router=lambda ctx: agent, max_iter=1)
-        alone._is_network = False
+        alone._is_network, alone.router = False, None
         return alone
 
     async def run(
@@ -145,34 +145,54 @@ class Network(Generic[S]):
         return models
 
     async def _take_turns(self, ctx: Context[S], run: NetworkRun[S], router: Router | None, max_iter: int) -> None:
+        if not self._is_network:
+            run.schedule(*self.agents)
         while run.stop_reason is None:
             if run.call_count >= max_iter:
                 run.stop_reason = "max_iter" if self._is_network else "router"
-                return
-            before = self.state_type.dump(run.state.data)
-            memo = await ctx.step.scoped(
-                f"turn:{run.call_count + 1}",
-                lambda: self._turn(ctx, run, router, before),  # noqa: B023  # awaited before the next turn
-                kind="turn",
-                input={"state": before},
-            )
-            run.state.data = self.state_type.load(apply(before, memo["patch"]), run.state.data)
-            run.take(memo)
+            elif router is None:
+                await self._remember(ctx, run, "turn", lambda: self._turn(ctx, run))
+            else:
+                await self._remember(ctx, run, "route", lambda: self._route(ctx, run, router))
+                if run.stop_reason is None:
+                    await self._remember(ctx, run, "turn", lambda: self._turn(ctx, run))
 
-    async def _turn(self, ctx: Context[S], run: NetworkRun[S], router: Router | None, before: Any) -> dict[str, Any]:
-        if router is not None:
-            run.schedule(*agents_of(await invoke(ctx.step.kernel, router, ctx), self.agents, network=self.name))
-        memo: dict[str, Any] = {"agent": None, "result": None, "patch": [], "stack": [], "stop": run.asked_to_stop}
-        if not run.stack or run.asked_to_stop:
-            memo["stop"] = run.asked_to_stop or "router"
-        else:
-            agent = self.agents[run.stack[0]]
-            result: AgentResult[Any] = await take_turn(
-                ctx.bound(agent=agent), agent, run.models[agent.name], run.prompt_for(agent.name), self.state_type
-            )
-            memo |= {"agent": agent.name, "result": result.export(), "stack": run.stack[1:], "stop": run.asked_to_stop}
-        memo["patch"] = diff(before, self.state_type.dump(run.state.data))
-        return memo
+    async def _remember(
+        self,
+        ctx: Context[S],
+        run: NetworkRun[S],
+        name: Literal["route", "turn"],
+        body: Callable[[], Awaitable[dict[str, Any]]],
+    ) -> None:
+        """Run a body as a step whose memo holds the change to the state, and take over what it came to."""
+        before = self.state_type.dump(run.state.data)
+
+        async def change() -> dict[str, Any]:
+            came = await body()
+            return came | {"patch": diff(before, self.state_type.dump(run.state.data))}
+
+        memo = await ctx.step.scoped(
+            f"{name}:{run.call_count + 1}",
+            change,
+            kind="turn" if name == "turn" else "run",
+            input={"state": before} if name == "turn" else None,
+        )
+        run.state.data = self.state_type.load(apply(before, memo["patch"]), run.state.data)
+        run.take(memo)
+
+    async def _route(self, ctx: Context[S], run: NetworkRun[S], router: Router) -> dict[str, Any]:
+        """Ask the router; its answer is a memo of its own, so that it is asked once, also when the turn parks."""
+        names = agents_of(await invoke(ctx.step.kernel, router, ctx), self.agents, network=self.name)
+        run.schedule(*names)
+        stop = run.asked_to_stop or (None if run.stack else "router")
+        return {"agents": names, "stack": run.stack, "stop": stop}
+
+    async def _turn(self, ctx: Context[S], run: NetworkRun[S]) -> dict[str, Any]:
+        agent = self.agents[run.stack[0]]
+        result: AgentResult[Any] = await take_turn(
+            ctx.bound(agent=agent), agent, run.models[agent.name], run.prompt_for(agent.name), self.state_type
+        )
+        return {"agent": agent.name, "result": result.export(), "stack": run.stack[1:], "stop": run.asked_to_stop}
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -104,9 +104,9 @@ class NetworkRun(Generic[S]):
         )
 
     def take(self, memo: Mapping[str, Any]) -> None:
-        """Take over what a turn came to, live or remembered."""
+        """Take over what a router's decision or a turn came to, live or remembered."""
         self.stack = list(memo["stack"])
-        if memo["result"] is not None:
+        if "result" in memo:
             self.call_count += 1
             self.state.results.append(AgentResult.parse(memo["result"]))
         self.stop_reason = memo["stop"]

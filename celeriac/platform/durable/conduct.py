@@ -16,6 +16,7 @@ class Conduct:
     #: `turn`: a link ends after each turn; `budget`: only when its time is used
     links: Literal["turn", "budget"] = "turn"
     link_budget: timedelta = timedelta(seconds=10)
+    max_event_bytes: int = 512 * 1024
     max_output_bytes: int = 4 * 1024 * 1024
     max_state_bytes: int = 32 * 1024 * 1024
     max_steps: int = 1_000

@@ -41,6 +41,7 @@ class Dispatcher:
         self.gate = gate
         self._links = links
         self._limits = limits
+        self._is_broken = False
 
     def dispatch(self, runs: Sequence[Queued]) -> None:
         """Put the runs into their lanes and send what may start now; never raises for a broken hint."""
@@ -63,8 +64,12 @@ class Dispatcher:
                 sent += len(picked)
                 if len(picked) < _BATCH:
                     break
+            self._is_broken = False
         except Exception:
-            log.warning("Nothing more was sent to queue %r; reconcile will bring what is missing", queue, exc_info=True)
+            # Said once an outage: workers come by ten times a second.
+            if not self._is_broken:
+                log.warning("Nothing was sent to queue %r; reconcile brings what is missing", queue, exc_info=True)
+            self._is_broken = True
         return sent
 
     def proceed(self, run: Queued) -> bool:

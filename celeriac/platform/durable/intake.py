@@ -6,21 +6,17 @@ request is taken whole or not at all.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from celeriac.errors import InvalidEventError
-from celeriac.platform.codec import encode
 from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.event_check import check_event, invalid
 from celeriac.platform.durable.store import Accepted, Store
-from celeriac.platform.event import RESERVED, Event
+from celeriac.platform.event import Event
 
-_NAME = re.compile(r"[^\s\x00-\x1f\ud800-\udfff*]{1,512}")
-_ID = re.compile(r"[^\x00-\x1f\ud800-\udfff]{1,255}")
 _KNOWN = {"id", "name", "data", "ts", "v", "user", "meta"}
 
 
@@ -51,36 +47,16 @@ class Intake:
             raise InvalidEventError(
                 f"{len(events)} events in one request; the limit is {self._limits.events}", code="too_many_events"
             )
-        checked = [self._check(index, event) for index, event in enumerate(events)]
+        checked = [
+            check_event(event if isinstance(event, Event) else _read(index, event), self._limits.event_bytes, index)
+            for index, event in enumerate(events)
+        ]
         if not checked:
             return []
         self._check_schemas(checked)
         ingested = self._store.ingest(tenant_id, checked)
         self._dispatcher.dispatch(ingested.queued)
         return ingested.accepted
-
-    def _check(self, index: int, given: Event | Mapping[str, Any]) -> Event:
-        event = given if isinstance(given, Event) else _read(index, given)
-        if not isinstance(event.name, str) or not _NAME.fullmatch(event.name):
-            raise _invalid(index, "name", "must be 1 to 512 characters without spaces and '*'")
-        if event.name.startswith(RESERVED):
-            raise _invalid(index, "name", f"names below {RESERVED!r} are the platform's own")
-        if event.id is not None and not (isinstance(event.id, str) and _ID.fullmatch(event.id)):
-            raise _invalid(index, "id", "must be a text of 1 to 255 characters that can be printed")
-        data = {} if event.data is None else event.data
-        try:
-            text = encode(data)
-        except ValueError as error:
-            raise _invalid(index, "data", str(error)) from error
-        if len(text.encode()) > self._limits.event_bytes:
-            raise InvalidEventError(
-                f"Event {index} has {len(text.encode())} bytes of data; the limit is {self._limits.event_bytes}",
-                code="payload_too_large",
-            )
-        plain = json.loads(text)
-        if not isinstance(plain, dict):
-            raise _invalid(index, "data", "must be an object")
-        return Event(event.name, plain, id=event.id, ts=event.ts)
 
     def _check_schemas(self, events: Sequence[Event]) -> None:
         schemas = self._store.schemas(sorted({event.name for event in events}))
@@ -107,11 +83,11 @@ class Intake:
 
 def _read(index: int, given: Mapping[str, Any]) -> Event:
     if not isinstance(given, Mapping):
-        raise _invalid(index, "", "must be an event object with at least a name")
+        raise invalid(index, "", "must be an event object with at least a name")
     if unknown := sorted(set(given) - _KNOWN):
-        raise _invalid(index, unknown[0], "is no field of an event; put your own fields into data")
+        raise invalid(index, unknown[0], "is no field of an event; put your own fields into data")
     if "name" not in given:
-        raise _invalid(index, "name", "is missing")
+        raise invalid(index, "name", "is missing")
     return Event(given["name"], given.get("data"), id=given.get("id"), ts=_moment(index, given.get("ts")))
 
 
@@ -128,13 +104,7 @@ def _moment(index: int, ts: Any) -> datetime | None:
         else:
             raise ValueError(ts)
     except (ValueError, OverflowError, OSError) as error:
-        raise _invalid(index, "ts", "must be milliseconds since 1970 or an ISO time") from error
+        raise invalid(index, "ts", "must be milliseconds since 1970 or an ISO time") from error
     if not 1980 <= moment.year < 2100:
-        raise _invalid(index, "ts", "must lie between the years 1980 and 2100")
+        raise invalid(index, "ts", "must lie between the years 1980 and 2100")
     return moment
-
-
-def _invalid(index: int, field: str, detail: str) -> InvalidEventError:
-    pointer = f"/{index}/{field}" if field else f"/{index}"
-    name = f"{field!r} of event {index}" if field else f"Event {index}"
-    return InvalidEventError(f"{name} {detail}", errors=[{"pointer": pointer, "detail": detail}])

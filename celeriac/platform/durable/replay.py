@@ -19,6 +19,7 @@ from celeriac.errors import ConfigError, LimitError, StepError, StoreUnavailable
 from celeriac.ids import derived_id
 from celeriac.platform.codec import Uncodable, encode, encode_within, storable
 from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.durable.event_check import check_event
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import (
     AttemptFailed,
@@ -313,13 +314,12 @@ class DurableKernel:
             await self.parking.stand_still(path)
 
     def _outgoing(self, path: str, number: int, event: Event) -> OutgoingEvent:
-        if event.name.startswith(RESERVED):
-            raise ConfigError(f"Step {path!r}: events below {RESERVED!r} are the platform's own")
+        checked = check_event(event, self._conduct.max_event_bytes, number)
         return OutgoingEvent(
             id=derived_id("evt", self.claim.run.id, path, str(number)),
-            name=event.name,
-            data=encode({} if event.data is None else event.data),
-            ts=event.ts,
+            name=checked.name,
+            data=encode(checked.data),
+            ts=checked.ts,
         )
 
     # -- commits ------------------------------------------------------------------------------------------------

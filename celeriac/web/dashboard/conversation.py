@@ -14,7 +14,7 @@ from typing import Any
 from celeriac.platform.agents.patch import apply
 from celeriac.platform.durable.reads import StepView
 from celeriac.platform.message import Usage
-from celeriac.web.dashboard.timeline import is_routers_end, kind_of, name_of, span_of, status_of
+from celeriac.web.dashboard.timeline import kind_of, name_of, span_of, status_of
 
 
 @dataclass(kw_only=True)
@@ -65,8 +65,8 @@ class Turn:
 
 
 def turns(steps: list[StepView]) -> list[Turn]:
-    """Return the turns of all networks of the run, in the order of the tree; one in which no agent spoke is none."""
-    return [_turn(number, step) for number, step in enumerate(_turn_steps(steps), start=1) if not is_routers_end(step)]
+    """Return the turns of all networks of the run, in the order of the tree."""
+    return [_turn(number, step) for number, step in enumerate(_turn_steps(steps), start=1)]
 
 
 def state_after(step: StepView) -> Any:

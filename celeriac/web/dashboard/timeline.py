@@ -113,7 +113,9 @@ def name_of(step: StepView) -> str:
     match kind_of(step):
         case "turn":
             agent = out.get("agent") or next((_agent_of(child) for child in step.children if _agent_of(child)), None)
-            return str(agent) if agent else "Router ended" if is_routers_end(step) else f"Turn {rest}"
+            return str(agent) if agent else f"Turn {rest}"
+        case "run" if kind == "route" and "agents" in out:
+            return f"Router: {', '.join(map(str, out['agents'])) or 'done'}"
         case "tool":
             return rest.partition(":")[2] or last
         case "model":
@@ -137,11 +139,6 @@ def status_of(step: StepView) -> str:
         inside = {status_of(child) for child in step.children}
         return next((status for status in ("retrying", "waiting") if status in inside), "open")
     return step.status
-
-
-def is_routers_end(step: StepView) -> bool:
-    """Say whether this is the turn in which the router named no agent any more."""
-    return step.kind == "turn" and isinstance(step.output, dict) and not step.output.get("agent")
 
 
 def span_of(step: StepView) -> Interval | None:
