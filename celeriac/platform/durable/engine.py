@@ -96,7 +96,7 @@ class Engine:
         A run that is not queued is left alone: its message was old or doubled.
         """
         self.links_taken += 1
-        claim = self._store.claim(run_id, self.worker_id, link)
+        claim = _patiently(self._store.claim, run_id, self.worker_id, link)
         if claim is None:
             return False
         self._hint(lambda: self._dispatcher.gate.started(run_id, claim.fence))
