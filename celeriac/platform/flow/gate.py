@@ -72,12 +72,19 @@ class Gate(Protocol):
         """
         ...
 
-    def started(self, run_id: str, fence: int) -> None:
-        """Note that the picked run was claimed: it no longer counts as on its way, its slot stays."""
+    def started(self, run: Queued) -> None:
+        """Note that the run was claimed under `run.fence`: it is no longer on its way, and it holds its slot.
+
+        The slot is taken anew where the pick's is gone, because the message was long on its way or Redis was emptied.
+        """
         ...
 
-    def renew(self, slots: Sequence[tuple[str, int]]) -> None:
-        """Put off the expiry of the slots (run id, fence) of links that are executing."""
+    def renew(self, runs: Sequence[Queued]) -> None:
+        """Put off the expiry of the slots of links that are executing, and take anew those that are gone."""
+        ...
+
+    def forget(self, run_id: str) -> None:
+        """Drop a run that was cancelled while it stood in a lane or was on its way, and free the slot of its pick."""
         ...
 
     def release(self, run_id: str, fence: int) -> None:
