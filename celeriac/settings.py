@@ -23,6 +23,7 @@ class Settings(BaseSettings):
         "", description="signs sessions and sign-in links; needed to serve beyond this host"
     )
     app: str | None = Field(None, description="the user's app as module:attribute")
+    app_version: str = Field("", description="recorded with the app's functions where the app names no version itself")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")
     heartbeat_seconds: float = Field(2.0, gt=0, description="how often a worker renews its row")
     worker_dead_seconds: float = Field(10.0, gt=0, description="silence after which a worker counts as dead")

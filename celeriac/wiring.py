@@ -123,10 +123,14 @@ def conduct(settings: Settings) -> Conduct:
 
 
 def tenant_of_sender(given: str | None) -> str:
-    """Return the tenant that a plain call is for: the one given, else the deployment's default; else `ConfigError`."""
+    """Return the tenant that a plain call is for: the one given, else the deployment's default.
+
+    Raises `ConfigError` where there is neither, and `NotFoundError` for an id that no tenant has.
+    """
     tenant_id = given or load_settings().default_tenant
     if tenant_id is None:
         raise ConfigError("No tenant: give tenant=…, or set CELERIAC_DEFAULT_TENANT for this deployment")
+    installation().tenants.limits(tenant_id)  # remembered for a second
     return tenant_id
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -102,9 +103,13 @@ def check_broker(url: str) -> Check:
 
 def check_workers(settings: Settings) -> Check:
     """Look whether somebody takes runs from both queues."""
-    from celeriac.cli.fleet import living_workers
+    from celeriac.wiring import build
 
-    workers = _on_database(settings.database_url, lambda engine: living_workers(engine, settings.worker_dead_seconds))
+    installation = build(settings)
+    try:
+        workers = installation.reads.workers(timedelta(seconds=settings.worker_dead_seconds))
+    finally:
+        installation.close()
     idle = [queue for queue in ("runs", "memory") if not any(queue in worker.queues for worker in workers)]
     if not workers:
         return Check(

@@ -25,7 +25,7 @@ def keys() -> None:
     "--kind",
     type=click.Choice(["event", "api", "signing"]),
     required=True,
-    help="event: may only send events; api: may do what the tenant may; signing: signs webhooks and tokens.",
+    help="event: may only send events; api: may do what the tenant may; signing: reserved, good for nothing yet.",
 )
 @json_option
 def create(tenant_id: str, kind: KeyKind, as_json: bool) -> None:

@@ -92,5 +92,9 @@ def _declare(path: str) -> None:
     from celeriac.wiring import build
 
     app = load_app(path)
-    # An installation of its own: the server makes its connections after the fork.
-    build(load_settings()).store.declare(app.name, app.declarations(), app.schemas())
+    # An installation of its own, closed before the fork: the server makes its connections after it.
+    installation = build(load_settings())
+    try:
+        installation.store.declare(app.name, app.declarations(), app.schemas())
+    finally:
+        installation.close()

@@ -74,16 +74,17 @@ def get(run_id: str, tenant: str, as_json: bool) -> None:
 @tenant_option
 @json_option
 def cancel(run_id: str, tenant: str, as_json: bool) -> None:
-    """Ask a run to end; one that is executing ends at its next step."""
+    """Ask a run to end; one that is executing is aborted at its worker's next heartbeat."""
+    from celeriac.platform.durable.cancelling import cancel as cancel_run
     from celeriac.web.api.answers import run_json
 
     rooms = rooms_for(tenant)
     run = rooms.reads.run(tenant, run_id)
     if not run.is_final:
-        run = rooms.store.cancel(tenant, run_id)
+        run = cancel_run(rooms.store, rooms.gate, tenant, run_id)
     if run.is_final and run.status != "cancelled":
         raise CeleriacError(f"Run {run_id!r} has ended already: it is {run.status}", code="run_already_ended")
     if as_json:
         emit(run_json(run))
     else:
-        click.echo(f"{run.id} {'is cancelled' if run.is_final else 'will end at its next step'}")
+        click.echo(f"{run.id} {'is cancelled' if run.is_final else 'will end at the next heartbeat of its worker'}")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.request import ProxyHandler, build_opener
 
@@ -112,21 +113,16 @@ def _program(name: str, *arguments: str, queues: tuple[str, ...] = ()) -> Progra
 
 def _await_answers(installation: Installation, base_url: str, web: Child, workers: Sequence[Child]) -> None:
     """Wait until the web answers and all workers are in the fleet; raise `ConfigError` where one does not get there."""
-    from celeriac.cli.fleet import living_workers
-    from celeriac.database import connect
-
-    settings = installation.settings
-    engine = connect(settings.database_url)
+    dead_after = timedelta(seconds=installation.settings.worker_dead_seconds)
     missing = [web, *workers]
     deadline = time.monotonic() + _READY_WITHIN_SECONDS
     while missing:
-        pids = {worker.pid for worker in living_workers(engine, settings.worker_dead_seconds)}
+        pids = {worker.pid for worker in installation.reads.workers(dead_after)}
         missing = [child for child in missing if not (child.pid in pids or (child is web and _is_healthy(base_url)))]
         for child in missing:
             if not child.is_alive() or time.monotonic() > deadline:
                 raise ConfigError(f"{child.name} does not start; it wrote: {last_line(child.log)}")
         time.sleep(_LOOK_EVERY_SECONDS)
-    engine.dispose()
 
 
 def _is_healthy(base_url: str) -> bool:

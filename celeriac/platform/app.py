@@ -7,18 +7,18 @@ first call, so that importing an app needs no database, Redis or Celery.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from celeriac.errors import ConfigError
+from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.ids import slug
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.network import Network
 from celeriac.platform.context import Context, current_context
+from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.engine import Registry
@@ -26,7 +26,7 @@ from celeriac.platform.durable.function import Function, Links, Options, trigger
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.models.model import Model, ModelLike
 from celeriac.platform.run import Run
-from celeriac.platform.signature import checks_options
+from celeriac.platform.signature import checks_options, problems
 from celeriac.platform.step import as_events
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ class App:
         retries: int = 4,
         version: str | None = None,
     ) -> None:
-        """Start empty; `version` defaults to the environment's CELERIAC_APP_VERSION."""
+        """Start empty; `version` defaults to the deployment's CELERIAC_APP_VERSION."""
         if not name or name != slug(name):
             raise ConfigError(f"App name {name!r} must be lower case letters, digits and dashes; try {slug(name)!r}")
         self.name = name
         self.memory = memory
         self.default_model = default_model
         self.retries = retries
-        self.version = version or os.environ.get("CELERIAC_APP_VERSION", "")
+        self._version = version
         #: by `app/id`
         self.functions: dict[str, Function[..., Any]] = {}
         self.events: dict[str, type[BaseModel]] = {}
@@ -156,6 +156,15 @@ class App:
             options = Options(queue=QUEUE, is_internal=True)
             self._register(Function(body, app=self.name, id=id, options=options))
 
+    @property
+    def version(self) -> str:
+        """What is recorded with the functions; settings are read no sooner than somebody asks."""
+        if self._version:
+            return self._version
+        from celeriac.settings import load_settings
+
+        return load_settings().app_version
+
     # -- for the workers ----------------------------------------------------------------------------------------
 
     def declarations(self) -> list[Declaration]:
@@ -189,7 +198,7 @@ class App:
             owner = owners[function.app]
             parts: dict[str, Any] = {"model": model, "default_model": owner.default_model}
             if owner.memory is not None and memories is not None:
-                parts["memory"] = owner.memory.bind(ctx, memories)
+                parts["memory"] = owner.memory.bind(ctx, memories, ctx.step.kernel.executor)
             return ctx.bound(**parts)
 
         return Registry(self.functions, conduct_of, equip, self.read_event)
@@ -200,11 +209,18 @@ class App:
         return any(app.memory is not None for app in (self, *self._included))
 
     def read_event(self, event: Event) -> Event:
-        """Return an event with its data as the model that is bound to its name."""
+        """Return an event with its data as the model that is bound to its name.
+
+        Raises `InvalidEventError` when the data does not fit it, without repeating the values.
+        """
         model = self.events.get(event.name)
         if model is None:
             return event
-        return Event(event.name, model.model_validate(event.data), id=event.id, ts=event.ts)
+        try:
+            data = model.model_validate(event.data)
+        except ValidationError as error:
+            raise InvalidEventError(f"The data of event {event.name!r} does not fit: {problems(error)}") from error
+        return Event(event.name, data, id=event.id, ts=event.ts)
 
     # -- for senders --------------------------------------------------------------------------------------------
 
@@ -239,7 +255,8 @@ class App:
 
     def cancel(self, run_id: str, *, tenant: str | None = None) -> bool:
         """Ask a run to end; return whether it had not ended before."""
-        run: Run = _rooms().store.cancel(self._tenant(tenant), run_id)
+        rooms = _rooms()
+        run = cancel(rooms.store, rooms.gate, self._tenant(tenant), run_id)
         return run.status == "cancelled" or not run.is_final
 
     def _tenant(self, given: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, Self
 
@@ -82,7 +82,3 @@ class AgentResult(Generic[Out]):
             finish_reason=data["finish_reason"],
             created_at=datetime.fromisoformat(data["created_at"]),
         )
-
-    def with_prompt(self, prompt: tuple[Message, ...]) -> Self:
-        """Return the result with what the model was given."""
-        return replace(self, prompt=prompt)

@@ -19,8 +19,11 @@ from celeriac.platform.durable.store import Link
 from celeriac.platform.inline import forbid_inline
 from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
+from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
-from celeriac.tasks.rounds import Heartbeat, Reconcile, Ticker, Timers
+from celeriac.tasks.reconcile import Reconcile
+from celeriac.tasks.ticker import Ticker
+from celeriac.tasks.timers import Timers
 from celeriac.tasks.watchdog import Watchdog
 from celeriac.wiring import Installation, conduct
 
@@ -72,14 +75,11 @@ class WorkerProcess:
             dead_after=dead_after,
         )
         self._heartbeat.run_once()
+        reconcile = Reconcile(rooms.store, rooms.dispatcher, self._engine, self._heartbeat, dead_after=dead_after)
         self._tickers = [
             Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, self._queues), TIMERS_SECONDS),
-            Ticker(
-                "reconcile",
-                Reconcile(rooms.store, rooms.dispatcher, self._heartbeat, dead_after),
-                RECONCILE_SECONDS,
-            ),
+            Ticker("reconcile", reconcile, RECONCILE_SECONDS),
         ]
         watchdog = Watchdog(rooms.links, self._engine, queues=self._queues, capacity=self._capacity)
         self._tickers.append(Ticker("watchdog", watchdog, WATCHDOG_SECONDS))

@@ -6,13 +6,14 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from celeriac.errors import ConfigError
 from celeriac.platform.durable.declaration import QUEUES
 
 
-def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> int:
-    """Run a Celery worker in this process until it is told to stop; return its exit code."""
+def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> NoReturn:
+    """Run a Celery worker in this process until it is told to stop, and end the process with its exit code."""
     if unknown := sorted(set(queues) - set(QUEUES)):
         raise ConfigError(f"Unknown queue {unknown[0]!r}; the queues are {', '.join(QUEUES)}")
     if app:
@@ -28,8 +29,11 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> i
     load_app(load_settings().app)
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     pool = ["--pool", "threads", "--concurrency", str(concurrency), "--queues", ",".join(queues)]
+    code = 0
     try:
         celery.worker_main(["--quiet", "worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    return 0
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)  # the thread of a body that timed out cannot be stopped, and must not keep the process

@@ -41,7 +41,7 @@ class Watchdog:
     def run_once(self) -> int:
         """Look once; return how many messages wait."""
         waiting = sum(self._links.backlog(queue) for queue in self._queues)
-        is_idle = len(self._engine.slots()) < self._capacity and not self._engine.is_draining
+        is_idle = len(self._engine.executing()) < self._capacity and not self._engine.is_draining
         if not waiting or not is_idle or self._engine.links_taken != self._seen[0]:
             self._seen = (self._engine.links_taken, self._now())
         elif self._now() - self._seen[1] >= SILENCE_SECONDS:

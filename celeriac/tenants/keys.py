@@ -49,12 +49,12 @@ class ApiKey:
 class Keys:
     """The keys of all tenants; safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, pepper: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep them in this database; with a `pepper`, hashes stolen from it cannot even be guessed at."""
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Keep them in this database."""
         self._engine = engine
-        self._pepper = pepper.encode()
         self._clock = clock
         self._verified: dict[str, tuple[float, ApiKey]] = {}
+        self._active: dict[str, float] = {}
 
     def create(self, tenant_id: str, kind: KeyKind) -> tuple[str, str]:
         """Make a key and return its id and its plaintext, which nobody can show again.
@@ -65,7 +65,7 @@ class Keys:
             raise ConfigError(f"{kind!r} is no kind of key; use one of: {', '.join(get_args(KeyKind))}")
         key_id, secret = _random(10), _random(32)
         plaintext = f"cel_live_{key_id}_{secret}{_checksum(key_id + secret)}"
-        row = {"id": key_id, "tenant_id": tenant_id, "kind": kind, "secret_hash": self._hash(plaintext)}
+        row = {"id": key_id, "tenant_id": tenant_id, "kind": kind, "secret_hash": _hash(plaintext)}
         with single(self._engine) as connection:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
@@ -80,13 +80,29 @@ class Keys:
         parts = _KEY.fullmatch(plaintext)
         if parts is None or _checksum(parts[1] + parts[2]) != parts[3]:
             return None
-        digest = self._hash(plaintext)
+        digest = _hash(plaintext)
         until, known = self._verified.get(digest, (0.0, None))
         if known is not None and self._clock() < until:
             return known
         key = self._look_up(parts[1], digest)
         self._remember(digest, key)
         return key
+
+    def is_active(self, key_id: str) -> bool:
+        """Say whether there is such a key and it is not revoked; believed as long as a verified key.
+
+        For sessions, which have shown their key once. Raises `StoreUnavailable`.
+        """
+        if self._clock() < self._active.get(key_id, 0.0):
+            return True
+        statement = select(api_keys.c.id).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+        with reading(self._engine) as connection:
+            is_active = connection.execute(statement).one_or_none() is not None
+        if is_active:
+            if len(self._active) >= _MOST_CACHED:
+                self._active.clear()
+            self._active[key_id] = self._clock() + CACHE_SECONDS
+        return is_active
 
     def revoke(self, key_id: str) -> None:
         """Refuse the key from now on, in this process at once and elsewhere within a second.
@@ -105,6 +121,7 @@ class Keys:
         for digest, (_, key) in list(self._verified.items()):
             if key.id == key_id:
                 self._verified.pop(digest, None)
+        self._active.pop(key_id, None)
 
     def _look_up(self, key_id: str, digest: str) -> ApiKey | None:
         is_used_anew = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= db_ago(_USED_EVERY))
@@ -128,8 +145,9 @@ class Keys:
             self._verified.clear()
         self._verified[digest] = (self._clock() + CACHE_SECONDS, key)
 
-    def _hash(self, plaintext: str) -> str:
-        return hmac.new(self._pepper, plaintext.encode(), hashlib.sha256).hexdigest()
+
+def _hash(plaintext: str) -> str:
+    return hashlib.sha256(plaintext.encode()).hexdigest()
 
 
 def _random(length: int) -> str:

@@ -23,7 +23,7 @@ api_keys = Table(
     Column("id", Text, primary_key=True),
     Column("tenant_id", Text, ForeignKey(tenants.c.id), nullable=False),
     Column("kind", Text, nullable=False),
-    #: hex of SHA-256 over the whole key
+    #: hex of SHA-256 over the whole key, whose secret part has 190 random bits: too many to guess, so no salt is needed
     Column("secret_hash", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     #: written at most once a minute

@@ -7,7 +7,7 @@ Keys are checked by the tenants room; nothing here stores or prints one.
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -21,7 +21,9 @@ from celeriac.web.rooms import hints, rooms
 #: how long a sign-in link may be used, once
 LINK_GOOD_FOR = timedelta(minutes=10)
 
-_SESSION_GOOD_FOR = timedelta(hours=12)
+#: how long a session lasts from the sign-in on, however much it is used
+SESSION_GOOD_FOR = timedelta(hours=12)
+
 _LONGEST_KEY = 200
 
 
@@ -40,7 +42,8 @@ def prepare_sessions(app: Flask, secret_key: str) -> None:
         SESSION_COOKIE_NAME="celeriac_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=_SESSION_GOOD_FOR,
+        PERMANENT_SESSION_LIFETIME=SESSION_GOOD_FOR,
+        SESSION_REFRESH_EACH_REQUEST=False,
     )
 
 
@@ -103,7 +106,7 @@ def sign_in_by_link(token: str) -> bool:
         return False
     if not hints().use_once(tenant, nonce, LINK_GOOD_FOR):
         return False
-    _begin_session(tenant, "link")
+    _begin_session(tenant, None)
     return True
 
 
@@ -114,8 +117,14 @@ def signin_link(base_url: str, tenant_id: str, secret_key: str) -> str:
 
 
 def is_signed_in() -> bool:
-    """Say whether the request carries a session, and let it act for the session's tenant."""
-    if "tenant_id" not in session:
+    """Say whether the request carries a session that is good, and let it act for the session's tenant.
+
+    It ends by its time, and within a second after the key that began it is revoked.
+    """
+    if "tenant_id" not in session or session.get("ends_at", 0) <= datetime.now(UTC).timestamp():
+        return False
+    key_id = session.get("key_id")
+    if key_id is not None and not rooms().keys.is_active(key_id):
         return False
     g.tenant_id = session["tenant_id"]
     return True
@@ -138,10 +147,11 @@ def check_same_site(asked: Request) -> None:
         raise Problem(403, "access_denied", "This form is too old or came from another site; load the page again")
 
 
-def _begin_session(tenant: str, key_id: str) -> None:
+def _begin_session(tenant: str, key_id: str | None) -> None:
     session.clear()
     session.permanent = True
-    session.update(tenant_id=tenant, key_id=key_id)
+    ends_at = datetime.now(UTC) + SESSION_GOOD_FOR
+    session.update(tenant_id=tenant, key_id=key_id, ends_at=ends_at.timestamp())
 
 
 def _signer(secret_key: str) -> URLSafeTimedSerializer:

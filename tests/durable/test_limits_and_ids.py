@@ -161,3 +161,25 @@ async def test_a_function_is_still_a_coroutine_to_call() -> None:
         return 2 * n
 
     assert await doubles(None, 4) == 8
+
+
+async def test_a_data_model_that_does_not_fit_fails_the_run_without_repeating_the_values() -> None:
+    class Secret(BaseModel):
+        amount: int
+
+    app = new_app()
+    app.event("go", Secret)
+
+    @app.function(on="go")
+    async def reads(ctx: Context) -> None:
+        await ctx.step.run("read", lambda: None)
+
+    @app.function(on="start")
+    async def sends(ctx: Context) -> None:
+        await ctx.step.send_event("tell", "go", {"amount": "hunter2"})
+
+    async with Harness(app) as h:
+        await h.send("start")
+        [failed] = [run for run in h.runs() if run.function_id == "reads"]
+        assert failed.error is not None and failed.error["code"] == "invalid_event"
+        assert "hunter2" not in failed.error["message"]

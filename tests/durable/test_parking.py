@@ -258,4 +258,4 @@ async def test_a_run_that_parks_holds_no_link() -> None:
         [run_id] = stage.send("go")
         assert await soon(stage.advance(run_id)) is False
         stored = stage.store.all[run_id]
-        assert (stored.run.status, stored.worker_id, stage.engine().slots()) == ("parked", None, [])
+        assert (stored.run.status, stored.worker_id, stage.engine().executing()) == ("parked", None, [])

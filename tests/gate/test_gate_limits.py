@@ -74,7 +74,7 @@ def test_a_slot_that_is_renewed_stays_taken(stage: Stage) -> None:
     gate.enqueue([queued("run_1", limits=ONE), queued("run_2", limits=ONE)])
     assert picked(gate) == ["run_1"]
     stage.let_pass(0.7)
-    gate.renew([("run_1", 1), ("run_gone", 1)])
+    gate.renew([queued("run_1")])
     stage.let_pass(0.6)
     gate.attend("wrk_1", ["runs"], 10)
     assert picked(gate) == []
@@ -86,7 +86,7 @@ def test_one_slot_expires_while_another_is_renewed(stage: Stage) -> None:
     gate.enqueue([queued(f"run_{number}", limits=replace(GENEROUS, running=2)) for number in range(4)])
     assert picked(gate) == ["run_0", "run_1"]
     stage.let_pass(0.7)
-    gate.renew([("run_0", 1)])
+    gate.renew([queued("run_0")])
     stage.let_pass(0.6)
     gate.attend("wrk_1", ["runs"], 10)
     assert picked(gate) == ["run_2"]
@@ -194,3 +194,26 @@ def _gate_with_full_buckets(stage: Stage) -> Gate:
     gate.attend("wrk_1", ["runs"], 10_000)
     stage.let_pass(0.2)
     return gate
+
+
+def test_a_link_that_executes_takes_its_slot_anew_when_it_was_lost(stage: Stage) -> None:
+    gate = stage.gate(dead_after=0.4)
+    gate.attend("wrk_1", ["runs"], 10)
+    gate.enqueue([queued("run_1", limits=ONE), queued("run_2", limits=ONE)])
+    assert picked(gate) == ["run_1"]
+    stage.let_pass(0.7)  # the message was long on its way, and the slot of its pick is gone
+    gate.started(queued("run_1", limits=ONE))
+    gate.attend("wrk_1", ["runs"], 10)
+    assert picked(gate) == []
+    stage.let_pass(0.7)
+    gate.renew([queued("run_1", limits=ONE)])
+    gate.attend("wrk_1", ["runs"], 10)
+    assert picked(gate) == []
+
+
+def test_a_cancelled_run_frees_its_place_and_its_slot(gate: Gate) -> None:
+    gate.enqueue([queued(f"run_{number}", limits=ONE) for number in range(3)])
+    assert picked(gate) == ["run_0"]
+    gate.forget("run_1")
+    gate.forget("run_0")
+    assert (picked(gate), gate.waiting("runs")) == (["run_2"], 0)

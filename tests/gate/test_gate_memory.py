@@ -37,7 +37,7 @@ def test_a_newer_fence_replaces_a_run_that_is_picked(gate: Gate) -> None:
     gate.enqueue([queued("run_1", fence=1)])
     assert picked(gate) == ["run_1"]
     gate.enqueue([queued("run_1", fence=2)])
-    gate.started("run_1", 1)
+    gate.started(queued("run_1", fence=1))
     gate.release("run_1", 1)
     assert [run.fence for run in gate.pick("runs", 9)] == [2]
 
@@ -45,7 +45,7 @@ def test_a_newer_fence_replaces_a_run_that_is_picked(gate: Gate) -> None:
 def test_runs_are_known_from_their_enqueue_until_they_start(gate: Gate) -> None:
     gate.enqueue([queued("run_1"), queued("run_2"), queued("run_3")])
     picked(gate, 2)
-    gate.started("run_1", 1)
+    gate.started(queued("run_1", fence=1))
     assert gate.known(["run_1", "run_2", "run_3", "run_4"]) == {"run_2", "run_3"}
 
 
@@ -73,13 +73,13 @@ def test_a_pick_that_came_to_nothing_goes_again_in_its_own_slot(stage: Stage) ->
 def test_starting_keeps_the_slot(gate: Gate) -> None:
     gate.enqueue([queued("run_1", limits=ONE), queued("run_2", limits=ONE)])
     picked(gate)
-    gate.started("run_1", 1)
+    gate.started(queued("run_1", fence=1))
     assert picked(gate) == []
 
 
 def test_a_run_claimed_by_an_old_message_leaves_its_lane(gate: Gate) -> None:
     gate.enqueue([queued("run_1", fence=3)])
-    gate.started("run_1", 3)
+    gate.started(queued("run_1", fence=3))
     assert (gate.waiting("runs"), gate.known(["run_1"]), picked(gate)) == (0, set(), [])
 
 
@@ -139,7 +139,7 @@ def test_asking_twice_to_proceed_gives_the_same_answer(gate: Gate) -> None:
     _start(gate, "run_2", "ten_b")
     goes_on = queued("run_1", fence=2, is_resume=True, limits=ONE)
     assert (gate.proceed(goes_on), gate.proceed(goes_on)) == (True, True)
-    gate.started("run_1", 2)
+    gate.started(queued("run_1", fence=2))
     assert gate.proceed(goes_on) is True
     gate.enqueue([queued("run_3", "ten_c")])
     goes_back = queued("run_2", "ten_b", fence=2, is_resume=True, limits=ONE)
@@ -150,4 +150,4 @@ def test_asking_twice_to_proceed_gives_the_same_answer(gate: Gate) -> None:
 def _start(gate: Gate, run_id: str, tenant_id: str = "ten_a") -> None:
     gate.enqueue([queued(run_id, tenant_id, limits=ONE)])
     assert picked(gate) == [run_id]
-    gate.started(run_id, 1)
+    gate.started(queued(run_id, tenant_id))

@@ -22,10 +22,10 @@ def test_when_all_is_released_only_permanent_keys_stay(redis_stage: RedisStage) 
     gate = _attended(redis_stage)
     gate.enqueue([queued(f"run_{number}", f"ten_{number % 3}", limits=TIGHT) for number in range(30)])
     gate.enqueue([queued("run_cancelled", "ten_c"), queued("run_7", "ten_1", fence=2, limits=TIGHT)])
-    gate.started("run_cancelled", 1)
+    gate.forget("run_cancelled")
     while gate.waiting("runs"):
         for run in gate.pick("runs", 4):
-            gate.started(run.run_id, run.fence)
+            gate.started(run)
             goes_on = run.fence < 4 and gate.proceed(replace(run, fence=run.fence + 1, is_resume=True))
             gate.release(run.run_id, run.fence + goes_on)
     assert picked(gate) == []
@@ -85,13 +85,14 @@ def test_while_redis_is_away_each_method_raises_its_error() -> None:
         lambda: gate.enqueue([queued("run_1")]),
         lambda: gate.pick("runs", 1),
         lambda: gate.proceed(queued("run_1")),
-        lambda: gate.started("run_1", 1),
-        lambda: gate.renew([("run_1", 1)]),
+        lambda: gate.started(queued("run_1", fence=1)),
+        lambda: gate.renew([queued("run_1")]),
         lambda: gate.release("run_1", 1),
         lambda: gate.known(["run_1"]),
         lambda: gate.attend("wrk_1", ["runs"], 1),
         lambda: gate.leave("wrk_1"),
         lambda: gate.waiting("runs"),
+        lambda: gate.forget("run_1"),
     ]
     for call in calls:
         with pytest.raises(RedisError):

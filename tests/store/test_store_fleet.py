@@ -107,3 +107,12 @@ def test_a_worker_reads_back_as_it_was_written(stage: Stage) -> None:
     stage.store.register(replace(one, id="wrk_other"))
     stage.store.register(one)
     assert stage.store.neighbours("wrk_other") == [one]
+
+
+def test_a_run_that_nobody_executes_is_given_back(stage: Stage) -> None:
+    claim = stage.claimed()
+    [(run_id, fence)] = [held for held in stage.store.held("wrk_one") if held[0] == claim.run.id]
+    assert stage.store.give_back(run_id, fence - 1) is None
+    given = stage.store.give_back(run_id, fence)
+    assert given is not None and (given.run_id, given.fence) == (run_id, fence + 1)
+    assert stage.store.give_back(run_id, fence) is None

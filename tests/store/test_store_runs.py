@@ -176,12 +176,13 @@ def test_the_waits_of_an_ended_run_wake_nobody(stage: Stage, cancels: bool) -> N
     assert stage.store.wake_due() == []
 
 
-def test_runs_queued_for_long_are_stranded_oldest_first(stage: Stage) -> None:
-    first, second = stage.queued(), stage.queued()
+def test_runs_queued_for_long_are_stranded_in_pages(stage: Stage) -> None:
+    first, second = sorted((stage.queued(), stage.queued()), key=lambda run: run.run_id)
     stage.claimed()
     assert stage.store.stranded(older_than=timedelta(hours=1)) == []
     assert stage.store.stranded(older_than=timedelta(0)) == [first, second]
     assert ids(stage.store.stranded(older_than=timedelta(0), most=1)) == [first.run_id]
+    assert ids(stage.store.stranded(older_than=timedelta(0), after=first.run_id)) == [second.run_id]
 
 
 def test_a_wake_counts_while_the_run_is_queued(stage: Stage) -> None:

@@ -121,7 +121,7 @@ def _index_runs() -> None:
     op.create_index(
         "ix_runs_queued",
         "runs",
-        ["queued_at"],
+        ["id"],
         sqlite_where=sa.text("status = 'queued'"),
         postgresql_where=sa.text("status = 'queued'"),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: the Celery queues of the fleet
-QUEUES = ("runs", "memory")
+QUEUES = ("runs", "cpu", "memory")
 
 
 @dataclass(frozen=True, kw_only=True)

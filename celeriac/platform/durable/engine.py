@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 from celeriac.clock import Clock
-from celeriac.errors import StoreUnavailable
+from celeriac.errors import InvalidEventError, StoreUnavailable
 from celeriac.platform.context import Context
 from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.ending import ending_event
-from celeriac.platform.durable.execution import Outcome, execute
+from celeriac.platform.durable.execution import Outcome, execute, failed
 from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import Memo
@@ -99,7 +99,7 @@ class Engine:
         claim = _patiently(self._store.claim, run_id, self.worker_id, link)
         if claim is None:
             return False
-        self._hint(lambda: self._dispatcher.gate.started(run_id, claim.fence))
+        self._hint(lambda: self._dispatcher.gate.started(_in_flight(claim)))
         onward = None
         try:
             with self._holding(claim):
@@ -117,9 +117,9 @@ class Engine:
 
     # -- for the worker's heartbeat -----------------------------------------------------------------------------
 
-    def slots(self) -> list[tuple[str, int]]:
-        """Return (run id, fence) of the links that execute now."""
-        return [(run_id, active.claim.fence) for run_id, active in list(self._active.items())]
+    def executing(self) -> list[Queued]:
+        """Return the runs whose links execute now, each under the fence of its claim."""
+        return [_in_flight(active.claim) for active in list(self._active.values())]
 
     def cancel(self, run_ids: Sequence[str]) -> None:
         """End these runs if they execute here: their bodies are aborted, and they become cancelled."""
@@ -212,7 +212,10 @@ class Engine:
                 is_draining=lambda: self.is_draining,
             )
             self._active[claim.run.id] = _Active(claim, kernel)
-            event = self._registry.read_event(claim.event)
+            try:
+                event = self._registry.read_event(claim.event)
+            except InvalidEventError as error:
+                return failed(error)
             return await execute(kernel, function, event, lambda ctx: self._registry.equip(function, ctx))
 
         return asyncio.run_coroutine_threadsafe(link(), self._loop).result()
@@ -261,6 +264,11 @@ class Engine:
             tell()
         except Exception:
             log.warning("The gate does not answer; reconcile will mend what it misses", exc_info=True)
+
+
+def _in_flight(claim: Claim) -> Queued:
+    """Return a claimed run as the Gate knows it."""
+    return Queued(run_id=claim.run.id, tenant_id=claim.run.tenant_id, queue=claim.queue, fence=claim.fence)
 
 
 def _tell(claim: Claim, outcome: Outcome) -> None:

@@ -51,8 +51,13 @@ async def execute(
     await kernel.parking.unwind()
     if is_over:
         return Outcome(cause=kernel.ended.result())
+    error = None if root.cancelled() else root.exception()
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return failed(
+            RuntimeError(f"The code of the run raised {type(error).__name__}; a run ends by return or raise")
+        )
     if root.cancelled():
-        return _failed(RuntimeError("The function was cancelled from inside: a CancelledError left its body"))
+        return failed(RuntimeError("The function was cancelled from inside: a CancelledError left its body"))
     outcome: Outcome = root.result()
     return outcome
 
@@ -72,7 +77,7 @@ async def _body(
         except Exception as error:  # noqa: BLE001  # user code may raise anything
             if await kernel.plans_retry(error):
                 return Outcome(cause="parked")
-            return _failed(error)
+            return failed(error)
 
 
 def _reason(value: Any) -> str | None:
@@ -80,7 +85,8 @@ def _reason(value: Any) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _failed(error: Exception) -> Outcome:
+def failed(error: Exception) -> Outcome:
+    """Return the outcome of a run that ends with this error."""
     code = error.code if isinstance(error, CeleriacError) else type(error).__name__
     message = str(error)
     if isinstance(error, StepError):

@@ -1,13 +1,14 @@
-"""Reads: what people see of runs. Never used by the engine; every read names the tenant it is for."""
+"""Reads: what people see of runs and of the fleet. Never used by the engine; every read of runs names its tenant."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from celeriac.platform.durable.memo import StepKind, Wait
+from celeriac.platform.durable.store import Worker
 from celeriac.platform.event import Event
 from celeriac.platform.run import Run, Status
 
@@ -82,10 +83,18 @@ class Reads(Protocol):
         """Return one run with its step tree, its event and what it waits for."""
         ...
 
+    def reasons(self, tenant_id: str, run_ids: Sequence[str]) -> dict[str, str]:
+        """Return what those of the runs that wait are waiting for, in words, by their ids; for whole pages at once."""
+        ...
+
     def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:
         """Return the runs that the event started."""
         ...
 
     def functions(self, tenant_id: str) -> Sequence[str]:
         """Return the ids of the functions that the tenant has runs of, for filters."""
+        ...
+
+    def workers(self, seen_within: timedelta) -> list[Worker]:
+        """Return the workers of all tenants that were heard of within this time, in the order in which they came."""
         ...

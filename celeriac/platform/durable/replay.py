@@ -315,6 +315,10 @@ class DurableKernel:
 
     def _outgoing(self, path: str, number: int, event: Event) -> OutgoingEvent:
         checked = check_event(event, self._conduct.max_event_bytes, number)
+        if checked.id is not None:
+            raise ConfigError(
+                f"Step {path!r}: an event sent by a step is sent once under the step's own id; leave id= out"
+            )
         return OutgoingEvent(
             id=derived_id("evt", self.claim.run.id, path, str(number)),
             name=checked.name,

@@ -228,6 +228,17 @@ class Store(Protocol):
         """
         ...
 
-    def stranded(self, *, older_than: timedelta, most: int = 500) -> list[Queued]:
-        """Return runs that have been queued for longer than that, oldest first, for the Gate to be asked about."""
+    def held(self, worker_id: str) -> list[tuple[str, int]]:
+        """Return (run id, fence) of the runs that are running under this worker's id."""
+        ...
+
+    def give_back(self, run_id: str, fence: int) -> Queued | None:
+        """Move a running run to queued, where nobody executes it; None when the fence is not the run's any more."""
+        ...
+
+    def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs that have been queued for longer than that, for the Gate to be asked about.
+
+        A page in the order of their ids, from the first one behind `after`.
+        """
         ...

@@ -112,15 +112,22 @@ class LocalGate:
             self._put(run, now)
             return False
 
-    def started(self, run_id: str, fence: int) -> None:
-        with self._deciding():
-            self._forget(run_id, fence)
-
-    def renew(self, slots: Sequence[tuple[str, int]]) -> None:
+    def started(self, run: Queued) -> None:
         with self._deciding() as now:
-            for slot in slots:
-                if slot in self._slots:
-                    self._slots[slot].expires_at = now + self._dead_after * 1.5
+            self._forget(run.run_id, run.fence)
+            self._hold(run, now)
+
+    def renew(self, runs: Sequence[Queued]) -> None:
+        with self._deciding() as now:
+            for run in runs:
+                self._hold(run, now)
+
+    def forget(self, run_id: str) -> None:
+        with self._deciding() as now:
+            known = self._current(run_id, now)
+            if known is not None:
+                self._forget(run_id, known.run.fence)
+                self._slots.pop((run_id, known.run.fence), None)
 
     def release(self, run_id: str, fence: int) -> None:
         with self._deciding():

@@ -352,9 +352,25 @@ class LocalStore:
                 self._queue(run)
             return [as_queued(run) for run in lost]
 
-    def stranded(self, *, older_than: timedelta, most: int = 500) -> list[Queued]:
+    def held(self, worker_id: str) -> list[tuple[str, int]]:
+        """Return what the worker holds."""
+        with self._lock:
+            mine = [run for run in self.all.values() if run.run.status == "running" and run.worker_id == worker_id]
+            return [(run.run.id, run.fence) for run in mine]
+
+    def give_back(self, run_id: str, fence: int) -> Queued | None:
+        """Queue a run that nobody executes."""
+        with self._lock:
+            run = self.all.get(run_id)
+            if run is None or run.fence != fence or run.run.status != "running":
+                return None
+            self._queue(run)
+            return as_queued(run)
+
+    def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         """Return runs queued for long."""
         with self._lock:
             before = self.now() - older_than
-            old = [run for run in self.all.values() if run.run.status == "queued" and run.queued_at < before]
-            return [as_queued(run) for run in sorted(old, key=lambda run: run.queued_at)[:most]]
+            old = [run for run in self.all.values() if run.run.status == "queued" and run.queued_at <= before]
+            behind = sorted((run for run in old if run.run.id > after), key=lambda run: run.run.id)
+            return [as_queued(run) for run in behind[:most]]

@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from redis import Redis
 
 from celeriac.platform.flow.gate import Queued, TenantLimits
 from celeriac.platform.store.redis_scripts import RedisScripts
+
+T = TypeVar("T")
 
 #: Keys (behind the prefix) that stay when nothing waits or runs; all others are emptied or expire.
 PERMANENT_KEYS = ("gate:born",)
@@ -47,12 +49,15 @@ class RedisGate:
     def proceed(self, run: Queued) -> bool:
         return self._scripts.call("proceed", _pack(run)) == 1
 
-    def started(self, run_id: str, fence: int) -> None:
-        self._scripts.call("started", run_id, fence)
+    def started(self, run: Queued) -> None:
+        self._scripts.call("started", *_link(run))
 
-    def renew(self, slots: Sequence[tuple[str, int]]) -> None:
-        for page in _pages([f"{run_id}:{fence}" for run_id, fence in slots]):
-            self._scripts.call("renew", *page)
+    def renew(self, runs: Sequence[Queued]) -> None:
+        for page in _pages(runs):
+            self._scripts.call("renew", *(part for run in page for part in _link(run)))
+
+    def forget(self, run_id: str) -> None:
+        self._scripts.call("forget", run_id)
 
     def release(self, run_id: str, fence: int) -> None:
         self._scripts.call("release", run_id, fence)
@@ -74,7 +79,11 @@ class RedisGate:
         return int(cast(str | None, self._redis.get(f"{self._prefix}:waiting:{queue}")) or 0)
 
 
-def _pages(items: Sequence[str]) -> Iterator[list[str]]:
+def _link(run: Queued) -> tuple[str, int, str, str]:
+    return run.run_id, run.fence, run.tenant_id, run.queue
+
+
+def _pages(items: Sequence[T]) -> Iterator[list[T]]:
     rest = iter(items)
     while page := list(islice(rest, PAGE)):
         yield page

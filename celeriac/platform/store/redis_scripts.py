@@ -13,7 +13,7 @@ from typing import Literal
 
 from redis import Redis
 
-Decision = Literal["attend", "enqueue", "pick", "proceed", "release", "renew", "started"]
+Decision = Literal["attend", "enqueue", "forget", "pick", "proceed", "release", "renew", "started"]
 
 _SOURCES = {path.stem: path.read_text("utf-8") for path in Path(__file__).with_name("lua").glob("*.lua")}
 

@@ -12,7 +12,7 @@ from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
-from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of
+from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, worker_of
 from celeriac.platform.store.tables import runs, workers
 
 
@@ -64,7 +64,7 @@ class SqlFleet(SqlPart):
             workers.c.pid_namespace == own.c.pid_namespace,
         )
         with reading(self._engine) as connection:
-            return [_worker_of(row) for row in connection.execute(statement.order_by(workers.c.id))]
+            return [worker_of(row) for row in connection.execute(statement.order_by(workers.c.id))]
 
     def bury(self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None) -> list[Queued]:
         judged: ColumnElement[bool] = workers.c.id.in_(sorted(set(worker_ids)))
@@ -74,6 +74,16 @@ class SqlFleet(SqlPart):
             dead = set(connection.execute(delete(workers).where(judged).returning(workers.c.id)).scalars())
             left = runs.c.worker_id.in_(sorted(dead | set(worker_ids)))
             return _put_back(connection, left if silent_for is None else or_(left, _orphaned(silent_for)))
+
+    def held(self, worker_id: str) -> list[tuple[str, int]]:
+        mine = select(runs.c.id, runs.c.fence).where(runs.c.worker_id == worker_id, runs.c.status == "running")
+        with reading(self._engine) as connection:
+            return [(row.id, row.fence) for row in connection.execute(mine)]
+
+    def give_back(self, run_id: str, fence: int) -> Queued | None:
+        with transaction(self._engine) as connection:
+            moved = _put_back(connection, and_(runs.c.id == run_id, runs.c.fence == fence))
+        return moved[0] if moved else None
 
 
 def _orphaned(silent_for: timedelta) -> ColumnElement[bool]:
@@ -94,17 +104,3 @@ def _put_back(connection: Connection, left: ColumnElement[bool]) -> list[Queued]
         .returning(*QUEUED)
     ).all()
     return [queued_of(row) for row in moved]
-
-
-def _worker_of(row: AnyRow) -> Worker:
-    return Worker(
-        id=row.id,
-        host=row.host,
-        boot_id=row.boot_id,
-        pid_namespace=row.pid_namespace,
-        pid=row.pid,
-        pid_started=row.pid_started,
-        queues=tuple(json.loads(row.queues)),
-        capacity=row.capacity,
-        version=row.version,
-    )

@@ -1,23 +1,26 @@
-"""What people see of runs, from SQL. Every statement is bound to one tenant; nothing here writes or locks."""
+"""What people see of runs and of the fleet, from SQL. What reads runs is bound to one tenant; nothing writes or locks."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, and_, or_, select
 
-from celeriac.database import from_micros, reading, to_micros
+from celeriac.database import db_ago, from_micros, reading, to_micros
 from celeriac.errors import NotFoundError
 from celeriac.platform.durable.reads import Page, RunFilter, RunView
+from celeriac.platform.durable.store import Worker
 from celeriac.platform.durable.tree import AttemptRecord, StepRecord, step_tree, waiting_words
 from celeriac.platform.run import Run
-from celeriac.platform.store.sql_rows import AnyRow, event_of, run_of
+from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_of, run_of, wait_of, worker_of
 from celeriac.platform.store.sql_waits import wait_with_event, waits_of
-from celeriac.platform.store.tables import attempts, events, functions, runs, steps
+from celeriac.platform.store.tables import attempts, events, functions, runs, steps, waits, workers
 
 
 class SqlReads:
@@ -52,24 +55,39 @@ class SqlReads:
             event = connection.execute(
                 select(events).where(events.c.id == row.event_id, events.c.tenant_id == tenant_id)
             ).one_or_none()
-            waits = [wait_with_event(one) for one in connection.execute(waits_of(tenant_id, run_id))]
+            found = [wait_with_event(one) for one in connection.execute(waits_of(tenant_id, run_id))]
             committed = _steps_of(connection, tenant_id, run_id)
-            tree = step_tree(committed, _attempts_of(connection, tenant_id, run_id), waits)
+            tree = step_tree(committed, _attempts_of(connection, tenant_id, run_id), found)
             retries = connection.execute(
                 select(functions.c.retries).where(
                     functions.c.app == row.app, functions.c.function_id == row.function_id
                 )
             ).scalar_one_or_none()
         run = run_of(row)
-        allowed = None if retries is None else retries + 1
         return RunView(
             run=run,
             event=None if event is None else event_of(event),
             steps=tree,
-            waits=waits,
-            waiting_for=waiting_words(run.status, waits, attempts_allowed=allowed),
+            waits=found,
+            waiting_for=waiting_words(run.status, found, attempts_allowed=_allowed(retries)),
             root_id=row.root_id,
         )
+
+    def reasons(self, tenant_id: str, run_ids: Sequence[str]) -> dict[str, str]:
+        if not run_ids:
+            return {}
+        with reading(self._engine) as connection:
+            rows = connection.execute(_WAITING.where(runs.c.tenant_id == tenant_id, runs.c.id.in_(run_ids))).all()
+        of_run: defaultdict[str, list[AnyRow]] = defaultdict(list)
+        for row in rows:
+            of_run[row.id].append(row)
+        reasons = {}
+        for run_id, (first, *more) in of_run.items():
+            open_waits = [] if first.path is None else [wait_of(row) for row in (first, *more)]
+            words = waiting_words(first.status, open_waits, attempts_allowed=_allowed(first.retries))
+            if words is not None:
+                reasons[run_id] = words
+        return reasons
 
     def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:
         known = select(events.c.id).where(events.c.id == event_id, events.c.tenant_id == tenant_id)
@@ -86,8 +104,25 @@ class SqlReads:
         with reading(self._engine) as connection:
             return sorted(connection.execute(statement).scalars())
 
+    def workers(self, seen_within: timedelta) -> list[Worker]:
+        statement = select(workers).where(workers.c.seen_at > db_ago(seen_within)).order_by(workers.c.id)
+        with reading(self._engine) as connection:
+            return [worker_of(row) for row in connection.execute(statement)]
+
 
 _OLDEST_FIRST = (runs.c.created_at, runs.c.id)
+
+#: runs, each once for every wait of its that is open, or once without one
+_WAITING = select(runs.c.id, runs.c.status, functions.c.retries, *WAIT).select_from(
+    runs.outerjoin(functions, and_(functions.c.app == runs.c.app, functions.c.function_id == runs.c.function_id)).outerjoin(
+        waits, and_(waits.c.run_id == runs.c.id, waits.c.tenant_id == runs.c.tenant_id, waits.c.resolved_at.is_(None))
+    )
+)
+
+
+def _allowed(retries: int | None) -> int | None:
+    """Return how many attempts a step has; None for a function that is declared no more."""
+    return None if retries is None else retries + 1
 
 
 def _filtered(tenant_id: str, where: RunFilter) -> Select[*tuple[Any, ...]]:

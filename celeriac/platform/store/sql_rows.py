@@ -1,4 +1,5 @@
-"""Rows as facts: how what stands in the tables becomes a Run, an Event, a Wait or a Queued.
+"""Rows as facts: how what stands in the tables becomes a Run, an Event, a Wait, a Queued or
+a Worker.
 
 Called by the sql_* modules with rows of the tables' columns. Reads no database.
 """
@@ -13,6 +14,7 @@ from sqlalchemy import Row
 from celeriac.platform.codec import encode
 from celeriac.platform.durable.matching import visible
 from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.store import Worker
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.message import Usage
@@ -118,4 +120,19 @@ def wait_of(row: AnyRow, event: str | None = None) -> Wait:
         since=row.since,
         resolved_at=row.resolved_at,
         event=event,
+    )
+
+
+def worker_of(row: AnyRow) -> Worker:
+    """Make the Worker of a row of `workers`."""
+    return Worker(
+        id=row.id,
+        host=row.host,
+        boot_id=row.boot_id,
+        pid_namespace=row.pid_namespace,
+        pid=row.pid,
+        pid_started=row.pid_started,
+        queues=tuple(json.loads(row.queues)),
+        capacity=row.capacity,
+        version=row.version,
     )

@@ -117,8 +117,12 @@ _FINISH_AT_ONCE = select(_ENDED.c.id).add_cte(
 #: the status is written out, as a partial index is not found by a parameter
 _STRANDED = (
     select(*QUEUED)
-    .where(runs.c.status == literal_column("'queued'"), runs.c.queued_at <= bindparam("before", type_=Moment))
-    .order_by(runs.c.queued_at)
+    .where(
+        runs.c.status == literal_column("'queued'"),
+        runs.c.id > bindparam("after_id"),
+        runs.c.queued_at <= bindparam("before", type_=Moment),
+    )
+    .order_by(runs.c.id)
 )
 
 
@@ -204,10 +208,10 @@ class SqlRuns(SqlPart):
             _insert_event(connection, run, ending_event(run), present(connection))
             return run
 
-    def stranded(self, *, older_than: timedelta, most: int = 500) -> list[Queued]:
+    def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:
-            before = present(connection) - older_than
-            return [queued_of(row) for row in connection.execute(_STRANDED.limit(most), {"before": before})]
+            names = {"before": present(connection) - older_than, "after_id": after}
+            return [queued_of(row) for row in connection.execute(_STRANDED.limit(most), names)]
 
 
 def right_of(claim: Claim) -> dict[str, Any]:

@@ -95,7 +95,7 @@ runs = Table(
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
     Index(
         "ix_runs_queued",
-        "queued_at",
+        "id",
         sqlite_where=text("status = 'queued'"),
         postgresql_where=text("status = 'queued'"),
     ),

@@ -12,8 +12,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from celeriac.errors import NotFoundError
-from celeriac.platform.durable.reads import Page, RunFilter
+from celeriac.platform.durable.reads import RunFilter
 from celeriac.platform.run import MOVES, Run, Status
 from celeriac.tenants.tenant import Tenant
 from celeriac.web.api.answers import view_json
@@ -55,17 +54,19 @@ def runs() -> str:
     function = request.args.get("function") or None
     cursor = request.args.get("cursor") or None
     page = page_of_runs(RunFilter(status=status, function_id=function), limit=_PAGE, cursor=cursor)
+    parked = [run.id for run in page.runs if run.status == "parked"]
+    around = {} if _is_refresh() else {"functions": rooms().reads.functions(tenant_id()), "tenant": _tenant()}
     return render_template(
-        _fragment_of("runs"),
+        _template_of("runs"),
         page=page,
-        reasons=_reasons(page),
+        reasons=rooms().reads.reasons(tenant_id(), parked),
         lengths={run.id: _length(run) for run in page.runs},
         filters={"status": status, "function": function},
         statuses=_STATUSES,
-        functions=rooms().reads.functions(tenant_id()),
         cursor=cursor,
         base_url=request.host_url.rstrip("/"),
-        tenant=_tenant(),
+        tenant_id=tenant_id(),
+        **around,
     )
 
 
@@ -74,7 +75,7 @@ def run(run_id: str) -> str:
     """Show one run."""
     view = rooms().reads.view(tenant_id(), run_id)
     return render_template(
-        _fragment_of("run"),
+        _template_of("run"),
         view=view,
         run=view.run,
         length=_length(view.run),
@@ -82,7 +83,7 @@ def run(run_id: str) -> str:
         timeline=timeline(view, datetime.now(UTC)),
         bubbles=bubbles,
         state_after=state_after,
-        tenant=_tenant(),
+        tenant=None if _is_refresh() else _tenant(),
     )
 
 
@@ -99,8 +100,13 @@ def cancel(run_id: str) -> Response:
     return redirect(url_for("dashboard.run", run_id=run_id), 303)
 
 
-def _fragment_of(page: str) -> str:
-    return f"_{page}.html" if "X-Fragment" in request.headers else f"{page}.html"
+def _template_of(page: str) -> str:
+    return f"_{page}.html" if _is_refresh() else f"{page}.html"
+
+
+def _is_refresh() -> bool:
+    """Only the part that changes is asked for; nothing is read for the rest of the page."""
+    return "X-Fragment" in request.headers
 
 
 def _length(run: Run) -> timedelta | None:
@@ -108,17 +114,6 @@ def _length(run: Run) -> timedelta | None:
     if run.started_at is None:
         return None
     return (run.ended_at or datetime.now(UTC)) - run.started_at
-
-
-def _reasons(page: Page) -> dict[str, str]:
-    """Say for each run that waits what it waits for."""
-    reasons = {}
-    for parked in (run for run in page.runs if run.status == "parked"):
-        try:
-            reasons[parked.id] = rooms().reads.view(tenant_id(), parked.id).waiting_for or ""
-        except NotFoundError:  # it was deleted since the page was read
-            continue
-    return reasons
 
 
 def _tenant() -> Tenant:

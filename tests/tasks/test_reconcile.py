@@ -1,0 +1,77 @@
+"""Reconcile on the in-memory twins: what the hints have lost is brought back from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from celeriac.clock import ManualClock
+from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.store import Link
+from celeriac.platform.event import Event
+from celeriac.platform.flow.gate import Queued, TenantLimits
+from celeriac.platform.store.local_gate import LocalGate
+from celeriac.platform.store.local_store import LocalStore
+from celeriac.tasks.reconcile import Reconcile
+
+DEAD = timedelta(seconds=10)
+
+
+@dataclass
+class Fleet:
+    """One worker's view: a store, a gate, and what was sent."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    sent: list[Queued] = field(default_factory=list)
+    executing: list[Queued] = field(default_factory=list)
+    limits: TenantLimits = field(default_factory=TenantLimits)
+
+    def __post_init__(self) -> None:
+        self.store = LocalStore(self.clock)
+        self.store.declare("app", [Declaration(app="app", function_id="f", triggers=("go",))], [])
+        self.gate = LocalGate(self.clock, dead_after=timedelta(days=1))
+        self.gate.attend("wrk_me", ["runs"], 10_000)
+        self.dispatcher = Dispatcher(self.gate, self, lambda _: self.limits)
+        beat: Any = SimpleNamespace(worker=SimpleNamespace(id="wrk_me"), may_judge=False)
+        engine: Any = SimpleNamespace(executing=lambda: self.executing)
+        self.round = Reconcile(self.store, self.dispatcher, engine, beat, dead_after=DEAD)
+
+    def publish(self, runs: Sequence[Queued]) -> None:
+        self.sent += runs
+
+    def backlog(self, queue: str) -> int:
+        return 0
+
+    def queue(self, tenant: str, count: int) -> list[Queued]:
+        return self.store.ingest(tenant, [Event("go", {})] * count).queued
+
+
+def test_a_claim_whose_answer_was_lost_is_put_back_after_two_rounds() -> None:
+    fleet = Fleet()
+    [run] = fleet.queue("ten_a", 1)
+    assert fleet.store.claim(run.run_id, "wrk_me", Link(id="l", root_id="l")) is not None
+    assert (fleet.round.run_once(), fleet.sent) == (0, [])
+    assert fleet.round.run_once() == 1
+    assert [(sent.run_id, sent.fence) for sent in fleet.sent] == [(run.run_id, 2)]
+
+
+def test_a_run_that_executes_is_left_alone() -> None:
+    fleet = Fleet()
+    [run] = fleet.queue("ten_a", 1)
+    fleet.store.claim(run.run_id, "wrk_me", Link(id="l", root_id="l"))
+    fleet.executing = [run]
+    assert [fleet.round.run_once() for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_run_behind_a_long_backlog_of_another_tenant_is_found() -> None:
+    fleet = Fleet(limits=TenantLimits(running=2))
+    fleet.queue("ten_loud", 1_500)
+    [quiet] = fleet.queue("ten_quiet", 1)
+    fleet.clock.advance("6s")
+    found = [fleet.round.run_once() for _ in range(2)]
+    assert sum(found) == 1_501
+    assert quiet.run_id in {run.run_id for run in fleet.sent}
