@@ -7,19 +7,22 @@ database's own (`db_now`), as microseconds since 1970 in a BIGINT (`Moment`). No
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, MetaData, create_engine, event, type_coerce
 from sqlalchemy.engine import URL, Dialect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -27,6 +30,9 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from celeriac.errors import ConfigError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from psycopg import Connection as PostgresConnection
 
 #: constraints have names on every database, so that a migration can change them
 metadata = MetaData(
@@ -69,6 +75,9 @@ _SQLITE_AWAY = ("unable to open", "database is locked", "disk I/O error", "datab
 
 #: The threads of a process line up here for SQLite's one writer; its own way of waiting is to sleep and look again.
 _writers: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
+
+#: seconds that Postgres has for each answer; None for as long as it takes
+_patience: ContextVar[float | None] = ContextVar("_patience", default=None)
 
 
 def to_micros(moment: datetime) -> int:
@@ -156,6 +165,19 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection.execution_options(**{_BEGIN: begin})
 
 
+@contextmanager
+def answers_within(span: timedelta) -> Iterator[None]:
+    """Give Postgres this long for the answer to each statement inside; after that raise `StoreUnavailable`.
+
+    The connection is cut then. Whether the statement was carried out is unknown, as with every cut.
+    """
+    token = _patience.set(span.total_seconds())
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
 def migrate(url: str) -> None:
     """Bring the database to the newest schema; harmless when it is there, and when two do it at once."""
     from alembic import command  # heavy, and only needed here
@@ -192,8 +214,51 @@ def _connect_postgres(url: URL) -> Engine:
         pool_timeout=1,
         **_POOL,
     )
+    event.listen(engine, "do_connect", lambda _, __, args, options: _postgres_connection().connect(*args, **options))
+    event.listen(engine, "checkout", _refuse_dead)
     event.listen(engine, "begin", _begin_postgres)
     return engine
+
+
+@cache
+def _postgres_connection() -> type[PostgresConnection[Any]]:
+    """Return psycopg's connection, made to watch the clock while it waits for the server."""
+    import psycopg
+
+    class WatchfulConnection(psycopg.Connection[Any]):
+        def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+            seconds = _patience.get()
+            return super().wait(gen if seconds is None else self._watched(gen, seconds), *args, **options)
+
+        def _watched(self, gen: Any, seconds: float) -> Generator[Any, Any, Any]:
+            """Pass everything on between psycopg and its socket, which looks up ten times a second while it waits."""
+            deadline = time.monotonic() + seconds
+            try:
+                wanted = next(gen)
+                while True:
+                    ready = yield wanted
+                    if not ready and time.monotonic() > deadline:
+                        self.pgconn.finish()
+                        raise psycopg.OperationalError(f"no answer within {seconds:g} s")
+                    wanted = gen.send(ready)
+            except StopIteration as done:
+                return done.value
+
+    return WatchfulConnection
+
+
+def _refuse_dead(connection: PostgresConnection[Any], *_: Any) -> None:
+    """Let the pool replace a connection whose server has gone since its last use; it costs no round trip.
+
+    A socket that nobody waits for has something to read when the server said goodbye, or a notice.
+    """
+    import psycopg
+
+    try:
+        while select.select([connection.fileno()], [], [], 0)[0]:
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError as error:
+        raise InvalidatePoolError from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -19,9 +19,7 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///.celeriac/celeriac.db", description="SQLAlchemy URL of the truth")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis of the gate, the cache and the streams")
     broker_url: str | None = Field(None, description="Celery's broker; the Redis when unset")
-    secret_key: str = Field(
-        "", description="signs sessions and sign-in links; needed to serve beyond this host"
-    )
+    secret_key: str = Field("", description="signs sessions and sign-in links; needed to serve beyond this host")
     app: str | None = Field(None, description="the user's app as module:attribute")
     app_version: str = Field("", description="recorded with the app's functions where the app names no version itself")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
+from celeriac.database import answers_within
 from celeriac.errors import ConfigError
 from celeriac.web import auth, problems
 from celeriac.web.api.events import events
@@ -29,6 +32,9 @@ from celeriac.web.rooms import furnish
 
 if TYPE_CHECKING:
     from celeriac.wiring import Installation
+
+#: what the database has for each statement; a request is answered with 503 rather than never
+_DATABASE_ANSWERS_WITHIN = timedelta(seconds=5)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -78,7 +84,19 @@ def create_app(installation: Installation) -> Flask:
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)
+    _hurry_the_database(app)
     return app
+
+
+def _hurry_the_database(app: Flask) -> None:
+    """Bind what a request asks of the database to a time; views answer in one piece, so it ends with the call."""
+    answer = app.wsgi_app
+
+    def hurried(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with answers_within(_DATABASE_ANSWERS_WITHIN):
+            return answer(environ, start_response)
+
+    app.wsgi_app = hurried  # type: ignore[method-assign]
 
 
 def _name_request() -> None:

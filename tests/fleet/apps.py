@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -162,3 +163,11 @@ def _note_read(_connection: Any, _cursor: Any, statement: str, parameters: Any, 
             "read",
             values=[str(value) for value in (parameters.values() if hasattr(parameters, "values") else parameters)],
         )
+
+
+@app.function(on="fleet/left", retries=0)
+async def leaves(ctx: Context, where: str) -> None:
+    """End the process, or so it thinks."""
+    if where == "step":
+        await ctx.step.run("leave", sys.exit, 3)
+    sys.exit(3)

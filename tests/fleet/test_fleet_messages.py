@@ -59,3 +59,13 @@ def test_a_cancelled_run_ends_on_its_worker(each_fleet: Fleet) -> None:
     wait_until(lambda: fleet.held_keys() == [], what="its slot to be free")
     assert len(fleet.notes.of("began", run=run_id)) == 1
     assert fleet.sql("SELECT path FROM steps WHERE run_id = :r", r=run_id) == []
+
+
+def test_code_that_exits_ends_its_run_and_no_worker(each_fleet: Fleet) -> None:
+    """The other runs of the process share its loop."""
+    fleet, tenant = each_fleet, each_fleet.tenant()
+    neighbours = fleet.send_all(tenant, "fleet/counted", [{"n": n, "steps": 20} for n in range(10)])
+    leaving = fleet.send_all(tenant, "fleet/left", [{"where": "step"}, {"where": "body"}])
+    for run in (fleet.ended(tenant, event) for event in leaving):
+        assert (run.status, "SystemExit" in str(run.error)) == ("failed", True)
+    assert all(fleet.ended(tenant, event).status == "completed" for event in neighbours)

@@ -2,7 +2,7 @@
 
 A rule is one pure function from a source to its breaches, with planted snippets that it must refuse and one that it
 must accept, so that no rule can stop biting unnoticed. `test_house_rules.py` runs them all; the rules themselves stand
-in `shape_rules.py`, `conduct_rules.py` and `text_rules.py`.
+in `shape_rules.py`, `conduct_rules.py`, `dependency_rules.py` and `text_rules.py`.
 """
 
 from __future__ import annotations

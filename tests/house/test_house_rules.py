@@ -7,11 +7,12 @@ from functools import cache
 import pytest
 
 import conduct_rules
+import dependency_rules
 import shape_rules
 import text_rules
 from house_source import Rule, Source, our_sources
 
-RULES = [*shape_rules.RULES, *conduct_rules.RULES, *text_rules.RULES]
+RULES = [*shape_rules.RULES, *conduct_rules.RULES, *dependency_rules.RULES, *text_rules.RULES]
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name.replace(" ", "-"))
 

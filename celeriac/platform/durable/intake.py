@@ -64,9 +64,11 @@ class Intake:
             return
         from jsonschema import Draft202012Validator
 
+        from celeriac.platform.durable.formats import format_checker
+
         errors = []
         for schema in schemas:
-            validator = Draft202012Validator(schema.schema)
+            validator = Draft202012Validator(schema.schema, format_checker=format_checker())
             for index, event in enumerate(events):
                 if event.name == schema.name:
                     for error in validator.iter_errors(event.data):

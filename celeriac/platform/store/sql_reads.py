@@ -1,4 +1,4 @@
-"""What people see of runs and of the fleet, from SQL. What reads runs is bound to one tenant; nothing writes or locks."""
+"""What people see of runs and of the fleet, from SQL. Reads of runs are bound to one tenant; nothing writes or locks."""
 
 from __future__ import annotations
 
@@ -114,7 +114,9 @@ _OLDEST_FIRST = (runs.c.created_at, runs.c.id)
 
 #: runs, each once for every wait of its that is open, or once without one
 _WAITING = select(runs.c.id, runs.c.status, functions.c.retries, *WAIT).select_from(
-    runs.outerjoin(functions, and_(functions.c.app == runs.c.app, functions.c.function_id == runs.c.function_id)).outerjoin(
+    runs.outerjoin(
+        functions, and_(functions.c.app == runs.c.app, functions.c.function_id == runs.c.function_id)
+    ).outerjoin(
         waits, and_(waits.c.run_id == runs.c.id, waits.c.tenant_id == runs.c.tenant_id, waits.c.resolved_at.is_(None))
     )
 )

@@ -1,5 +1,4 @@
-"""Rows as facts: how what stands in the tables becomes a Run, an Event, a Wait, a Queued or
-a Worker.
+"""Rows as facts: how what stands in the tables becomes a fact: a Run, an Event, a Wait.
 
 Called by the sql_* modules with rows of the tables' columns. Reads no database.
 """
