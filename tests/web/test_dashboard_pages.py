@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
 from bank_runs import HOSTILE
 from http_client import Client
+from sqlalchemy import Engine, event
 from web_stage import Bank, csrf_in, signed_in
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """Collect what is asked of any database inside."""
+    statements: list[str] = []
+
+    def count(*call: Any) -> None:
+        if call[2] != "BEGIN":
+            statements.append(call[2])
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
 
 
 @pytest.fixture
@@ -21,6 +42,22 @@ def test_the_list_shows_each_run_and_why_it_waits(reader: Client, bank: Bank) ->
     assert "Waits for event" in page
     assert "support/card.block.decided" in page
     assert "Ticket not found: t-1042" in page
+
+
+def test_a_list_of_many_waiting_runs_costs_no_more_statements(reader: Client, bank: Bank) -> None:
+    bank.desk.waiting()
+    reader.get("/runs")
+    with counted_statements() as of_one:
+        reader.get("/runs")
+    for _ in range(5):
+        bank.desk.waiting()
+    with counted_statements() as of_many:
+        page = reader.get("/runs").text
+    assert page.count("Waits for event") == 6
+    assert len(of_many) <= len(of_one) <= 6
+    with counted_statements() as of_refresh:
+        reader.get("/runs", X_Fragment="1")
+    assert len(of_refresh) <= len(of_many) - 2
 
 
 def test_the_list_is_filtered_by_its_address(reader: Client, bank: Bank) -> None:

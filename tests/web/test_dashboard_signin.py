@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from flask.sessions import SecureCookieSessionInterface
 from http_client import Answer, Client
+from itsdangerous import URLSafeTimedSerializer
 from web_stage import SECRET_KEY, Bank, csrf_in, signed_in
 
-from celeriac.web.auth import signin_link
+from celeriac.web.app import create_app
+from celeriac.web.auth import SESSION_GOOD_FOR, signin_link
+from celeriac.wiring import Installation
 
 
 def by_link(visitor: Client, link: str) -> Answer:
     """Follow a link."""
     parts = urlsplit(link)
     return visitor.get(f"{parts.path}?{parts.query}")
+
+
+def serializer_of(installation: Installation) -> URLSafeTimedSerializer:
+    """Return what the web signs its sessions with."""
+    serializer = SecureCookieSessionInterface().get_signing_serializer(create_app(installation))
+    assert serializer is not None
+    return serializer
+
+
+def signed_cookie(installation: Installation, facts: dict[str, Any]) -> str:
+    """Return the header of a session with these facts."""
+    return f"celeriac_session={serializer_of(installation).dumps(facts)}"
+
+
+def session_of(installation: Installation, cookie: str) -> dict[str, Any]:
+    """Read the session that a cookie sets."""
+    found: dict[str, Any] = serializer_of(installation).loads(cookie.partition("=")[2].partition(";")[0])
+    return found
 
 
 def test_a_key_opens_the_dashboard(server: str, bank: Bank) -> None:
@@ -75,6 +99,36 @@ def test_signing_out_ends_the_session(server: str, bank: Bank) -> None:
     visitor = signed_in(server, bank)
     assert visitor.submit("/signout", csrf=csrf_in(visitor.get("/runs").text)).status == 303
     assert visitor.get("/runs").status == 303
+
+
+def test_a_session_ends_with_its_key(server: str, bank: Bank, installation: Installation) -> None:
+    visitor, by_other_key = signed_in(server, bank), Client(server)
+    key_id, key = installation.keys.create(bank.tenant_id, "api")
+    by_other_key.submit("/signin", key=key, csrf=csrf_in(by_other_key.get("/signin").text))
+    assert by_other_key.get("/runs").status == 200
+    installation.keys.revoke(key_id)
+    assert by_other_key.get("/runs").status == 303
+    assert visitor.get("/runs").status == 200
+
+
+@pytest.mark.parametrize(("left", "status"), [(timedelta(minutes=1), 200), (timedelta(0), 303), (None, 303)])
+def test_a_session_ends_at_its_time(
+    installation: Installation, server: str, bank: Bank, left: timedelta | None, status: int
+) -> None:
+    """Also one of another version, which has no end."""
+    facts = {} if left is None else {"ends_at": (datetime.now(UTC) + left).timestamp()}
+    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "key_id": None, **facts})
+    assert Client(server).get("/runs", Cookie=cookie).status == status
+
+
+def test_a_session_is_not_renewed_by_its_use(installation: Installation, server: str, bank: Bank) -> None:
+    visitor, now = Client(server), datetime.now(UTC).timestamp()
+    cookie = by_link(visitor, signin_link(server, bank.tenant_id, SECRET_KEY)).headers["Set-Cookie"]
+    ends_at = session_of(installation, cookie)["ends_at"]
+    assert abs(ends_at - now - SESSION_GOOD_FOR.total_seconds()) < 60
+    cookie = visitor.get("/runs").headers["Set-Cookie"]  # the form of the page put its token there
+    assert session_of(installation, cookie)["ends_at"] == ends_at
+    assert visitor.get("/runs").headers["Set-Cookie"] is None
 
 
 def test_the_session_cookie_is_out_of_reach_for_scripts_and_other_sites(visitor: Client, bank: Bank) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from bank_runs import TICKET
 from http_client import Answer, Client
+from pydantic import BaseModel
 from web_stage import Bank
 
 from celeriac.platform.durable.declaration import EventSchema
@@ -138,6 +141,28 @@ def test_data_that_does_not_fit_its_schema_is_refused_with_its_place(bank: Bank,
     refused = bank.sender.post("/v1/events", [EVENT, {"name": TICKET, "data": {"ticket_id": 7}}])
     assert (refused.status, refused.json["code"]) == (422, "validation_error")
     assert refused.json["errors"][0]["pointer"] == "/1/data/ticket_id"
+
+
+class Block(BaseModel):
+    """A decision, as an app binds it to an event."""
+
+    at: datetime
+    id: UUID
+
+
+def block(at: str, id: str) -> dict[str, Any]:
+    """Return the event with a decision of this data."""
+    return {"name": "support/card.block.decided", "data": {"at": at, "id": id}}
+
+
+def test_texts_that_the_model_would_refuse_are_refused_at_the_door(bank: Bank, installation: Installation) -> None:
+    schema = Block.model_json_schema()
+    installation.store.declare("till", [], [EventSchema(app="till", name=block("", "")["name"], schema=schema)])
+    refused = bank.sender.post("/v1/events", block("not a date", "no uuid"))
+    assert (refused.status, refused.json["code"]) == (422, "validation_error")
+    assert {error["pointer"] for error in refused.json["errors"]} == {"/0/data/at", "/0/data/id"}
+    for at in ("2026-11-20T10:31:05Z", "2026-11-20T10:31:05", "2026-11-20 10:31"):  # as the model takes them all
+        assert bank.sender.post("/v1/events", block(at, "0192d7a4-6f0b-7cc5-a5c4-9d2bb7e1a001")).status == 202
 
 
 def problem_of(answer: Answer) -> tuple[int, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from bank_runs import TICKET
 from http_client import Client
 from pydantic import TypeAdapter
 from web_stage import Bank
 
 from celeriac.web.api.models import RunDetail, RunsPage
+from celeriac.wiring import Installation
 
 
 def test_a_run_is_told_with_its_steps(bank: Bank) -> None:
@@ -72,6 +74,14 @@ def test_lists_are_filtered_by_status_and_function(bank: Bank) -> None:
 def test_a_query_that_means_nothing_is_refused(bank: Bank, query: str) -> None:
     refused = bank.api.get(f"/v1/runs?{query}")
     assert (refused.status, refused.json["code"]) == (400, "invalid_request")
+
+
+def test_a_run_that_is_cancelled_leaves_the_gate(bank: Bank, installation: Installation) -> None:
+    bank.sender.post("/v1/events", {"name": TICKET, "data": {"ticket_id": "t-1"}})
+    (run,) = bank.api.get("/v1/runs").json["data"]
+    assert installation.gate.known([run["id"]]) == {run["id"]}
+    assert bank.api.post(f"/v1/runs/{run['id']}/cancel").status == 200
+    assert installation.gate.known([run["id"]]) == set()
 
 
 def test_cancelling_a_queued_run_ends_it(bank: Bank) -> None:

@@ -114,13 +114,14 @@ class DurableKernel:
         """Stand still; the time is fixed by the commit of the wait, so that a crash does not start it anew."""
         if await self._recall(path) is not None:
             return
-        begun = self._clock.now()
+        now = self._clock.now()
         wait = self._waits.get(path)
         if wait is None:
-            wake_at = until if isinstance(until, datetime) else begun + until
+            wake_at = until if isinstance(until, datetime) else now + until
             wait = Wait(path=path, kind="sleep", wake_at=wake_at)
             await self._commit(WaitBegun(**self._right(path), wait=wait))
         await self._stand_still_for(wait)
+        begun = wait.wake_at - until if isinstance(until, timedelta) else min(now, wait.wake_at)
         await self._done(path, "sleep", "null", started_at=begun)
 
     async def wait_for_event(self, wait: EventWait) -> Event | None:
@@ -131,7 +132,8 @@ class DurableKernel:
             registered = self._waits.get(wait.path) or await self._register(wait)
             if registered.resolved_at is None:
                 await self.parking.stand_still(wait.path)
-            memo = await self._done(wait.path, "event", registered.event or "null", started_at=self._clock.now())
+            begun = (registered.since or self._clock.now()) + (wait.since or timedelta(0))
+            memo = await self._done(wait.path, "event", registered.event or "null", started_at=begun)
         data = json.loads(memo.value or "null")
         if data is None:
             return None

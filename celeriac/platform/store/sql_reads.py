@@ -1,4 +1,4 @@
-"""What people see of runs and of the fleet, from SQL. Reads of runs are bound to one tenant; nothing writes or locks."""
+"""What people see of runs and of the fleet, from SQL. A read of runs is bound to one tenant; none writes or locks."""
 
 from __future__ import annotations
 
