@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     broker_url: str | None = Field(None, description="Celery's broker; the Redis when unset")
     secret_key: str = Field("", description="signs sessions and sign-in links; needed to serve beyond this host")
     app: str | None = Field(None, description="the user's app as module:attribute")
-    app_version: str = Field("", description="recorded with the app's functions where the app names no version itself")
+    app_version: str | None = Field(None, description="recorded with functions whose app names no version")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")
     heartbeat_seconds: float = Field(2.0, gt=0, description="how often a worker renews its row")
     worker_dead_seconds: float = Field(10.0, gt=0, description="silence after which a worker counts as dead")

@@ -163,7 +163,7 @@ class App:
             return self._version
         from celeriac.settings import load_settings
 
-        return load_settings().app_version
+        return load_settings().app_version or ""
 
     # -- for the workers ----------------------------------------------------------------------------------------
 

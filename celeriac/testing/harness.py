@@ -15,6 +15,7 @@ from typing import Any, Self
 from celeriac.clock import Duration, ManualClock
 from celeriac.errors import NotFoundError
 from celeriac.platform.app import App
+from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
@@ -150,4 +151,4 @@ class Harness:
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to end."""
-        return self._rooms.store.cancel(self.tenant, run_id)
+        return cancel(self._rooms.store, self._rooms.gate, self.tenant, run_id)

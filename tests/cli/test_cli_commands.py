@@ -138,8 +138,15 @@ def test_the_web_serves_an_app_on_this_machine_without_a_secret(shell: Shell) ->
     shell.run("send", "shop/order.placed", '{"order_id": 7}', "--tenant", tenant)
     runs = shell.json("runs", "ls", "--tenant", tenant, "--function", "shop/ship", "--json")["data"]
     assert [run["status"] for run in runs] == ["queued"]
+    assert "is cancelled" in shell.run("runs", "cancel", runs[0]["id"], "--tenant", tenant).stdout
+    assert not [file for file in open_files(web.pid) if ".db" in file], "the server's processes would share it"
     assert end(web, signal.SIGTERM) == 0
     assert "sessions and sign-in links end with this process" in log.read_text()
+
+
+def open_files(pid: int) -> list[str]:
+    """Return what the process itself has open, without its children."""
+    return [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 @pytest.mark.parametrize(

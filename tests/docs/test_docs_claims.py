@@ -29,6 +29,7 @@ IN_WORDS = {
     "CELERIAC_RETRY_SECONDS": "growing delays",
     "CELERIAC_SECRET_KEY": "none",
     "CELERIAC_APP": "none",
+    "CELERIAC_APP_VERSION": "none",
     "CELERIAC_DEFAULT_TENANT": "none",
 }
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 from bank_runs import TICKET
+from sqlalchemy import text
 from web_stage import SECRET_KEY, Bank, open_bank, serving, signed_in
 
-from celeriac.database import migrate
+from celeriac.database import connect, migrate, transaction
 from celeriac.settings import Settings
 from celeriac.wiring import build
 from services import free_port
@@ -29,6 +30,17 @@ def bank(postgres_url: str) -> Iterator[Bank]:
 def cursor(*position: object) -> str:
     """Forge a cursor."""
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def test_a_database_that_stands_still_is_reported(bank: Bank, postgres_url: str) -> None:
+    """Slow by its nature: the web gives the database five seconds for an answer."""
+    engine = connect(postgres_url)
+    with transaction(engine) as connection:
+        connection.execute(text("LOCK TABLE events"))
+        refused = bank.sender.post("/v1/events", {"name": TICKET, "data": {}})
+    assert (refused.status, refused.json["code"]) == (503, "store_unavailable")
+    assert bank.sender.post("/v1/events", {"name": TICKET, "data": {}}).status == 202
+    engine.dispose()
 
 
 def test_what_postgres_cannot_hold_is_refused_before_it_sees_it(bank: Bank) -> None:
