@@ -96,7 +96,8 @@ class Engine:
         A run that is not queued is left alone: its message was old or doubled.
         """
         self.links_taken += 1
-        claim = _patiently(self._store.claim, run_id, self.worker_id, link)
+        # The id is read at each try: after an outage this worker may have joined anew under another one.
+        claim = _patiently(lambda: self._store.claim(run_id, self.worker_id, link))
         if claim is None:
             return False
         self._hint(lambda: self._dispatcher.gate.started(_in_flight(claim)))

@@ -53,9 +53,7 @@ async def execute(
         return Outcome(cause=kernel.ended.result())
     error = None if root.cancelled() else root.exception()
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        return failed(
-            RuntimeError(f"The code of the run raised {type(error).__name__}; a run ends by return or raise")
-        )
+        return failed(RuntimeError(f"The code of the run raised {type(error).__name__}; a run ends by return or raise"))
     if root.cancelled():
         return failed(RuntimeError("The function was cancelled from inside: a CancelledError left its body"))
     outcome: Outcome = root.result()
