@@ -320,9 +320,15 @@ def _translated() -> Iterator[None]:
     except PoolTimeoutError as error:
         raise StoreUnavailable("All connections to the database are in use; try again") from error
     except DBAPIError as error:
+        if _has_no_tables(error):
+            raise StoreUnavailable("The database has no tables yet (or no more); run `celeriac migrate`") from error
         if not _is_away(error):
             raise
         raise StoreUnavailable(f"The database does not answer ({type(error.orig).__name__}); try again") from error
+
+
+def _has_no_tables(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "42P01" or "no such table" in str(error.orig)
 
 
 def _is_away(error: DBAPIError) -> bool:

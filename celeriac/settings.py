@@ -23,16 +23,22 @@ class Settings(BaseSettings):
     app: str | None = Field(None, description="the user's app as module:attribute")
     app_version: str | None = Field(None, description="recorded with functions whose app names no version")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")
-    heartbeat_seconds: float = Field(2.0, gt=0, description="how often a worker renews its row")
-    worker_dead_seconds: float = Field(10.0, gt=0, description="silence after which a worker counts as dead")
-    link_budget_seconds: float = Field(10.0, gt=0, description="how long a link may go on between plain steps")
-    retry_seconds: float | None = Field(None, ge=0, description="a fixed retry delay in place of the growing one")
+    heartbeat_seconds: float = Field(2.0, gt=0, allow_inf_nan=False, description="how often a worker renews its row")
+    worker_dead_seconds: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description="silence after which a worker counts as dead"
+    )
+    link_budget_seconds: float = Field(
+        10.0, gt=0, allow_inf_nan=False, description="how long a link may go on between plain steps"
+    )
+    retry_seconds: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="a fixed retry delay in place of the growing one"
+    )
     max_event_bytes: int = Field(512 * 1024, gt=0, description="largest event, in bytes of JSON")
     max_events: int = Field(5_000, gt=0, description="most events in one request")
     max_output_bytes: int = Field(4 * 1024 * 1024, gt=0, description="largest result of a step, in bytes of JSON")
     max_state_bytes: int = Field(32 * 1024 * 1024, gt=0, description="largest sum of the results of one run, in bytes")
     max_steps: int = Field(1_000, gt=0, le=10_000, description="most steps of one run")
-    cache_seconds: float = Field(3_600.0, gt=0, description="how long step results stay in Redis")
+    cache_seconds: float = Field(3_600.0, gt=0, allow_inf_nan=False, description="how long step results stay in Redis")
     memory_embedder: str = Field("hashing", description="embedder of the memories: hashing, or openai:<model>")
 
 

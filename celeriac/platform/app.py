@@ -80,6 +80,8 @@ class App:
         Its parameters after `ctx` are the fields of the event's data. Without `on` it is started by the event
         `<app>/<function id>`. `links="budget"` lets a link go on over network turns until its time is used.
         """
+        if callable(id):
+            raise ConfigError(f"Write @app.function() with brackets above {getattr(id, '__name__', id)!r}")
         options = Options(on=trigger_names(on), description=description, retries=retries, links=links, queue=queue)
 
         def declare(fn: Callable[P, R]) -> Function[P, R]:
@@ -131,6 +133,8 @@ class App:
         """Bind a model to an event name: data that does not fit is refused, and `ctx.event.data` has its type."""
         if name.startswith(RESERVED):
             raise ConfigError(f"Event {name!r}: names below {RESERVED!r} are the platform's own")
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise ConfigError(f"Event {name!r} takes a Pydantic model class as its schema, and {model!r} is none")
         if name in self.events and self.events[name] is not model:
             raise ConfigError(f"Event {name!r} is bound to {self.events[name].__name__} already")
         self.events[name] = model

@@ -316,7 +316,14 @@ async def invoke(kernel: Kernel, fn: Callable[..., Any], *args: Any, **kwargs: A
         return await fn(*args, **kwargs)
     context = copy_context()
     loop = asyncio.get_running_loop()
-    result = await loop.run_in_executor(kernel.executor, lambda: context.run(fn, *args, **kwargs))
+
+    def call() -> Any:
+        try:
+            return context.run(fn, *args, **kwargs)
+        except StopIteration as error:  # no future can carry it, so that the waiting task would wait for ever
+            raise RuntimeError(f"StopIteration left {getattr(fn, '__name__', 'a function')!r}") from error
+
+    result = await loop.run_in_executor(kernel.executor, call)
     return await result if inspect.isawaitable(result) else result
 
 

@@ -21,6 +21,7 @@ from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
+from celeriac.tasks.loop_watch import LoopWatch
 from celeriac.tasks.reconcile import Reconcile
 from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
@@ -44,6 +45,9 @@ class WorkerProcess:
         self._app = load_app(settings.app)
         self._loop = asyncio.new_event_loop()
         self._is_closed = False
+        self._tickers: list[Ticker] = []
+        #: whether it joined the fleet
+        self.has_started = False
 
     def start(self) -> None:
         """Declare the app's functions, start the loop and join the fleet."""
@@ -81,10 +85,12 @@ class WorkerProcess:
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, self._queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
         ]
+        self._tickers.append(Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS))
         watchdog = Watchdog(rooms.links, self._engine, queues=self._queues, capacity=self._capacity)
         self._tickers.append(Ticker("watchdog", watchdog, WATCHDOG_SECONDS))
         for ticker in self._tickers:
             ticker.start()
+        self.has_started = True
         log.info("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))
 
     def advance(self, run_id: str, link: Link) -> bool:
@@ -109,7 +115,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Leave the fleet; called when no link executes any more."""
-        if self._is_closed:
+        if self._is_closed or not self.has_started:
             return
         self._is_closed = True
         for ticker in self._tickers:

@@ -24,7 +24,7 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> N
     logging.getLogger("celeriac.tasks").setLevel(logging.INFO)
     from celeriac.settings import load_settings
     from celeriac.tasks.celery import app as celery
-    from celeriac.tasks.process import load_app
+    from celeriac.tasks.process import load_app, running_process
 
     load_app(load_settings().app)
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
@@ -34,6 +34,9 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> N
         celery.worker_main(["--quiet", "worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    process = running_process()
+    if process is None or not process.has_started:
+        code = code or 1  # Celery ends in order when a worker cannot start; its supervisor has to know
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)  # the thread of a body that timed out cannot be stopped, and must not keep the process

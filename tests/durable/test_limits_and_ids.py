@@ -103,6 +103,10 @@ async def test_a_step_called_from_a_thread_says_what_to_do() -> None:
         assert run.error is not None and "`async def`" in run.error["message"]
 
 
+class Empty(BaseModel):
+    """Another model than the one that is bound."""
+
+
 async def _works(ctx: Context) -> None:
     return None
 
@@ -129,7 +133,7 @@ DECLARATIONS: dict[str, Callable[[App], Any]] = {
     "platform's own": lambda app: app.function(on="celeriac/secret")(_works),
     "two functions": lambda app: (app.function()(_works), app.function()(_works)),
     "try 'my-app'": lambda app: App("My App"),
-    "bound to": lambda app: (app.event("e", BaseModel), app.event("e", Conduct)),  # type: ignore[arg-type]
+    "bound to": lambda app: (app.event("e", BaseModel), app.event("e", Empty)),
     "lower case letters": lambda app: app.function("Bad Id")(_works),
 }
 
@@ -183,3 +187,17 @@ async def test_a_data_model_that_does_not_fit_fails_the_run_without_repeating_th
         [failed] = [run for run in h.runs() if run.function_id == "reads"]
         assert failed.error is not None and failed.error["code"] == "invalid_event"
         assert "hunter2" not in failed.error["message"]
+
+
+def test_a_decorator_without_brackets_is_refused() -> None:
+    app: Any = new_app()
+    with pytest.raises(ConfigError, match="with brackets above 'go'"):
+
+        @app.function
+        async def go(ctx: Context) -> None: ...
+
+
+def test_a_schema_that_is_no_model_is_refused() -> None:
+    app: Any = new_app()
+    with pytest.raises(ConfigError, match="takes a Pydantic model class"):
+        app.event("go", {"type": "object"})

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -180,3 +181,15 @@ def test_a_providers_retry_after_goes_before_our_delays() -> None:
 
 def test_no_retry_is_put_off_for_more_than_a_day() -> None:
     assert next_retry(RetryAfterError("b", "3d"), failed=1, retries=4, now=NOW) == timedelta(hours=24)
+
+
+async def test_a_stop_iteration_in_a_thread_fails_its_step() -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def first(ctx: Context) -> Any:
+        return await ctx.step.run("first", lambda: next(iter([])), retries=0)
+
+    async with Harness(app) as h:
+        [run] = await h.send("go")
+        assert run.error is not None and "StopIteration left" in run.error["message"]

@@ -170,4 +170,10 @@ async def leaves(ctx: Context, where: str) -> None:
     """End the process, or so it thinks."""
     if where == "step":
         await ctx.step.run("leave", sys.exit, 3)
+    if where == "panic":
+        raise Panic
     sys.exit(3)
+
+
+class Panic(BaseException):
+    """What no `except Exception` meets."""

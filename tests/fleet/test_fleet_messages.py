@@ -65,7 +65,9 @@ def test_code_that_exits_ends_its_run_and_no_worker(each_fleet: Fleet) -> None:
     """The other runs of the process share its loop."""
     fleet, tenant = each_fleet, each_fleet.tenant()
     neighbours = fleet.send_all(tenant, "fleet/counted", [{"n": n, "steps": 20} for n in range(10)])
-    leaving = fleet.send_all(tenant, "fleet/left", [{"where": "step"}, {"where": "body"}])
-    for run in (fleet.ended(tenant, event) for event in leaving):
-        assert (run.status, "SystemExit" in str(run.error)) == ("failed", True)
+    places = {"step": "SystemExit", "body": "SystemExit", "panic": "Panic"}
+    leaving = fleet.send_all(tenant, "fleet/left", [{"where": where} for where in places])
+    for event, name in zip(leaving, places.values(), strict=True):
+        run = fleet.ended(tenant, event)
+        assert (run.status, name in str(run.error)) == ("failed", True)
     assert all(fleet.ended(tenant, event).status == "completed" for event in neighbours)

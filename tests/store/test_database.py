@@ -156,9 +156,14 @@ def test_a_postgres_that_does_not_answer_in_time_is_reported(postgres_url: str) 
 
 
 def test_an_error_of_ours_is_not_called_an_outage(plain: Engine) -> None:
-    with pytest.raises(Exception, match="nowhere") as raised, reading(plain) as connection:
-        connection.execute(text("SELECT * FROM nowhere"))
+    with pytest.raises(Exception, match="SELEKT") as raised, reading(plain) as connection:
+        connection.execute(text("SELEKT 1"))
     assert not isinstance(raised.value, StoreUnavailable)
+
+
+def test_a_database_without_tables_says_what_to_run(plain: Engine) -> None:
+    with pytest.raises(StoreUnavailable, match="celeriac migrate"), reading(plain) as connection:
+        connection.execute(text("SELECT * FROM nowhere"))
 
 
 def test_a_step_carries_the_databases_time_of_its_commit(sql_stage: Stage, engine: Engine) -> None:

@@ -52,7 +52,7 @@ async def execute(
     if is_over:
         return Outcome(cause=kernel.ended.result())
     error = None if root.cancelled() else root.exception()
-    if isinstance(error, SystemExit | KeyboardInterrupt):
+    if error is not None and not isinstance(error, Exception):
         return failed(RuntimeError(f"The code of the run raised {type(error).__name__}; a run ends by return or raise"))
     if root.cancelled():
         return failed(RuntimeError("The function was cancelled from inside: a CancelledError left its body"))
