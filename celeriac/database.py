@@ -199,7 +199,7 @@ def migrate(url: str) -> None:
 def _connect_sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("SQLite needs a file, as each connection has its own :memory:; write sqlite:///celeriac.db")
-    Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    Path(url.database).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

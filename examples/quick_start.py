@@ -5,7 +5,7 @@ From the root of the repository, with a key of the provider in the environment a
     python -m examples.quick_start "How do I find slow queries, and who may see them?"
 
 The same network as durable runs: `celeriac dev examples.quick_start:app`, then
-`celeriac send agent-kit/network-devops-team '{"input": "…"}'`.
+`. .celeriac/env && celeriac send agent-kit/network-devops-team '{"input": "…"}'`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -50,11 +52,17 @@ def banner(stage: Stage, app: App, doors: Doors) -> str:
     if event is not None:
         lines += ["  Send the first event:", "", f"    {_curl(stage.base_url, doors.event_key, event)}", ""]
     lines += [
-        f"  {dim('In another terminal:')} . {_near(stage.data_dir / 'env')} && celeriac doctor",
+        f"  {dim('In another terminal:')} . {_near(stage.data_dir / 'env')} && {_command()} doctor",
         f"  {dim('Ctrl-C ends everything.')}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _command() -> str | Path:
+    """Return how another terminal calls us: the name, or the path where the name would not be found."""
+    beside = Path(sys.executable).parent / "celeriac"
+    return "celeriac" if shutil.which("celeriac") or not beside.exists() else _near(beside)
 
 
 def _fact(name: str, value: str) -> str:

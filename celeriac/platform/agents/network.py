@@ -197,10 +197,15 @@ class Network(Generic[S]):
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine of ours from plain code; raise `ContextError` where a loop runs or a run's scope is entered."""
+    if current_scope() is None and not _has_loop():
+        return asyncio.run(coroutine)
+    coroutine.close()
+    raise ContextError("run_sync is for plain scripts; here await run(…) instead, in an `async def`")
+
+
+def _has_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        if current_scope() is None:
-            return asyncio.run(coroutine)
-    coroutine.close()
-    raise ContextError("run_sync is for plain scripts; here await run(…) instead, in an `async def`")
+        return False
+    return True
