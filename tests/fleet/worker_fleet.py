@@ -247,7 +247,8 @@ class Fleet:
 
     def wait_for_all(self, timeout: float = 30) -> None:
         """Wait until no run is left that has not ended, and no event that may still start one."""
-        left = "SELECT (SELECT count(*) FROM events WHERE matched_at IS NULL) + count(*) FROM runs WHERE ended_at IS NULL"
+        pending = "SELECT count(*) FROM events WHERE matched_at IS NULL"
+        left = f"SELECT ({pending}) + count(*) FROM runs WHERE ended_at IS NULL"
         wait_until(lambda: not self.sql(left)[0][0], timeout, "all runs to end")
 
     def sql(self, statement: str, **values: Any) -> list[Any]:
