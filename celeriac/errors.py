@@ -13,6 +13,7 @@ to do next; none carries a secret or another tenant's id.
     ├── InvalidEventError      an event that cannot be accepted
     ├── RefusedError           a gate or a quota said no
     ├── NotFoundError          no such thing for this tenant
+    ├── ConflictError          what was asked for cannot be done as things stand
     ├── StoreUnavailable       the database does not answer
     ├── NonRetriableError      raised by user code: do not try again
     ├── RetryAfterError        raised by user code: try again at that time
@@ -103,6 +104,12 @@ class NotFoundError(CeleriacError):
     """No such thing for this tenant; another tenant's things are not found either."""
 
     code = "not_found"
+
+
+class ConflictError(CeleriacError):
+    """What was asked for cannot be done as things stand: a signal that another run waits for, an ended run, …"""
+
+    code = "conflict"
 
 
 class StoreUnavailable(CeleriacError):

@@ -9,6 +9,19 @@ from typing import Any
 #: names below this prefix are the platform's own; nobody outside may send them
 RESERVED = "celeriac/"
 
+#: the events that signals travel as
+_SIGNAL = f"{RESERVED}signal:"
+
+
+def signal_name(signal: str) -> str:
+    """Return the name of the event as which a signal travels."""
+    return _SIGNAL + signal
+
+
+def signal_of(event_name: str) -> str:
+    """Return the signal that travels as the event of this name."""
+    return event_name.removeprefix(_SIGNAL)
+
 
 @dataclass(frozen=True)
 class Event:

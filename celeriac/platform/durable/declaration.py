@@ -8,10 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
+
+from celeriac.platform.flow.limits import Batch, Debounce
+from celeriac.platform.trigger import Cron, Trigger
 
 #: the Celery queues of the fleet
 QUEUES = ("runs", "cpu", "memory")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRules:
+    """What a function says about the beginning and the end of its runs, apart from the Gate's limits."""
+
+    debounce: Debounce | None = None
+    batch: Batch | None = None
+    #: an expression over `event`: one run for each of its values within 24 h
+    idempotency: str | None = None
+    cancel_on: tuple[Trigger, ...] = ()
+    start_timeout: timedelta | None = None
+    timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +37,10 @@ class Declaration:
 
     app: str
     function_id: str
-    #: names of the events that start it; a name may end in `*`
-    triggers: tuple[str, ...] = ()
+    #: the events that start it; a name alone is a trigger without conditions, and may end in `*`
+    triggers: tuple[str | Trigger, ...] = ()
+    crons: tuple[Cron, ...] = ()
+    rules: StartRules = field(default_factory=StartRules)
     #: the Celery queue of its links
     queue: str = "runs"
     version: str = ""
@@ -29,6 +48,11 @@ class Declaration:
     #: whether it is the platform's own (memory writes, …): its starts take no token
     is_internal: bool = False
     retries: int = 4
+
+    @property
+    def on(self) -> tuple[Trigger, ...]:
+        """The triggers, names alone among them."""
+        return tuple(Trigger(one) if isinstance(one, str) else one for one in self.triggers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,9 @@ from typing import Literal
 from celeriac.ids import new_id
 from celeriac.platform.message import Usage
 
-StepKind = Literal["run", "model", "tool", "turn", "sleep", "event", "send"]
+StepKind = Literal[
+    "run", "model", "tool", "turn", "fetch", "sleep", "event", "send", "signal", "invoke", "race", "defer"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,8 @@ class Memo:
         return cls(path=path, kind=kind, seq=seq, value=value, error=error)
 
 
-WaitKind = Literal["sleep", "event", "retry"]
+#: `start` holds a run back before its first link; `cancel` is no standing still: its event ends the run
+WaitKind = Literal["sleep", "event", "signal", "invoke", "placed", "retry", "start", "order", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,8 @@ class Wait:
     #: dotted path into the event that comes, and the JSON text that has to stand there
     match_path: str | None = None
     match_value: str | None = None
+    #: an expression over `event` (the run's own) and `async` (the one that comes) that has to hold as well
+    condition: str | None = None
     #: events received before this time do not count
     since: datetime | None = None
     #: set when it is over: by its event (then with the event's JSON text) or by its time
@@ -78,6 +83,8 @@ class OutgoingEvent:
     ts: datetime | None = None
     #: whether the platform itself sends it (memory writes, run.finished)
     is_internal: bool = False
+    #: `app/function_id` where it is for this function alone
+    target: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +114,8 @@ class StepDone(Entry):
     attempt: int = 1
     usage: Usage = field(default_factory=Usage)
     events: tuple[OutgoingEvent, ...] = ()
+    #: paths whose open waits are over with it, and those below them: the losers of a race
+    closes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,9 +132,13 @@ class AttemptFailed(Entry):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaitBegun(Entry):
-    """A branch reached a wait for a time (waits for events are registered by the store's `await_event`)."""
+    """A branch reached a wait for a time (waits for events are registered by the store's `await_event`).
+
+    `events` are sent with it: what it waits for may be their consequence, as with `invoke`.
+    """
 
     wait: Wait
+    events: tuple[OutgoingEvent, ...] = ()
 
 
 def outermost(memos: Mapping[str, Memo], waits: Mapping[str, Wait]) -> set[str]:

@@ -7,10 +7,10 @@ not answer. Moves of a run are compare-and-set on its status and fence (`platfor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.memo import Entry, Memo, OutgoingEvent, Wait
@@ -54,6 +54,8 @@ class Claim:
     run: Run
     event: Event
     event_received_at: datetime
+    #: all its events in order, where it is a batch
+    events: tuple[Event, ...] = ()
     queue: str
     is_internal: bool
     version: str
@@ -64,6 +66,12 @@ class Claim:
     wakes: int
     cancel_requested: bool
     link: Link
+    #: why it is to be cancelled; `cancelled` where nobody said
+    cancel_reason: str | None = None
+    #: deaths of workers that it may have caused; see rule 8 in docs/engine.md
+    suspicion: int = 0
+    #: what replaces the inputs of steps in a rerun, by path
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +114,14 @@ class Renewal:
     cancelled: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signalled:
+    """What came of a signal: whether somebody waited for it, and the runs that are queued now because of it."""
+
+    is_awaited: bool
+    queued: list[Queued] = field(default_factory=list)
+
+
 class Store(Protocol):
     """The truth about runs, as the engine and the fleet change it."""
 
@@ -125,8 +141,11 @@ class Store(Protocol):
 
     # -- events -------------------------------------------------------------------------------------------------
 
-    def ingest(self, tenant_id: str, events: Sequence[Event]) -> Ingested:
+    def ingest(self, tenant_id: str, events: Sequence[Event], *, target: str | None = None) -> Ingested:
         """Take in a tenant's events: all of them, with their runs and wakes, or none.
+
+        With `target` (`app/function_id`) they start this function alone; raises `NotFoundError` where there is none.
+        What an event sets going is decided by `starting.py`: a run may be queued, parked until its time, or skipped.
 
         Holds the lock of (tenant, event name) shared until it commits, so that no event slips past a wait that is
         being registered. A known `event.id` (within 24 h) starts nothing and wakes nobody.
@@ -135,6 +154,20 @@ class Store(Protocol):
 
     def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
         """Start the runs and wake the waits of events that steps and endings inserted; all pending ones by default."""
+        ...
+
+    def signal(self, tenant_id: str, name: str, data: Any, *, id: str | None = None) -> Signalled:
+        """Give a signal to the run that waits for it, if there is one; a second call with the same `id` is answered as
+        the first was and gives nothing.
+        """
+        ...
+
+    def fire_crons(self, *, most: int = 100) -> Ingested:
+        """Start the runs whose cron time has come; each time fires once, however many workers ask."""
+        ...
+
+    def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> None:
+        """Let events start no runs of the function for the tenant (they are recorded as skipped), or again."""
         ...
 
     # -- runs ---------------------------------------------------------------------------------------------------
@@ -171,6 +204,7 @@ class Store(Protocol):
 
         Without `look_back` only events received from now on count. Returns the wait as it stands then, resolved
         where an event was found; None where the fence is old. A wait that is registered already is returned as it is.
+        A wait of kind `signal` is for the event `signal_name(…)`; raises `ConflictError` while another waits for it.
         """
         ...
 
@@ -186,12 +220,14 @@ class Store(Protocol):
         """Move the run to queued for its next link; None when the fence is old."""
         ...
 
-    def finish(self, claim: Claim, ending: Ending, event: OutgoingEvent) -> bool:
-        """End the run and insert the event that tells of it; False when the fence is old."""
+    def finish(
+        self, claim: Claim, ending: Ending, event: OutgoingEvent, *, deferred: Sequence[OutgoingEvent] = ()
+    ) -> bool:
+        """End the run and insert the event that tells of it, and those deferred to its end; False: the fence is old."""
         ...
 
-    def cancel(self, tenant_id: str, run_id: str) -> Run:
-        """Ask a run to end.
+    def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:
+        """Ask a run to end, for this reason.
 
         A queued or parked one ends here and now, as no link executes it; a running one is flagged, and its worker
         ends it. Returns the run as it stands then. Raises `NotFoundError`, also for another tenant's run.
@@ -199,7 +235,17 @@ class Store(Protocol):
         ...
 
     def wake_due(self, *, most: int = 500) -> list[Queued]:
-        """Resolve the waits whose time has come, and return the runs that are queued now because of it."""
+        """Resolve the waits whose time has come, and return the runs that are queued now because of it.
+
+        A wait for a cancelling event ends quietly; one whose step has a memo by now wakes nobody.
+        """
+        ...
+
+    def expire(self, *, most: int = 100) -> list[Run]:
+        """Cancel the runs that are past their deadline (`start_timeout` or `timeout`), and return them.
+
+        As `cancel`: one that executes is flagged, and its worker ends it.
+        """
         ...
 
     # -- the fleet ----------------------------------------------------------------------------------------------

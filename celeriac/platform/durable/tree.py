@@ -14,6 +14,7 @@ from typing import Any
 
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.reads import Attempt, StepView
+from celeriac.platform.event import signal_of
 from celeriac.platform.run import Status
 
 #: how many waits are put into words
@@ -137,6 +138,18 @@ def _words(wait: Wait, attempts_allowed: int | None) -> str:
         case "event":
             with_match = "" if wait.match_path is None else f" with {wait.match_path} = {_shown(wait.match_value)}"
             return f"waits for event {wait.event_name!r}{with_match} until {until}"
+        case "signal":
+            return f"waits for signal {signal_of(wait.event_name or '')!r} until {until}"
+        case "invoke":
+            return f"waits for the run that step {wait.path!r} invoked until {until}"
+        case "placed":
+            return f"waits for step {wait.path!r} on another queue"
+        case "start":
+            return f"starts at {until}"
+        case "order":
+            return "waits: its code meets other steps than it remembers; deploy the old code, or resume or rerun it"
+        case "cancel":
+            return f"would be cancelled by event {wait.event_name!r} until {until}"
 
 
 def _shown(text: str | None) -> str:

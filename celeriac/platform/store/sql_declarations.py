@@ -56,6 +56,13 @@ def _write_function(connection: Connection, app: str, one: Declaration) -> None:
 
 def _trigger_rows(app: str, one: Declaration) -> list[dict[str, object]]:
     return [
-        {"app": app, "function_id": one.function_id, "event_name": name, "is_pattern": name.endswith("*")}
-        for name in one.triggers
+        {
+            "app": app,
+            "function_id": one.function_id,
+            "event_name": trigger.event,
+            "number": number,
+            "is_pattern": trigger.event.endswith("*"),
+            "condition": trigger.if_,
+        }
+        for number, trigger in enumerate(one.on)
     ]

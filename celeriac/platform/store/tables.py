@@ -1,4 +1,4 @@
-"""The tables of the platform: events, runs with their steps, attempts and waits, declarations, and workers.
+"""The tables of the platform: events, runs with their steps, attempts and waits, declarations, bulk actions, workers.
 
 The sql_* modules read and write them, nobody else does. JSON is kept as text, times as microseconds. What belongs to a
 tenant carries `tenant_id`. There are no foreign keys between these tables: each step would pay for the check, and
@@ -38,6 +38,8 @@ events = Table(
     Column("matched_at", Moment),
     #: the run that sent it, or whose ending it tells of
     Column("run_id", Text),
+    #: `app/function_id` where it is for this function alone, whatever its triggers say (invoke, start, cron)
+    Column("target", Text),
     UniqueConstraint("tenant_id", "sender_id"),
     Index("ix_events_tenant_id_name_received_at", "tenant_id", "name", "received_at"),
     Index(
@@ -58,6 +60,8 @@ runs = Table(
     Column("version", Text, nullable=False),
     Column("queue", Text, nullable=False),
     Column("event_id", Text, nullable=False),
+    #: JSON list of the ids of all its events, in order, where it is a batch
+    Column("event_ids", Text),
     _flag("is_internal"),
     Column("status", Text, nullable=False),
     Column("reason", Text),
@@ -74,6 +78,19 @@ runs = Table(
     Column("worker_id", Text),
     Column("claimed_at", Moment),
     _flag("cancel_requested"),
+    #: what is to stand as the reason once the request is fulfilled
+    Column("cancel_reason", Text),
+    #: when it is cancelled if it has not started until then, and once it has, if it has not ended
+    Column("deadline", Moment),
+    #: microseconds from its start to its deadline
+    Column("time_limit", BigInteger),
+    #: 0, or one more than the deaths of workers that it was the lone suspect of
+    _count("suspicion"),
+    #: the run that invoked it
+    Column("parent_id", Text),
+    #: the run that it does again, and what replaces the inputs of steps in it (JSON: path -> input)
+    Column("rerun_of", Text),
+    Column("overrides", Text),
     #: the Celery tasks of its chain: the first, and the last one so far
     Column("root_id", Text),
     Column("link_id", Text),
@@ -98,6 +115,12 @@ runs = Table(
         "id",
         sqlite_where=text("status = 'queued'"),
         postgresql_where=text("status = 'queued'"),
+    ),
+    Index(
+        "ix_runs_deadline",
+        "deadline",
+        sqlite_where=text("deadline IS NOT NULL"),
+        postgresql_where=text("deadline IS NOT NULL"),
     ),
     Index(
         "ix_runs_worker_id",
@@ -153,6 +176,8 @@ waits = Table(
     Column("event_name", Text),
     Column("match_path", Text),
     Column("match_value", Text),
+    #: an expression over `event` (the run's own) and `async` (the one that comes) that has to hold as well
+    Column("condition", Text),
     Column("since", Moment),
     Column("created_at", Moment, nullable=False),
     #: set once: by its event, by its time, or by the end of its run
@@ -184,6 +209,8 @@ functions = Table(
     Column("description", Text, nullable=False),
     _flag("is_internal"),
     Column("retries", Integer, nullable=False),
+    #: JSON of its StartRules; NULL where every event starts a run at once
+    Column("rules", Text),
     #: false once the app is declared without it
     Column("is_active", Boolean, nullable=False),
     Column("seen_at", Moment, nullable=False),
@@ -196,7 +223,111 @@ triggers = Table(
     Column("event_name", Text, primary_key=True),
     Column("app", Text, primary_key=True),
     Column("function_id", Text, primary_key=True),
+    #: its place among the triggers of the function
+    Column("number", Integer, primary_key=True, autoincrement=False),
     _flag("is_pattern"),
+    #: an expression over `event` that has to hold as well
+    Column("condition", Text),
+)
+
+crons = Table(
+    "crons",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("function_id", Text, primary_key=True),
+    #: five fields, and the name of the time zone in which they are read
+    Column("schedule", Text, primary_key=True),
+    Column("tz", Text, primary_key=True),
+    #: microseconds by which a start may be late
+    Column("jitter", BigInteger, nullable=False),
+    #: whose runs it starts; NULL: one for each active tenant
+    Column("tenant_id", Text),
+    Column("next_at", Moment, nullable=False),
+    Index("ix_crons_next_at", "next_at"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    #: empty: for all tenants
+    Column("tenant_id", Text, primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("function_id", Text, primary_key=True),
+    Column("paused_at", Moment, nullable=False),
+)
+
+run_keys = Table(
+    "run_keys",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("function_id", Text, primary_key=True),
+    #: debounce | batch | idempotency
+    Column("kind", Text, primary_key=True),
+    #: canonical JSON text of the evaluated key
+    Column("key", Text, primary_key=True),
+    #: the run that stands for the key
+    Column("run_id", Text, nullable=False),
+    #: when it is free again, at the latest
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_run_keys_expires_at", "expires_at"),
+)
+
+placed_steps = Table(
+    "placed_steps",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    #: raised by each claim; only its holder may commit the step
+    _count("token"),
+    Column("status", Text, nullable=False),
+    #: JSON of the call: where the function stands, and what it is given
+    Column("call", Text, nullable=False),
+    Column("worker_id", Text),
+    Column("queued_at", Moment, nullable=False),
+    Column("claimed_at", Moment),
+    Index(
+        "ix_placed_steps_queued",
+        "queued_at",
+        sqlite_where=text("status = 'queued'"),
+        postgresql_where=text("status = 'queued'"),
+    ),
+    Index(
+        "ix_placed_steps_worker_id",
+        "worker_id",
+        sqlite_where=text("worker_id IS NOT NULL"),
+        postgresql_where=text("worker_id IS NOT NULL"),
+    ),
+)
+
+bulk_actions = Table(
+    "bulk_actions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    #: cancel | rerun
+    Column("kind", Text, nullable=False),
+    #: JSON of its RunFilter
+    Column("filter", Text, nullable=False),
+    #: running | completed | aborted
+    Column("status", Text, nullable=False),
+    #: how many runs it was for when it began, how many it has looked at, and how many of those it changed
+    _count("total"),
+    _count("seen"),
+    _count("changed"),
+    #: the place among the runs that it has come to
+    Column("cursor", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("ix_bulk_actions_tenant_id_created_at", "tenant_id", "created_at"),
+    Index(
+        "ix_bulk_actions_running",
+        "id",
+        sqlite_where=text("status = 'running'"),
+        postgresql_where=text("status = 'running'"),
+    ),
 )
 
 event_schemas = Table(

@@ -1,0 +1,74 @@
+"""What the parts of the store in memory have in common: the facts, and the moves that more than one part makes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import datetime
+
+from celeriac.clock import Clock, SystemClock
+from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.memo import OutgoingEvent
+from celeriac.platform.durable.store import Claim, Ending, Worker
+from celeriac.platform.event import Event
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.local_records import (
+    StoredEvent,
+    StoredRun,
+    as_queued,
+)
+
+
+class LocalPart:
+    """Everything in dicts; one lock is the transaction, and the time is the clock's."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Start empty."""
+        self._clock = clock or SystemClock()
+        self._lock = threading.RLock()
+        self.events: dict[str, StoredEvent] = {}
+        self.all: dict[str, StoredRun] = {}
+        self._declared: dict[tuple[str, str], Declaration] = {}
+        self._schemas: dict[tuple[str, str], EventSchema] = {}
+        self._workers: dict[str, tuple[Worker, datetime]] = {}
+
+    def now(self) -> datetime:
+        """Return the clock's time."""
+        return self._clock.now()
+
+    def _insert(self, tenant_id: str, event: OutgoingEvent) -> None:
+        self.events[event.id] = StoredEvent(
+            event.id,
+            tenant_id,
+            Event(event.name, json.loads(event.data), ts=event.ts),
+            self.now(),
+            is_internal=event.is_internal,
+        )
+
+    def _wake(self, run: StoredRun) -> list[Queued]:
+        run.wakes += 1
+        if run.run.status != "parked":
+            return []
+        self._queue(run)
+        return [as_queued(run)]
+
+    def _queue(self, run: StoredRun) -> None:
+        run.run = replace(run.run, status="queued")
+        run.queued_at = self.now()
+        run.worker_id = None
+
+    def _held(self, claim: Claim) -> StoredRun | None:
+        run = self.all.get(claim.run.id)
+        return run if run is not None and run.fence == claim.fence and run.run.status == "running" else None
+
+    def _end(self, run: StoredRun, ending: Ending, event: OutgoingEvent) -> None:
+        error = None
+        if ending.error_code is not None:
+            error = {"code": ending.error_code, "message": ending.error_message or ""}
+        output = None if ending.output is None else json.loads(ending.output)
+        run.run = replace(
+            run.run, status=ending.status, reason=ending.reason, output=output, error=error, ended_at=self.now()
+        )
+        run.worker_id = None
+        self._insert(run.run.tenant_id, event)

@@ -1,0 +1,96 @@
+"""Runs in memory: their moves, each a compare-and-set on status and fence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from celeriac.errors import NotFoundError
+from celeriac.platform.durable.ending import ending_event
+from celeriac.platform.durable.memo import Memo, OutgoingEvent
+from celeriac.platform.durable.store import Claim, Ending, Link
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.run import FINAL, Run
+from celeriac.platform.store.local_part import LocalPart
+from celeriac.platform.store.local_records import (
+    as_claim,
+    as_queued,
+)
+
+
+class LocalRuns(LocalPart):
+    """The part of the store that moves runs."""
+
+    def claim(self, run_id: str, worker_id: str, link: Link) -> Claim | None:
+        """Claim a queued run."""
+        with self._lock:
+            run = self.all.get(run_id)
+            if run is None or run.run.status != "queued":
+                return None
+            run.fence += 1
+            run.worker_id, run.link_id, run.root_id = worker_id, link.id, run.root_id or link.root_id
+            started = run.run.started_at or self.now()
+            run.run = replace(run.run, status="running", links=run.run.links + 1, started_at=started)
+            return as_claim(run)
+
+    def memos(self, claim: Claim) -> list[Memo]:
+        """Return the run's memos."""
+        with self._lock:
+            return sorted((memo for memo, _ in self.all[claim.run.id].steps.values()), key=lambda memo: memo.seq)
+
+    def refresh(self, claim: Claim) -> Claim | None:
+        """Read the counts anew."""
+        with self._lock:
+            run = self._held(claim)
+            return None if run is None else as_claim(run)
+
+    def park(self, claim: Claim) -> bool:
+        """Park unless something woke the run."""
+        with self._lock:
+            run = self._held(claim)
+            if run is None or run.wakes != claim.wakes or run.cancel_requested:
+                return False
+            run.run = replace(run.run, status="parked")
+            run.worker_id = None
+            return True
+
+    def requeue(self, claim: Claim) -> Queued | None:
+        """Queue the run for its next link."""
+        with self._lock:
+            run = self._held(claim)
+            if run is None:
+                return None
+            self._queue(run)
+            return as_queued(run)
+
+    def finish(self, claim: Claim, ending: Ending, event: OutgoingEvent) -> bool:
+        """End the run."""
+        with self._lock:
+            run = self._held(claim)
+            if run is None:
+                return False
+            self._end(run, ending, event)
+            return True
+
+    def cancel(self, tenant_id: str, run_id: str) -> Run:
+        """End a run that stands, flag one that executes."""
+        with self._lock:
+            run = self.all.get(run_id)
+            if run is None or run.run.tenant_id != tenant_id:
+                raise NotFoundError(f"There is no run {run_id!r}")
+            if run.run.status in ("queued", "parked"):
+                run.fence += 1
+                event = ending_event(replace(run.run, status="cancelled", reason="cancelled"))
+                self._end(run, Ending(status="cancelled", reason="cancelled"), event)
+            elif run.run.status not in FINAL:
+                run.cancel_requested = True
+                run.wakes += 1
+            return run.run
+
+    def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs queued for long."""
+        with self._lock:
+            before = self.now() - older_than
+            old = [run for run in self.all.values() if run.run.status == "queued" and run.queued_at <= before]
+            behind = sorted((run for run in old if run.run.id > after), key=lambda run: run.run.id)
+            return [as_queued(run) for run in behind[:most]]
