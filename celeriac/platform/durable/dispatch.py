@@ -55,11 +55,12 @@ class Dispatcher:
         for queue in sorted({run.queue for run in runs}):
             self.send_picked(queue)
 
-    def send_picked(self, queue: str) -> int:
-        """Send the runs that the Gate lets start now; return how many."""
+    def send_picked(self, queue: str, *, ended: Sequence[Queued] = ()) -> int:
+        """Free the slots of links that have ended, and send the runs that the Gate lets start now; return how many."""
         sent = 0
         try:
-            while picked := self.gate.pick(queue, _BATCH):
+            while picked := self.gate.pick(queue, _BATCH, ended=ended):
+                ended = ()
                 self._links.publish(picked)
                 sent += len(picked)
                 if len(picked) < _BATCH:

@@ -10,10 +10,10 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from celeriac.clock import Clock
@@ -26,9 +26,9 @@ from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.execution import Outcome, execute, failed
 from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.journal import Journal
-from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.memo import Memo, Wait
 from celeriac.platform.durable.replay import Cause, DurableKernel
-from celeriac.platform.durable.store import Claim, Ending, Link, Store
+from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 
@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 _PATIENCE_SECONDS = 30.0
 _BACKOFF_SECONDS = 0.2
+#: a link that was on its way for so long says so to the gate, which may have forgotten its slot
+_NOTED_AFTER = timedelta(seconds=2)
 
 
 class Registry:
@@ -64,6 +66,15 @@ class _Active:
     kernel: DurableKernel | None
 
 
+@dataclass
+class _Begun:
+    """A link that was claimed, with its outcome where it was executed already."""
+
+    claim: Claim
+    outcome: Outcome | None = None
+    fresh: list[Memo] = field(default_factory=list)
+
+
 class Engine:
     """Advances runs in this process; `advance` blocks and is called from any thread but the loop's."""
 
@@ -87,7 +98,8 @@ class Engine:
         self._registry = registry
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
         self._clock, self._loop, self._executor = clock, loop, executor
-        self._journal = Journal(store, patience=_PATIENCE_SECONDS)
+        # The id is read at each try: after an outage this worker may have joined anew under another one.
+        self._journal = Journal(store, worker_id=lambda: self.worker_id, patience=_PATIENCE_SECONDS)
         self._active: dict[str, _Active] = {}
 
     def advance(self, run_id: str, link: Link) -> bool:
@@ -96,20 +108,16 @@ class Engine:
         A run that is not queued is left alone: its message was old or doubled.
         """
         self.links_taken += 1
-        # The id is read at each try: after an outage this worker may have joined anew under another one.
-        claim = _patiently(lambda: self._store.claim(run_id, self.worker_id, link))
-        if claim is None:
+        begun = self._on_loop(self._begin(ClaimWish(run_id=run_id, link=link)))
+        if begun is None:
             return False
-        self._hint(lambda: self._dispatcher.gate.started(_in_flight(claim)))
-        onward = None
+        claim, onward = begun.claim, None
         try:
-            with self._holding(claim):
-                onward = self._drive(claim)
+            onward = self._settle(begun)
         finally:
+            self._active.pop(run_id, None)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
-            if onward is None:
-                self._hint(lambda: self._dispatcher.gate.release(run_id, claim.fence))
-            self._dispatcher.send_picked(claim.queue)
+            self._dispatcher.send_picked(claim.queue, ended=() if onward is not None else (_in_flight(claim),))
         return goes_on
 
     def close(self) -> None:
@@ -136,69 +144,79 @@ class Engine:
             if active is not None and active.kernel is not None:
                 self._loop.call_soon_threadsafe(active.kernel.interrupt, cause)
 
-    @contextmanager
-    def _holding(self, claim: Claim) -> Iterator[None]:
-        self._active[claim.run.id] = _Active(claim, None)
-        try:
-            yield
-        finally:
-            self._active.pop(claim.run.id, None)
-
     # -- one link -----------------------------------------------------------------------------------------------
 
-    def _drive(self, claim: Claim) -> Queued | None:
+    async def _begin(self, wish: ClaimWish) -> _Begun | None:
+        """Claim the run and, where it remembers nothing yet, execute it at once."""
+        claim = await self._journal.claim(wish)
+        if claim is None:
+            return None
+        self._active[claim.run.id] = _Active(claim, None)
+        begun = _Begun(claim)
+        if not claim.steps and not claim.waits:
+            begun.outcome = await self._execute(claim, [], [], begun.fresh)
+        return begun
+
+    def _settle(self, begun: _Begun) -> Queued | None:
         """Execute until an outcome holds; a wake in the instant of parking means to replay once more."""
-        held: Claim | None = claim
+        held: Claim | None = begun.claim
+        if held is not None and held.queued_for > _NOTED_AFTER:
+            self._hint(lambda: self._dispatcher.gate.started(_in_flight(begun.claim)))
+        outcome = begun.outcome
         while held is not None:
-            fresh: list[Memo] = []
-            outcome = self._execute(held, fresh)
+            if outcome is None:
+                outcome = self._replay(held, begun.fresh)
             _tell(held, outcome)
             if outcome.cause in ("parked", "onward", "put_back"):
-                self._remember(held, fresh)
+                self._remember(held, begun.fresh)
             match outcome.cause:
                 case "parked":
                     if _patiently(self._store.park, held):
                         return None
-                    held = _patiently(self._store.refresh, held)
+                    held, outcome = _patiently(self._store.refresh, held), None
+                    begun.fresh.clear()
                 case "onward":
                     return _patiently(self._store.requeue, held)
                 case "put_back":
                     _patiently(self._store.requeue, held)
                     return None
-                case "lost":
-                    return None
                 case _:
-                    self._finish(held, outcome)
                     return None
         return None
 
-    def _execute(self, claim: Claim, fresh: list[Memo]) -> Outcome:
-        """Execute once; whatever breaks in the engine itself ends in an outcome, so that no run is left hanging."""
-        if claim.cancel_requested:
-            return Outcome(cause="cancelled")
+    def _replay(self, claim: Claim, fresh: list[Memo]) -> Outcome:
+        """Load what the run remembers and execute it."""
         try:
-            return self._replay(claim, fresh)
+            memos = self._load(claim)
+            waits = self._store.waits(claim) if claim.waits else []
         except StoreUnavailable:
-            log.warning("Run %s lost its database; another link takes it up", claim.run.id)
             return Outcome(cause="onward")
+        try:
+            return self._on_loop(self._execute(claim, memos, waits, fresh))
         except CancelledError:
             log.warning("Run %s lost its loop, which is being closed; another link takes it up", claim.run.id)
             return Outcome(cause="onward")
-        except Exception as error:
-            log.exception("The engine failed in run %s", claim.run.id)
-            return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
 
-    def _replay(self, claim: Claim, fresh: list[Memo]) -> Outcome:
-        name = f"{claim.run.app}/{claim.run.function_id}"
-        function = self._registry.functions.get(name)
+    async def _execute(self, claim: Claim, memos: Sequence[Memo], waits: Sequence[Wait], fresh: list[Memo]) -> Outcome:
+        """Execute once; whatever breaks in the engine itself ends in an outcome, so that no run is left hanging."""
+        try:
+            outcome = await self._run(claim, memos, waits, fresh)
+            if outcome.cause in ("completed", "failed", "cancelled"):
+                await self._finish(claim, outcome)
+            return outcome
+        except StoreUnavailable:
+            log.warning("Run %s lost its database; another link takes it up", claim.run.id)
+            return Outcome(cause="onward")
+
+    async def _run(self, claim: Claim, memos: Sequence[Memo], waits: Sequence[Wait], fresh: list[Memo]) -> Outcome:
+        if claim.cancel_requested:
+            return Outcome(cause="cancelled")
+        function = self._registry.functions.get(f"{claim.run.app}/{claim.run.function_id}")
         if function is None:
             # Another deploy's, or another app's on the same queue: it waits for a worker that has it.
-            log.warning("Run %s waits: this worker does not have function %r", claim.run.id, name)
+            log.warning("Run %s waits: this worker does not have function %r", claim.run.id, claim.run.function_id)
             return Outcome(cause="put_back")
-        memos = self._load(claim)
-        waits = self._store.waits(claim) if claim.waits else []
-
-        async def link() -> Outcome:
+        try:
             kernel = DurableKernel(
                 claim,
                 memos,
@@ -213,13 +231,15 @@ class Engine:
                 is_draining=lambda: self.is_draining,
             )
             self._active[claim.run.id] = _Active(claim, kernel)
-            try:
-                event = self._registry.read_event(claim.event)
-            except InvalidEventError as error:
-                return failed(error)
+            event = self._registry.read_event(claim.event)
             return await execute(kernel, function, event, lambda ctx: self._registry.equip(function, ctx))
-
-        return asyncio.run_coroutine_threadsafe(link(), self._loop).result()
+        except InvalidEventError as error:
+            return failed(error)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("The engine failed in run %s", claim.run.id)
+            return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
 
     def _load(self, claim: Claim) -> list[Memo]:
         if not claim.steps:
@@ -235,7 +255,7 @@ class Engine:
         if memos:
             self._cache.save(claim.run.tenant_id, claim.run.id, {memo.path: memo.encode() for memo in memos})
 
-    def _finish(self, claim: Claim, outcome: Outcome) -> None:
+    async def _finish(self, claim: Claim, outcome: Outcome) -> None:
         ending = Ending(
             status=outcome.cause,  # type: ignore[arg-type]  # the causes that come here are statuses
             reason="cancelled" if outcome.cause == "cancelled" else outcome.reason,
@@ -245,9 +265,12 @@ class Engine:
         )
         output = None if outcome.output is None else json.loads(outcome.output)
         ended = replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error, output=output)
-        event = ending_event(ended)
-        if _patiently(self._store.finish, claim, ending, event) and claim.steps:  # else nothing was ever cached
-            self._cache.forget(claim.run.tenant_id, claim.run.id)
+        is_ended = await self._journal.finish(End(claim=claim, ending=ending, event=ending_event(ended)))
+        if is_ended and claim.steps:  # else nothing was ever cached
+            self._executor.submit(self._cache.forget, claim.run.tenant_id, claim.run.id)
+
+    def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _match_soon(self, event_ids: Sequence[str]) -> None:
         """Start what the events of a step start; they are committed, so that reconcile finds them if this fails."""

@@ -1,7 +1,8 @@
-"""The journal: commits of the concurrent runs of one process, grouped.
+"""The journal: what the concurrent runs of one process make true, grouped.
 
-Kernels hand it entries from the loop; one writer thread takes all that wait and commits them in one transaction, then
-resolves their futures, in the order of the commits. A lone entry commits at once. It never touches a run otherwise.
+Links hand it their claims, commits and endings from the loop; one writer thread takes all that wait and carries each
+kind out in one transaction, then resolves the futures, in the order of the commits. A lone one is carried out at once.
+It never touches a run otherwise.
 """
 
 from __future__ import annotations
@@ -10,28 +11,35 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import Any, Literal
 
 from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.memo import Entry
-from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.store import Claim, ClaimWish, End, Store
 
 log = logging.getLogger(__name__)
 
-Answer = int | None | Exception
-_Waiting = tuple[Entry, "asyncio.Future[int | None]"]
+_Kind = Literal["commit", "finish", "claim"]
+_Waiting = tuple[_Kind, Any, "asyncio.Future[Any]"]
 
+#: runs that end make room for those that begin
+_ORDER: tuple[_Kind, ...] = ("commit", "finish", "claim")
 _LARGEST_GROUP = 500
 _BACKOFF_SECONDS = 0.2
 
 
 class Journal:
-    """Commits entries in groups; one an engine."""
+    """Carries out claims, commits and endings in groups; one an engine."""
 
-    def __init__(self, store: Store, *, patience: float = 30.0) -> None:
-        """Keep trying for `patience` seconds when the database does not answer."""
-        self._store = store
+    def __init__(self, store: Store, *, worker_id: Callable[[], str] = str, patience: float = 30.0) -> None:
+        """Claim for the worker of that id, read at each try; keep trying for `patience` seconds while SQL is away."""
+        self._carry_out: dict[_Kind, Callable[[Sequence[Any]], Sequence[Any]]] = {
+            "commit": store.commit,
+            "finish": store.finish_all,
+            "claim": lambda wishes: store.claim_all(wishes, worker_id()),
+        }
         self._patience = patience
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -40,19 +48,33 @@ class Journal:
     async def commit(self, entry: Entry) -> int | None:
         """Return the entry's seq once it is committed, or None when the fence is not the run's any more.
 
-        Raises `StoreUnavailable` when the database stays away for longer than the journal's patience.
+        Raises `StoreUnavailable`, as the others do, when the database stays away for longer than the patience.
         """
-        self._ensure_writer()
-        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._queue.put((entry, future))
-        return await future
+        seq: int | None = await self._ask("commit", entry)
+        return seq
+
+    async def claim(self, wish: ClaimWish) -> Claim | None:
+        """Claim a queued run; None when it is not queued."""
+        claim: Claim | None = await self._ask("claim", wish)
+        return claim
+
+    async def finish(self, end: End) -> bool:
+        """End a run; False when the fence is old."""
+        is_ended: bool = await self._ask("finish", end)
+        return is_ended
 
     def close(self) -> None:
-        """Commit what waits and end the writer."""
+        """Carry out what waits and end the writer."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
+
+    def _ask(self, kind: _Kind, item: object) -> asyncio.Future[Any]:
+        self._ensure_writer()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._queue.put((kind, item, future))
+        return future
 
     def _ensure_writer(self) -> None:
         if self._thread is None:
@@ -74,33 +96,41 @@ class Journal:
                     is_last = True
                 else:
                     group.append(item)
-            _answer(group, self._commit([entry for entry, _ in group]))
+            for kind in _ORDER:
+                if part := [one for one in group if one[0] == kind]:
+                    _answer(part, self._try(kind, [item for _, item, _ in part]))
             if is_last:
                 return
 
-    def _commit(self, entries: Sequence[Entry]) -> Sequence[Answer]:
-        """Commit a group; one that fails for its content is tried entry by entry, so that one fails alone."""
+    def _try(self, kind: _Kind, items: Sequence[Any]) -> Sequence[Any]:
+        """Carry out a group; one that fails for its content is tried item by item, so that one fails alone."""
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                return self._store.commit(entries)
+                return self._carry_out[kind](items)
             except StoreUnavailable as error:
                 # The outcome of the COMMIT may be unknown; the store recognises what it has by its commit_id.
                 if time.monotonic() > deadline:
-                    return [error] * len(entries)
-                log.warning("The journal waits for the database with %d entries", len(entries))
+                    return [error] * len(items)
+                log.warning("The journal waits for the database with %d to %s", len(items), kind)
                 threading.Event().wait(_BACKOFF_SECONDS)
             except Exception as error:
-                if len(entries) == 1:
-                    log.exception("An entry of run %s at %r was not committed", entries[0].run_id, entries[0].path)
+                if len(items) == 1:
+                    log.exception("The journal could not %s %s", kind, _shown(items[0]))
                     return [error]
-                return [self._commit([entry])[0] for entry in entries]
+                return [self._try(kind, [item])[0] for item in items]
 
 
-def _answer(group: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
+def _shown(item: object) -> str:
+    """Say which run it was, and where; never a value."""
+    run = getattr(item, "run_id", None) or getattr(getattr(item, "claim", None), "run", None)
+    return f"run {getattr(run, 'id', run)} at {getattr(item, 'path', '')!r}"
+
+
+def _answer(group: Sequence[_Waiting], answers: Sequence[Any]) -> None:
     """Resolve the futures, with one wake-up a loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[int | None], Answer]]] = {}
-    for (_, future), answer in zip(group, answers, strict=True):
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for (_, _, future), answer in zip(group, answers, strict=True):
         by_loop.setdefault(future.get_loop(), []).append((future, answer))
     for loop, pairs in by_loop.items():
         try:
@@ -109,7 +139,7 @@ def _answer(group: Sequence[_Waiting], answers: Sequence[Answer]) -> None:
             log.warning("A loop ended before %d of its commits were answered; replay will find them", len(pairs))
 
 
-def _resolve(pairs: Sequence[tuple[asyncio.Future[int | None], Answer]]) -> None:
+def _resolve(pairs: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, answer in pairs:
         if future.done():
             continue

@@ -12,6 +12,7 @@ from celeriac.clock import duration
 from celeriac.errors import (
     ConfigError,
     ContextError,
+    FetchRefused,
     InvalidEventError,
     LimitError,
     ModelError,
@@ -41,6 +42,7 @@ FINAL = (
     NotDurableError,
     StepIdConflict,
     InvalidEventError,
+    FetchRefused,
 )
 
 

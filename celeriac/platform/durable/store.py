@@ -66,6 +66,8 @@ class Claim:
     wakes: int
     cancel_requested: bool
     link: Link
+    #: how long it had been queued
+    queued_for: timedelta = timedelta(0)
     #: why it is to be cancelled; `cancelled` where nobody said
     cancel_reason: str | None = None
     #: deaths of workers that it may have caused; see rule 8 in docs/engine.md
@@ -84,6 +86,24 @@ class Ending:
     output: str | None = None
     error_code: str | None = None
     error_message: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimWish:
+    """A wish to execute a run by a link."""
+
+    run_id: str
+    link: Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """The end of a run, with the event that tells of it and those that were deferred until now."""
+
+    claim: Claim
+    ending: Ending
+    event: OutgoingEvent
+    deferred: tuple[OutgoingEvent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +199,10 @@ class Store(Protocol):
         """
         ...
 
+    def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:
+        """Claim each as `claim` does, all in one transaction."""
+        ...
+
     def memos(self, claim: Claim) -> list[Memo]:
         """Return the run's memos in the order of their commits."""
         ...
@@ -224,6 +248,10 @@ class Store(Protocol):
         self, claim: Claim, ending: Ending, event: OutgoingEvent, *, deferred: Sequence[OutgoingEvent] = ()
     ) -> bool:
         """End the run and insert the event that tells of it, and those deferred to its end; False: the fence is old."""
+        ...
+
+    def finish_all(self, ends: Sequence[End]) -> list[bool]:
+        """End each as `finish` does, all in one transaction."""
         ...
 
     def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:

@@ -75,7 +75,9 @@ class LocalGate:
                 self._limits[run.tenant_id] = run.limits
                 self._put(run, now)
 
-    def pick(self, queue: str, most: int) -> list[Queued]:
+    def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
+        for run in ended:
+            self.release(run.run_id, run.fence)
         with self._deciding() as now:
             turn = self._turn.get(queue, 0)
             tenants = [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]

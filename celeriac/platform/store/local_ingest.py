@@ -22,7 +22,6 @@ from celeriac.platform.store.local_records import (
     is_answered,
 )
 
-
 #: how long a sender's id is remembered
 _DEDUPE = timedelta(hours=24)
 

@@ -37,6 +37,7 @@ class StoredRun:
     version: str
     is_internal: bool
     queued_at: datetime
+    claimed_at: datetime | None = None
     fence: int = 0
     wakes: int = 0
     worker_id: str | None = None
@@ -100,4 +101,5 @@ def as_claim(run: StoredRun) -> Claim:
         wakes=run.wakes,
         cancel_requested=run.cancel_requested,
         link=Link(id=run.link_id or "", root_id=run.root_id or ""),
+        queued_for=(run.claimed_at or run.queued_at) - run.queued_at,
     )

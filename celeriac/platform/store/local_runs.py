@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from celeriac.errors import NotFoundError
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import Memo, OutgoingEvent
-from celeriac.platform.durable.store import Claim, Ending, Link
+from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.run import FINAL, Run
 from celeriac.platform.store.local_part import LocalPart
@@ -28,10 +29,21 @@ class LocalRuns(LocalPart):
             if run is None or run.run.status != "queued":
                 return None
             run.fence += 1
+            run.claimed_at = self.now()
             run.worker_id, run.link_id, run.root_id = worker_id, link.id, run.root_id or link.root_id
             started = run.run.started_at or self.now()
             run.run = replace(run.run, status="running", links=run.run.links + 1, started_at=started)
             return as_claim(run)
+
+    def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:
+        """Claim each."""
+        with self._lock:
+            return [self.claim(wish.run_id, worker_id, wish.link) for wish in wishes]
+
+    def finish_all(self, ends: Sequence[End]) -> list[bool]:
+        """End each."""
+        with self._lock:
+            return [self.finish(end.claim, end.ending, end.event, deferred=end.deferred) for end in ends]
 
     def memos(self, claim: Claim) -> list[Memo]:
         """Return the run's memos."""
@@ -63,13 +75,17 @@ class LocalRuns(LocalPart):
             self._queue(run)
             return as_queued(run)
 
-    def finish(self, claim: Claim, ending: Ending, event: OutgoingEvent) -> bool:
+    def finish(
+        self, claim: Claim, ending: Ending, event: OutgoingEvent, *, deferred: Sequence[OutgoingEvent] = ()
+    ) -> bool:
         """End the run."""
         with self._lock:
             run = self._held(claim)
             if run is None:
                 return False
             self._end(run, ending, event)
+            for one in deferred:
+                self._insert(run.run.tenant_id, one)
             return True
 
     def cancel(self, tenant_id: str, run_id: str) -> Run:

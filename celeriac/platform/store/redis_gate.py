@@ -42,8 +42,9 @@ class RedisGate:
         for page in _pages([_pack(run) for run in runs]):
             self._scripts.call("enqueue", *page)
 
-    def pick(self, queue: str, most: int) -> list[Queued]:
-        texts = cast(list[str], self._scripts.call("pick", queue, most))
+    def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
+        links = [part for run in ended for part in (run.run_id, run.fence)]
+        texts = cast(list[str], self._scripts.call("pick", queue, most, *links))
         return [_unpack(text) for text in texts]
 
     def proceed(self, run: Queued) -> bool:

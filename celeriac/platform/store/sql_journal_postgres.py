@@ -5,12 +5,13 @@ Columns travel as array literals, which Python writes faster than the driver bui
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 from sqlalchemy import Connection
 
 from celeriac.database import NOW, to_micros
+from celeriac.platform.store.sql_part import text_array
 from celeriac.platform.store.sql_shares import Share
 
 _NOW = NOW["postgresql"]
@@ -127,7 +128,7 @@ def commit_on_postgres(connection: Connection, shares: Sequence[Share]) -> dict[
             parts.append(name)
             columns += list(zip(*rows, strict=True))
     statement = _statement(len(shares) > 1, tuple(parts))
-    found = connection.exec_driver_sql(statement, tuple(_array(column) for column in columns))
+    found = connection.exec_driver_sql(statement, tuple(text_array(column) for column in columns))
     return {n - 1: base for n, base in found}
 
 
@@ -202,16 +203,3 @@ def _event_rows(shares: Sequence[Share]) -> list[tuple[object, ...]]:
         for n, share in enumerate(shares, start=1)
         for event in share.events()
     ]
-
-
-def _array(values: Iterable[object]) -> str:
-    """Return the values as the text of a Postgres array."""
-    return "{" + ",".join([_quoted(value) if isinstance(value, str) else _plain(value) for value in values]) + "}"
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _plain(value: object) -> str:
-    return "NULL" if value is None else repr(value)

@@ -82,4 +82,17 @@ def _hash64(name: tuple[str, ...]) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+def text_array(values: Iterable[object]) -> str:
+    """Return the values as the text of a Postgres array."""
+    return "{" + ",".join([_quoted(value) if isinstance(value, str) else _plain(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _plain(value: object) -> str:
+    return "NULL" if value is None else repr(value)
+
+
 _PRESENT = select(db_now())

@@ -5,32 +5,23 @@ Almost every move is one statement, which is its own transaction. Steps are comm
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Text, bindparam, func, literal_column, null, select, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, null, select, update
 
 from celeriac.database import Moment, db_now, reading, single, transaction
 from celeriac.errors import NotFoundError
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import Memo, OutgoingEvent
-from celeriac.platform.durable.store import Claim, Ending, Link
-from celeriac.platform.event import Event
+from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.run import FINAL, Run
 from celeriac.platform.store.sql_part import SqlPart, insert_new, present
-from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, run_of
+from celeriac.platform.store.sql_rows import QUEUED, queued_of, run_of
 from celeriac.platform.store.sql_waking import close
-from celeriac.platform.store.tables import events, runs, steps, waits
-
-
-def _of_its_event(column: str) -> ColumnElement[Any]:
-    """Return a column of the run's event, where a statement may return columns of the run alone."""
-    return select(events.c[column]).where(events.c.id == runs.c.event_id).scalar_subquery().label(f"event_{column}")
-
+from celeriac.platform.store.tables import events, runs, steps
 
 #: the condition under which a claim is still a right; `right_of` fills it in
 HELD: tuple[ColumnElement[bool], ...] = (
@@ -38,22 +29,6 @@ HELD: tuple[ColumnElement[bool], ...] = (
     runs.c.tenant_id == bindparam("held_tenant"),
     runs.c.fence == bindparam("held_fence"),
     runs.c.status == "running",
-)
-
-_CLAIM = (
-    update(runs)
-    .where(runs.c.id == bindparam("queued_run"), runs.c.status == "queued")
-    .values(
-        status="running",
-        fence=runs.c.fence + 1,
-        worker_id=bindparam("by_worker"),
-        claimed_at=db_now(),
-        started_at=func.coalesce(runs.c.started_at, db_now()),
-        links=runs.c.links + 1,
-        link_id=bindparam("by_link"),
-        root_id=func.coalesce(runs.c.root_id, bindparam("by_root")),
-    )
-    .returning(*runs.c, *(_of_its_event(name) for name in ("name", "data", "sender_id", "ts", "received_at")))
 )
 
 _REFRESH = select(runs.c.steps, runs.c.waits, runs.c.wakes, runs.c.cancel_requested).where(*HELD)
@@ -73,47 +48,6 @@ _PARK = (
 
 _REQUEUE = update(runs).where(*HELD).values(status="queued", worker_id=null(), queued_at=db_now()).returning(*QUEUED)
 
-_FINISH = (
-    update(runs)
-    .where(*HELD)
-    .values(
-        status=bindparam("ending_status"),
-        reason=bindparam("ending_reason"),
-        output=bindparam("ending_output"),
-        error_code=bindparam("ending_code"),
-        error_message=bindparam("ending_message"),
-        worker_id=null(),
-        ended_at=db_now(),
-    )
-    .returning(runs.c.id, runs.c.tenant_id, runs.c.waits, runs.c.ended_at)
-)
-
-_ENDED = _FINISH.cte("ended")
-
-#: on Postgres the ending, the waits that it closes and the event that tells of it are one statement, one round trip
-_FINISH_AT_ONCE = select(_ENDED.c.id).add_cte(
-    update(waits)
-    .where(waits.c.run_id == _ENDED.c.id, waits.c.resolved_at.is_(None))
-    .values(resolved_at=db_now())
-    .cte("closed"),
-    postgresql.insert(events)
-    .from_select(
-        ["id", "tenant_id", "name", "data", "ts", "received_at", "is_internal", "run_id"],
-        select(
-            bindparam("told_id", type_=Text),
-            _ENDED.c.tenant_id,
-            bindparam("told_name", type_=Text),
-            bindparam("told_data", type_=Text),
-            func.coalesce(bindparam("told_ts", type_=Moment), _ENDED.c.ended_at),
-            _ENDED.c.ended_at,
-            bindparam("told_is_internal", type_=Boolean),
-            _ENDED.c.id,
-        ),
-    )
-    .on_conflict_do_nothing()
-    .cte("told"),
-)
-
 #: the status is written out, as a partial index is not found by a parameter
 _STRANDED = (
     select(*QUEUED)
@@ -128,12 +62,6 @@ _STRANDED = (
 
 class SqlRuns(SqlPart):
     """The part of the store that moves runs."""
-
-    def claim(self, run_id: str, worker_id: str, link: Link) -> Claim | None:
-        names = {"queued_run": run_id, "by_worker": worker_id, "by_link": link.id, "by_root": link.root_id}
-        with single(self._engine) as connection:
-            row = connection.execute(_CLAIM, names).one_or_none()
-        return None if row is None else _claim_of(row, link)
 
     def refresh(self, claim: Claim) -> Claim | None:
         with reading(self._engine) as connection:
@@ -158,27 +86,6 @@ class SqlRuns(SqlPart):
         with single(self._engine) as connection:
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
-
-    def finish(self, claim: Claim, ending: Ending, event: OutgoingEvent) -> bool:
-        facts = {
-            "ending_status": ending.status,
-            "ending_reason": ending.reason,
-            "ending_output": ending.output,
-            "ending_code": ending.error_code,
-            "ending_message": ending.error_message,
-        }
-        if self._is_postgres:
-            told = {f"told_{name}": getattr(event, name) for name in ("id", "name", "data", "ts", "is_internal")}
-            with single(self._engine) as connection:
-                return bool(connection.execute(_FINISH_AT_ONCE, {**right_of(claim), **facts, **told}).all())
-        with transaction(self._engine) as connection:
-            row = connection.execute(_FINISH, {**right_of(claim), **facts}).one_or_none()
-            if row is None:
-                return False
-            if row.waits:
-                close(connection, claim.run.id)
-            _insert_event(connection, claim.run, event, row.ended_at)
-            return True
 
     def cancel(self, tenant_id: str, run_id: str) -> Run:
         place = (runs.c.id == run_id, runs.c.tenant_id == tenant_id)
@@ -217,25 +124,6 @@ class SqlRuns(SqlPart):
 def right_of(claim: Claim) -> dict[str, Any]:
     """Return the parameters of `HELD`."""
     return {"held_run": claim.run.id, "held_tenant": claim.run.tenant_id, "held_fence": claim.fence}
-
-
-def _claim_of(row: AnyRow, link: Link) -> Claim:
-    return Claim(
-        run=run_of(row),
-        event=Event(
-            row.event_name, json.loads(row.event_data), id=row.event_sender_id or row.event_id, ts=row.event_ts
-        ),
-        event_received_at=row.event_received_at,
-        queue=row.queue,
-        is_internal=bool(row.is_internal),
-        version=row.version,
-        fence=row.fence,
-        steps=row.steps,
-        waits=row.waits,
-        wakes=row.wakes,
-        cancel_requested=bool(row.cancel_requested),
-        link=Link(id=link.id, root_id=row.root_id),
-    )
 
 
 def _read(connection: Connection, run_id: str) -> Run:

@@ -6,7 +6,9 @@ holds for it on both databases and for its twin in memory.
 
 from __future__ import annotations
 
+from celeriac.platform.store.sql_claims import SqlClaims
 from celeriac.platform.store.sql_declarations import SqlDeclarations
+from celeriac.platform.store.sql_endings import SqlEndings
 from celeriac.platform.store.sql_fleet import SqlFleet
 from celeriac.platform.store.sql_ingest import SqlIngest
 from celeriac.platform.store.sql_journal import SqlJournal
@@ -14,5 +16,5 @@ from celeriac.platform.store.sql_runs import SqlRuns
 from celeriac.platform.store.sql_waits import SqlWaits
 
 
-class SqlStore(SqlDeclarations, SqlIngest, SqlRuns, SqlJournal, SqlWaits, SqlFleet):
+class SqlStore(SqlDeclarations, SqlIngest, SqlClaims, SqlRuns, SqlEndings, SqlJournal, SqlWaits, SqlFleet):
     """A `Store` over an engine of `celeriac.database.connect`, whose schema has been migrated."""

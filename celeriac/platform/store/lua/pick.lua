@@ -2,6 +2,7 @@
 --
 -- ARGV  3  queue
 --       4  most runs to take
+--       5… of links that have ended: run id, fence; their slots are freed first
 -- Returns the JSON of each picked run, in order.
 --
 -- Keys (table in shared.lua)
@@ -21,6 +22,11 @@
 --
 -- Only tenants in the ring are looked at, and one that cannot go leaves it, so the work is in proportion to what is
 -- picked, enqueued and released, never to what is blocked.
+
+for i = 5, #ARGV, 2 do
+  forget(ARGV[i], tonumber(ARGV[i + 1]))
+  free(slot_name(ARGV[i], tonumber(ARGV[i + 1])))
+end
 
 local queue = ARGV[3]
 local most = tonumber(ARGV[4])
