@@ -15,6 +15,8 @@ to do next; none carries a secret or another tenant's id.
     ├── NotFoundError          no such thing for this tenant
     ├── ConflictError          what was asked for cannot be done as things stand
     ├── StoreUnavailable       the database does not answer
+    ├── FetchError             no answer to an HTTP request; it is tried again
+    │   └── FetchRefused       a URL, an address or an answer that is not allowed; never tried again
     ├── NonRetriableError      raised by user code: do not try again
     ├── RetryAfterError        raised by user code: try again at that time
     ├── ToolError              raised by a tool: shown to the model as it stands, never retried
@@ -116,6 +118,18 @@ class StoreUnavailable(CeleriacError):
     """The database does not answer; nothing was stored."""
 
     code = "store_unavailable"
+
+
+class FetchError(CeleriacError):
+    """An HTTP request got no answer; the next attempt may."""
+
+    code = "fetch_failed"
+
+
+class FetchRefused(FetchError):
+    """A URL, an address or an answer that is not allowed, and would not be at the next attempt."""
+
+    code = "fetch_refused"
 
 
 class NonRetriableError(CeleriacError):
