@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from celeriac.ids import derived_id
 from celeriac.platform.codec import encode
 from celeriac.platform.durable.memo import OutgoingEvent
@@ -28,3 +31,18 @@ def ending_event(run: Run) -> OutgoingEvent:
     }
     name = RESERVED + _NAMES[run.status]
     return OutgoingEvent(id=derived_id("evt", run.id, name), name=name, data=encode(data), is_internal=True)
+
+
+#: what a function is started by that was deferred to the end of a run
+DEFERRED = f"{RESERVED}deferred"
+
+
+def deferred_event(run_id: str, path: str, deferred: Mapping[str, Any]) -> OutgoingEvent:
+    """Return the event of what a step of the run deferred: `{"target": "app/function", "data": …}`."""
+    return OutgoingEvent(
+        id=derived_id("evt", run_id, path, "deferred"),
+        name=DEFERRED,
+        data=encode(deferred["data"]),
+        target=deferred["target"],
+        is_internal=True,
+    )

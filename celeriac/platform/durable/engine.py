@@ -27,6 +27,7 @@ from celeriac.platform.durable.execution import Outcome, execute, failed
 from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import Memo, Wait
+from celeriac.platform.durable.poison import Quarantine
 from celeriac.platform.durable.replay import Cause, DurableKernel
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
 from celeriac.platform.event import Event
@@ -101,6 +102,7 @@ class Engine:
         # The id is read at each try: after an outage this worker may have joined anew under another one.
         self._journal = Journal(store, worker_id=lambda: self.worker_id, patience=_PATIENCE_SECONDS)
         self._active: dict[str, _Active] = {}
+        self._quarantine = Quarantine()
 
     def advance(self, run_id: str, link: Link) -> bool:
         """Execute one link of the run; return whether its next link is to follow on the same chain.
@@ -108,7 +110,10 @@ class Engine:
         A run that is not queued is left alone: its message was old or doubled.
         """
         self.links_taken += 1
-        begun = self._on_loop(self._begin(ClaimWish(run_id=run_id, link=link)))
+        wish = ClaimWish(run_id=run_id, link=link)
+        begun = self._on_loop(self._begin(wish))
+        if begun is not None and begun.claim.suspicion:
+            begun = self._quarantined(begun, wish)
         if begun is None:
             return False
         claim, onward = begun.claim, None
@@ -116,6 +121,7 @@ class Engine:
             onward = self._settle(begun)
         finally:
             self._active.pop(run_id, None)
+            self._quarantine.leave(run_id)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
             self._dispatcher.send_picked(claim.queue, ended=() if onward is not None else (_in_flight(claim),))
         return goes_on
@@ -153,9 +159,23 @@ class Engine:
             return None
         self._active[claim.run.id] = _Active(claim, None)
         begun = _Begun(claim)
-        if not claim.steps and not claim.waits:
+        if not (claim.steps or claim.waits or claim.suspicion):
             begun.outcome = await self._execute(claim, [], [], begun.fresh)
         return begun
+
+    def _quarantined(self, begun: _Begun, wish: ClaimWish) -> _Begun | None:
+        """Go on with a suspect when it may execute; until then it stands queued, so that no death counts for it."""
+        run_id, level = begun.claim.run.id, begun.claim.suspicion
+        if self._quarantine.try_enter(run_id, level):
+            return begun
+        self._active.pop(run_id, None)
+        _patiently(self._store.give_back, run_id, begun.claim.fence)
+        if not self._quarantine.enter(run_id, level, lambda: self.is_draining):
+            return None
+        again = self._on_loop(self._begin(wish))
+        if again is None:
+            self._quarantine.leave(run_id)
+        return again
 
     def _settle(self, begun: _Begun) -> Queued | None:
         """Execute until an outcome holds; a wake in the instant of parking means to replay once more."""
@@ -178,7 +198,7 @@ class Engine:
                 case "onward":
                     return _patiently(self._store.requeue, held)
                 case "put_back":
-                    _patiently(self._store.requeue, held)
+                    _patiently(self._store.give_back, held.run.id, held.fence)
                     return None
                 case _:
                     return None
@@ -226,7 +246,7 @@ class Engine:
                 clock=self._clock,
                 conduct=self._registry.conduct(function),
                 executor=self._executor,
-                on_memo=fresh.append,
+                on_memo=lambda memo: self._note(claim, memo, fresh),
                 on_sent=self._match_soon,
                 is_draining=lambda: self.is_draining,
             )
@@ -240,6 +260,12 @@ class Engine:
         except Exception as error:
             log.exception("The engine failed in run %s", claim.run.id)
             return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
+
+    def _note(self, claim: Claim, memo: Memo, fresh: list[Memo]) -> None:
+        """Keep a new memo for the cache; a suspect that commits a step is past what it was suspected for."""
+        fresh.append(memo)
+        if claim.suspicion:
+            self._quarantine.leave(claim.run.id)
 
     def _load(self, claim: Claim) -> list[Memo]:
         if not claim.steps:
@@ -258,7 +284,7 @@ class Engine:
     async def _finish(self, claim: Claim, outcome: Outcome) -> None:
         ending = Ending(
             status=outcome.cause,  # type: ignore[arg-type]  # the causes that come here are statuses
-            reason="cancelled" if outcome.cause == "cancelled" else outcome.reason,
+            reason=await self._why_cancelled(claim) if outcome.cause == "cancelled" else outcome.reason,
             output=outcome.output,
             error_code=outcome.error_code,
             error_message=outcome.error_message,
@@ -268,6 +294,10 @@ class Engine:
         is_ended = await self._journal.finish(End(claim=claim, ending=ending, event=ending_event(ended)))
         if is_ended and claim.steps:  # else nothing was ever cached
             self._executor.submit(self._cache.forget, claim.run.tenant_id, claim.run.id)
+
+    async def _why_cancelled(self, claim: Claim) -> str:
+        held = await self._loop.run_in_executor(self._executor, self._store.refresh, claim)
+        return (held.cancel_reason if held is not None else None) or "cancelled"
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -59,8 +59,8 @@ class Gate(Protocol):
     def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
         """Free the slots of the links that have ended, then take at most `most` runs that may start now.
 
-        No more than live workers have room for: room is the sum of the capacities of the live workers on the queue times 1.2, rounded up, less the slots
-        taken on it. Each picked run holds its tenant's slot until `release`, or until the slot expires.
+        Nor more than live workers have room for: that is the sum of the capacities of the live workers on the queue
+        times 1.2, rounded up, less the slots taken on it. Each picked run holds its tenant's slot until `release`, or until the slot expires.
         """
         ...
 

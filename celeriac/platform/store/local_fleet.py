@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from celeriac.platform.durable.poison import POISON, poisoned
 from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.local_part import LocalPart
@@ -56,8 +57,12 @@ class LocalFleet(LocalPart):
                 self._workers.pop(worker_id, None)
             lost = [run for run in self.all.values() if run.run.status == "running" and run.worker_id in dead]
             for run in lost:
-                self._queue(run)
-            return [as_queued(run) for run in lost]
+                run.suspicion += 1
+                if run.suspicion >= POISON:
+                    self._end_at_once(run, poisoned())
+                else:
+                    self._queue(run)
+            return [as_queued(run) for run in lost if not run.run.is_final]
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         """Return what the worker holds."""

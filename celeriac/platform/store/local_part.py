@@ -9,6 +9,7 @@ from datetime import datetime
 
 from celeriac.clock import Clock, SystemClock
 from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
 from celeriac.platform.durable.store import Claim, Ending, Worker
 from celeriac.platform.event import Event
@@ -61,6 +62,16 @@ class LocalPart:
     def _held(self, claim: Claim) -> StoredRun | None:
         run = self.all.get(claim.run.id)
         return run if run is not None and run.fence == claim.fence and run.run.status == "running" else None
+
+    def _end_at_once(self, run: StoredRun, ending: Ending) -> None:
+        """End a run that no link executes any more."""
+        run.fence += 1
+        error = None if ending.error_code is None else {"code": ending.error_code, "message": ending.error_message or ""}
+        event = ending_event(replace(run.run, status=ending.status, reason=ending.reason, error=error))
+        self._end(run, ending, event)
+        for path, (memo, _) in run.steps.items():
+            if memo.kind == "defer" and memo.value is not None:
+                self._insert(run.run.tenant_id, deferred_event(run.run.id, path, json.loads(memo.value)))
 
     def _end(self, run: StoredRun, ending: Ending, event: OutgoingEvent) -> None:
         error = None

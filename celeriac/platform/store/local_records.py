@@ -42,6 +42,8 @@ class StoredRun:
     wakes: int = 0
     worker_id: str | None = None
     cancel_requested: bool = False
+    cancel_reason: str | None = None
+    suspicion: int = 0
     root_id: str | None = None
     link_id: str | None = None
     steps: dict[str, tuple[Memo, StepDone]] = field(default_factory=dict)
@@ -101,5 +103,7 @@ def as_claim(run: StoredRun) -> Claim:
         wakes=run.wakes,
         cancel_requested=run.cancel_requested,
         link=Link(id=run.link_id or "", root_id=run.root_id or ""),
+        cancel_reason=run.cancel_reason,
+        suspicion=run.suspicion,
         queued_for=(run.claimed_at or run.queued_at) - run.queued_at,
     )

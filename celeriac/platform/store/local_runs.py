@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from celeriac.errors import NotFoundError
-from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import Memo, OutgoingEvent
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link
 from celeriac.platform.flow.gate import Queued
@@ -63,6 +62,7 @@ class LocalRuns(LocalPart):
             if run is None or run.wakes != claim.wakes or run.cancel_requested:
                 return False
             run.run = replace(run.run, status="parked")
+            run.suspicion = 0
             run.worker_id = None
             return True
 
@@ -72,6 +72,7 @@ class LocalRuns(LocalPart):
             run = self._held(claim)
             if run is None:
                 return None
+            run.suspicion = 0
             self._queue(run)
             return as_queued(run)
 
@@ -88,18 +89,17 @@ class LocalRuns(LocalPart):
                 self._insert(run.run.tenant_id, one)
             return True
 
-    def cancel(self, tenant_id: str, run_id: str) -> Run:
+    def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:
         """End a run that stands, flag one that executes."""
         with self._lock:
             run = self.all.get(run_id)
             if run is None or run.run.tenant_id != tenant_id:
                 raise NotFoundError(f"There is no run {run_id!r}")
             if run.run.status in ("queued", "parked"):
-                run.fence += 1
-                event = ending_event(replace(run.run, status="cancelled", reason="cancelled"))
-                self._end(run, Ending(status="cancelled", reason="cancelled"), event)
+                self._end_at_once(run, Ending(status="cancelled", reason=reason))
             elif run.run.status not in FINAL:
                 run.cancel_requested = True
+                run.cancel_reason = reason
                 run.wakes += 1
             return run.run
 

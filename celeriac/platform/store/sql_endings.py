@@ -6,16 +6,21 @@ in the order of their ids.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
-from celeriac.database import NOW, single, to_micros, transaction
+from celeriac.database import NOW, db_now, single, to_micros, transaction
+from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
 from celeriac.platform.durable.store import Claim, End, Ending
-from celeriac.platform.store.sql_part import SqlPart, text_array
+from celeriac.platform.run import Run
+from celeriac.platform.store.sql_part import SqlPart, insert_new, text_array
+from celeriac.platform.store.sql_rows import run_of
 from celeriac.platform.store.sql_waking import close
+from celeriac.platform.store.tables import events, runs, steps
 
 _NOW = NOW["sqlite"]
 
@@ -82,6 +87,57 @@ class SqlEndings(SqlPart):
             with transaction(self._engine) as connection:
                 ended = {run_id for run_id, end in once.items() if _finish_on_sqlite(connection, end)}
         return [end.claim.run.id in ended and once[end.claim.run.id] is end for end in ends]
+
+
+def end_at_once(connection: Connection, run_id: str, ending: Ending) -> Run:
+    """End a run that no link executes any more, whose row the caller has locked; return it as it stands then.
+
+    Its fence is raised, its waits are closed, and the event that tells of its end is inserted with those that its
+    steps deferred.
+    """
+    connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id)
+        .values(
+            status=ending.status,
+            reason=ending.reason,
+            output=ending.output,
+            error_code=ending.error_code,
+            error_message=ending.error_message,
+            fence=runs.c.fence + 1,
+            worker_id=None,
+            deadline=None,
+            ended_at=db_now(),
+        )
+    )
+    close(connection, run_id)
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).one()
+    run = run_of(row)
+    told = [ending_event(run), *_deferred(connection, run_id)]
+    insert_new(connection, events, [_event_row(run, event) for event in told])
+    return run
+
+
+def _deferred(connection: Connection, run_id: str) -> list[OutgoingEvent]:
+    kept = select(steps.c.path, steps.c.value).where(
+        steps.c.run_id == run_id, steps.c.kind == "defer", steps.c.error.is_(None)
+    )
+    return [deferred_event(run_id, row.path, json.loads(row.value)) for row in connection.execute(kept)]
+
+
+def _event_row(run: Run, event: OutgoingEvent) -> dict[str, Any]:
+    assert run.ended_at is not None, "the run has just been ended"
+    return {
+        "id": event.id,
+        "tenant_id": run.tenant_id,
+        "name": event.name,
+        "data": event.data,
+        "ts": event.ts or run.ended_at,
+        "received_at": run.ended_at,
+        "is_internal": event.is_internal,
+        "target": event.target,
+        "run_id": run.id,
+    }
 
 
 def _finish_on_postgres(connection: Connection, ends: Sequence[End]) -> set[str]:

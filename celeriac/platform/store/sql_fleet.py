@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from celeriac.database import db_ago, db_now, reading, single, transaction
+from celeriac.platform.durable.poison import POISON, poisoned
 from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_endings import end_at_once
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
 from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, worker_of
 from celeriac.platform.store.tables import runs, workers
@@ -73,7 +75,7 @@ class SqlFleet(SqlPart):
         with transaction(self._engine) as connection:
             dead = set(connection.execute(delete(workers).where(judged).returning(workers.c.id)).scalars())
             left = runs.c.worker_id.in_(sorted(dead | set(worker_ids)))
-            return _put_back(connection, left if silent_for is None else or_(left, _orphaned(silent_for)))
+            return _put_back(connection, left if silent_for is None else or_(left, _orphaned(silent_for)), deaths=1)
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         mine = select(runs.c.id, runs.c.fence).where(runs.c.worker_id == worker_id, runs.c.status == "running")
@@ -91,16 +93,23 @@ def _orphaned(silent_for: timedelta) -> ColumnElement[bool]:
     return and_(runs.c.worker_id.not_in(select(workers.c.id)), runs.c.claimed_at <= db_ago(silent_for))
 
 
-def _put_back(connection: Connection, left: ColumnElement[bool]) -> list[Queued]:
-    """Move running runs to queued; their fence stays, as the next claim raises it."""
-    found = select(runs.c.id).where(left, runs.c.status == "running").order_by(runs.c.id).with_for_update()
-    ids = list(connection.execute(found).scalars())
+def _put_back(connection: Connection, left: ColumnElement[bool], *, deaths: int = 0) -> list[Queued]:
+    """Move running runs to queued; their fence stays, as the next claim raises it.
+
+    Each is under suspicion of so many more deaths, and one that is poison ends instead.
+    """
+    found = select(runs.c.id, runs.c.suspicion).where(left, runs.c.status == "running").order_by(runs.c.id)
+    rows = connection.execute(found.with_for_update()).all()
+    for row in rows:
+        if row.suspicion + deaths >= POISON:
+            end_at_once(connection, row.id, poisoned())
+    ids = [row.id for row in rows if row.suspicion + deaths < POISON]
     if not ids:
         return []
     moved: Sequence[AnyRow] = connection.execute(
         update(runs)
         .where(runs.c.id.in_(ids))
-        .values(status="queued", worker_id=None, queued_at=db_now())
+        .values(status="queued", worker_id=None, queued_at=db_now(), suspicion=runs.c.suspicion + deaths)
         .returning(*QUEUED)
     ).all()
     return [queued_of(row) for row in moved]

@@ -6,22 +6,21 @@ Almost every move is one statement, which is its own transaction. Steps are comm
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, null, select, update
 
 from celeriac.database import Moment, db_now, reading, single, transaction
 from celeriac.errors import NotFoundError
-from celeriac.platform.durable.ending import ending_event
-from celeriac.platform.durable.memo import Memo, OutgoingEvent
-from celeriac.platform.durable.store import Claim
+from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.store import Claim, Ending
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.run import FINAL, Run
-from celeriac.platform.store.sql_part import SqlPart, insert_new, present
+from celeriac.platform.store.sql_endings import end_at_once
+from celeriac.platform.store.sql_part import SqlPart, present
 from celeriac.platform.store.sql_rows import QUEUED, queued_of, run_of
-from celeriac.platform.store.sql_waking import close
-from celeriac.platform.store.tables import events, runs, steps
+from celeriac.platform.store.tables import runs, steps
 
 #: the condition under which a claim is still a right; `right_of` fills it in
 HELD: tuple[ColumnElement[bool], ...] = (
@@ -31,7 +30,7 @@ HELD: tuple[ColumnElement[bool], ...] = (
     runs.c.status == "running",
 )
 
-_REFRESH = select(runs.c.steps, runs.c.waits, runs.c.wakes, runs.c.cancel_requested).where(*HELD)
+_REFRESH = select(runs.c.steps, runs.c.waits, runs.c.wakes, runs.c.cancel_requested, runs.c.cancel_reason).where(*HELD)
 
 _MEMOS = (
     select(steps.c.path, steps.c.kind, steps.c.seq, steps.c.value, steps.c.error)
@@ -42,11 +41,16 @@ _MEMOS = (
 _PARK = (
     update(runs)
     .where(*HELD, runs.c.wakes == bindparam("seen_wakes"), runs.c.cancel_requested.is_(False))
-    .values(status="parked", worker_id=null())
+    .values(status="parked", worker_id=null(), suspicion=0)
     .returning(runs.c.id)
 )
 
-_REQUEUE = update(runs).where(*HELD).values(status="queued", worker_id=null(), queued_at=db_now()).returning(*QUEUED)
+_REQUEUE = (
+    update(runs)
+    .where(*HELD)
+    .values(status="queued", worker_id=null(), suspicion=0, queued_at=db_now())
+    .returning(*QUEUED)
+)
 
 #: the status is written out, as a partial index is not found by a parameter
 _STRANDED = (
@@ -69,7 +73,12 @@ class SqlRuns(SqlPart):
         if row is None:
             return None
         return replace(
-            claim, steps=row.steps, waits=row.waits, wakes=row.wakes, cancel_requested=bool(row.cancel_requested)
+            claim,
+            steps=row.steps,
+            waits=row.waits,
+            wakes=row.wakes,
+            cancel_requested=bool(row.cancel_requested),
+            cancel_reason=row.cancel_reason,
         )
 
     def memos(self, claim: Claim) -> list[Memo]:
@@ -87,7 +96,7 @@ class SqlRuns(SqlPart):
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
 
-    def cancel(self, tenant_id: str, run_id: str) -> Run:
+    def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:
         place = (runs.c.id == run_id, runs.c.tenant_id == tenant_id)
         with transaction(self._engine) as connection:
             row = connection.execute(select(runs.c.status).where(*place).with_for_update()).one_or_none()
@@ -97,23 +106,13 @@ class SqlRuns(SqlPart):
                 return _read(connection, run_id)
             if row.status == "running":
                 # A wake too, so that a link which is about to park sees the flag instead.
-                connection.execute(update(runs).where(*place).values(cancel_requested=True, wakes=runs.c.wakes + 1))
-                return _read(connection, run_id)
-            connection.execute(
-                update(runs)
-                .where(*place)
-                .values(
-                    status="cancelled",
-                    reason="cancelled",
-                    fence=runs.c.fence + 1,
-                    cancel_requested=True,
-                    ended_at=db_now(),
+                connection.execute(
+                    update(runs)
+                    .where(*place)
+                    .values(cancel_requested=True, cancel_reason=reason, wakes=runs.c.wakes + 1)
                 )
-            )
-            close(connection, run_id)
-            run = _read(connection, run_id)
-            _insert_event(connection, run, ending_event(run), present(connection))
-            return run
+                return _read(connection, run_id)
+            return end_at_once(connection, run_id, Ending(status="cancelled", reason=reason))
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:
@@ -128,17 +127,3 @@ def right_of(claim: Claim) -> dict[str, Any]:
 
 def _read(connection: Connection, run_id: str) -> Run:
     return run_of(connection.execute(select(runs).where(runs.c.id == run_id)).one())
-
-
-def _insert_event(connection: Connection, run: Run, event: OutgoingEvent, now: datetime) -> None:
-    row = {
-        "id": event.id,
-        "tenant_id": run.tenant_id,
-        "name": event.name,
-        "data": event.data,
-        "ts": event.ts or now,
-        "received_at": now,
-        "is_internal": event.is_internal,
-        "run_id": run.id,
-    }
-    insert_new(connection, events, [row])
