@@ -10,10 +10,10 @@ PYTHON    ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 p
 TYPED     = $(wildcard celeriac examples benchmarks tests/typing)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench format clean
+.PHONY: help install demo test check bench bench-peers format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Watch two banks' tickets being solved, and a worker being killed (EXIT=1: end when done)
 	@$(BIN)/celeriac dev --demo $(if $(filter-out 0,$(EXIT)),--exit)
@@ -30,6 +30,9 @@ check: $(INSTALLED) ## Run ruff, mypy, the import contracts and the house rules
 
 bench: $(INSTALLED) ## Measure step overhead, throughput and start latency; prints JSON lines
 	@$(BIN)/python -m benchmarks
+
+bench-peers: $(INSTALLED) ## Measure the peers beside Celeriac, installing them first (OPTIONS="--quick", …)
+	@$(BIN)/python -m benchmarks.peers $(OPTIONS)
 
 format: $(INSTALLED) ## Let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix .

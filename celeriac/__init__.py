@@ -13,20 +13,26 @@ from celeriac.platform.app import App
 from celeriac.platform.context import Context
 from celeriac.platform.durable.function import Function
 from celeriac.platform.event import Event
+from celeriac.platform.flow.limits import Batch, Debounce
 from celeriac.platform.memory.memory import Memory
 from celeriac.platform.message import Message
 from celeriac.platform.models.anthropic import anthropic
 from celeriac.platform.models.openai import openai
 from celeriac.platform.result import AgentResult
 from celeriac.platform.run import Run
+from celeriac.platform.trigger import Cron, Trigger
 
 __all__ = [
     # apps and their functions
     "App",
+    "Batch",
     "Context",
+    "Cron",
+    "Debounce",
     "Event",
     "Function",
     "Run",
+    "Trigger",
     # agents
     "Agent",
     "AgentResult",

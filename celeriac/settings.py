@@ -6,8 +6,9 @@ Every name here is `CELERIAC_<NAME>` outside; `celeriac doctor` and the docs lis
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import ip_network
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -39,7 +40,21 @@ class Settings(BaseSettings):
     max_state_bytes: int = Field(32 * 1024 * 1024, gt=0, description="largest sum of the results of one run, in bytes")
     max_steps: int = Field(1_000, gt=0, le=10_000, description="most steps of one run")
     cache_seconds: float = Field(3_600.0, gt=0, allow_inf_nan=False, description="how long step results stay in Redis")
+    fetch_allow: str = Field("", description="private networks that fetches may reach, like 10.1.0.0/16,10.2.0.0/16")
     memory_embedder: str = Field("hashing", description="embedder of the memories: hashing, or openai:<model>")
+
+    @property
+    def fetch_networks(self) -> tuple[str, ...]:
+        """The networks of `fetch_allow`, one by one."""
+        return tuple(one.strip() for one in self.fetch_allow.split(",") if one.strip())
+
+    @field_validator("fetch_allow")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        for one in value.split(","):
+            if one.strip():
+                ip_network(one.strip())
+        return value
 
 
 @cache

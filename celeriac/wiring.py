@@ -6,7 +6,7 @@ ask it for the `Installation` of this process; it is made at first use and share
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -68,8 +68,8 @@ def build(settings: Settings) -> Installation:
 
     engine = connect(settings.database_url)
     redis = connect_redis(settings.redis_url)
-    store = SqlStore(engine)
     tenants = Tenants(engine)
+    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
@@ -144,15 +144,15 @@ class LocalRooms:
     memories: Memories
 
 
-def local_rooms(clock: Clock, *, dead_after: timedelta) -> LocalRooms:
-    """Build the in-memory twins, moved by `clock`."""
+def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Sequence[str]] = tuple) -> LocalRooms:
+    """Build the in-memory twins, moved by `clock`; `tenants` tells the active ones."""
     from celeriac.platform.memory.local_memories import LocalMemories
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_gate import LocalGate
     from celeriac.platform.store.local_store import LocalStore
 
     return LocalRooms(
-        store=LocalStore(clock),
+        store=LocalStore(clock, tenants=tenants),
         gate=LocalGate(clock, dead_after=dead_after),
         cache=LocalCache(),
         memories=LocalMemories(),

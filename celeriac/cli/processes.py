@@ -28,7 +28,7 @@ def migrate() -> None:
 
 @click.command(cls=Command, example="celeriac worker app:app --queues runs", short_help="Run a Celery worker.")
 @click.argument("app", metavar="[MODULE:APP]", required=False)
-@click.option("--queues", default="runs,memory", show_default=True, metavar="A,B", help="The queues to take runs from.")
+@click.option("--queues", default="runs,memory,cpu", show_default=True, metavar="A,B", help="The queues to take runs from.")
 @click.option(
     "--concurrency", default=32, show_default=True, type=click.IntRange(1, 1000), help="Links executed at once."
 )
@@ -95,6 +95,7 @@ def _declare(path: str) -> None:
     # An installation of its own, closed before the fork: the server makes its connections after it.
     installation = build(load_settings())
     try:
-        installation.store.declare(app.name, app.declarations(), app.schemas())
+        declarations = app.declarations(home=installation.settings.default_tenant)
+        installation.store.declare(app.name, declarations, app.schemas())
     finally:
         installation.close()

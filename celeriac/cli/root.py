@@ -14,6 +14,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from celeriac.cli.chaos import chaos
 from celeriac.cli.command import INTERRUPTED, Group
 from celeriac.cli.dev import dev
 from celeriac.cli.doctor import doctor
@@ -37,7 +38,7 @@ def celeriac() -> None:
     """Agents as durable runs on Celery, for many tenants."""
 
 
-for _command in (dev, worker, web, migrate, send, runs, tenants, keys, doctor):
+for _command in (dev, worker, web, migrate, send, runs, tenants, keys, doctor, chaos):
     celeriac.add_command(_command)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from celeriac.platform.event import RESERVED
+
 if TYPE_CHECKING:
     from celeriac.platform.app import App
 
@@ -14,9 +16,10 @@ _PLAIN: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": True, "array":
 def sample_event(app: App) -> dict[str, Any] | None:
     """Return an event that starts the app's first function; None where it has none of its own."""
     for function in app.functions.values():
-        if function.options.is_internal:
+        names = [trigger.event for trigger in function.triggers if not trigger.event.startswith(RESERVED)]
+        if function.options.is_internal or not names:
             continue
-        name = function.triggers[0].replace("*", "sample")
+        name = names[0].replace("*", "sample")
         model = app.events.get(name)
         schema = model.model_json_schema() if model is not None else function.signature.schema()
         return {"name": name, "data": sample_of(schema)}

@@ -1,15 +1,14 @@
 """The app: the registry on which user code declares its functions, networks, agents and events.
 
-Declaring loads nothing heavy. `send` and its kin talk to the platform: they reach the wiring by `importlib` at their
-first call, so that importing an app needs no database, Redis or Celery.
+Declaring loads nothing heavy, so that importing an app needs no database, Redis or Celery. What talks to the platform
+from outside of runs (`send` and its kin) stands in `sending.py`.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -17,17 +16,17 @@ from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.ids import slug
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.network import Network
-from celeriac.platform.context import Context, current_context
-from celeriac.platform.durable.cancelling import cancel
+from celeriac.platform.context import Context
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.engine import Registry
-from celeriac.platform.durable.function import Function, Links, Options, trigger_names
+from celeriac.platform.durable.failure import FailureFunction, as_told, failure_function
+from celeriac.platform.durable.function import Function
+from celeriac.platform.durable.options import FunctionOptions, Options, RunOptions, check_names, read_options
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.models.model import Model, ModelLike
-from celeriac.platform.run import Run
+from celeriac.platform.sending import Sending
 from celeriac.platform.signature import checks_options, problems
-from celeriac.platform.step import as_events
 
 if TYPE_CHECKING:
     from celeriac.platform.memory.memory import Memories, Memory
@@ -36,7 +35,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class App:
+class App(Sending):
     """A registry of functions; a worker runs one app, which may include others."""
 
     @checks_options
@@ -64,70 +63,47 @@ class App:
         if memory is not None:
             self._register_memory(memory)
 
-    @checks_options
     def function(
-        self,
-        id: str | None = None,
-        *,
-        on: str | Sequence[str] = (),
-        description: str | None = None,
-        retries: int | None = None,
-        links: Links | None = None,
-        queue: str | None = None,
+        self, id: str | None = None, **options: Unpack[FunctionOptions]
     ) -> Callable[[Callable[P, R]], Function[P, R]]:
         """Declare a function: `@app.function(on="shop/order.placed")`.
 
         Its parameters after `ctx` are the fields of the event's data. Without `on` it is started by the event
-        `<app>/<function id>`. `links="budget"` lets a link go on over network turns until its time is used.
+        `<app>/<function id>`. docs/durable-functions.md tells what each option means.
         """
         if callable(id):
             raise ConfigError(f"Write @app.function() with brackets above {getattr(id, '__name__', id)!r}")
-        options = Options(on=trigger_names(on), description=description, retries=retries, links=links, queue=queue)
+        check_names(options, FunctionOptions, "App.function")
 
         def declare(fn: Callable[P, R]) -> Function[P, R]:
-            return self._register(Function(fn, app=self.name, id=id, options=options))
+            return self._declare(fn, id or getattr(fn, "__name__", "").strip("_").replace("_", "-").lower(), options)
 
         return declare
 
-    @checks_options
     def network(
-        self,
-        network: Network[Any],
-        *,
-        id: str | None = None,
-        on: str | Sequence[str] = (),
-        retries: int | None = None,
-        links: Links | None = None,
-        queue: str | None = None,
+        self, network: Network[Any], *, id: str | None = None, **options: Unpack[RunOptions]
     ) -> Function[..., Any]:
         """Expose a network as a function, started by `<app>/network-<name>` with `{"input": …}` by default."""
+        check_names(options, RunOptions, "App.network")
 
         async def run(ctx: Context[Any], input: str) -> dict[str, Any]:
             return (await network.run(input)).export()
 
-        options = Options(
-            on=trigger_names(on), description=network.description, retries=retries, links=links, queue=queue
-        )
-        return self._register(Function(run, app=self.name, id=id or f"network-{slug(network.name)}", options=options))
+        described = {"description": network.description, **options}
+        return self._declare(run, id or f"network-{slug(network.name)}", described)
 
-    @checks_options
     def agent(
-        self,
-        agent: Agent[Any, Any],
-        *,
-        id: str | None = None,
-        on: str | Sequence[str] = (),
-        retries: int | None = None,
-        queue: str | None = None,
+        self, agent: Agent[Any, Any], *, id: str | None = None, **options: Unpack[RunOptions]
     ) -> Function[..., Any]:
         """Expose an agent as a function, started by `<app>/agent-<name>` with `{"input": …}` by default."""
+        check_names(options, RunOptions, "App.agent")
 
         async def run(ctx: Context[Any], input: str) -> dict[str, Any]:
             result = await agent.run(input)
             return {"output": result.output, "text": result.text, "results": [result.export()]}
 
-        options = Options(on=trigger_names(on), description=agent.description, retries=retries, queue=queue)
-        return self._register(Function(run, app=self.name, id=id or f"agent-{slug(agent.name)}", options=options))
+        described = {"description": agent.description, **options}
+        return self._declare(run, id or f"agent-{slug(agent.name)}", described)
 
     def event(self, name: str, model: type[BaseModel]) -> None:
         """Bind a model to an event name: data that does not fit is refused, and `ctx.event.data` has its type."""
@@ -146,6 +122,13 @@ class App:
         for name, model in other.events.items():
             self.event(name, model)
         self._included.append(other)
+
+    def _declare(self, fn: Callable[P, R], id: str, given: Mapping[str, Any]) -> Function[P, R]:
+        options = read_options(f"Function {id!r}", given)
+        function = self._register(Function(fn, app=self.name, id=id, options=options))
+        if (on_failure := given.get("on_failure")) is not None:
+            self._register(failure_function(function, on_failure))
+        return function
 
     def _register(self, function: Function[P, R]) -> Function[P, R]:
         if function.name in self.functions:
@@ -171,11 +154,14 @@ class App:
 
     # -- for the workers ----------------------------------------------------------------------------------------
 
-    def declarations(self) -> list[Declaration]:
-        """Return what the store keeps of the functions."""
+    def declarations(self, *, home: str | None = None) -> list[Declaration]:
+        """Return what the store keeps of the functions; `home` is the deployment's default tenant.
+
+        Raises `ConfigError` where a cron belongs to that tenant and there is none.
+        """
         owners = {app.name: app for app in (self, *self._included)}
         return [
-            function.declaration(version=self.version, retries=owners[function.app].retries)
+            function.declaration(version=self.version, retries=owners[function.app].retries, home=home)
             for function in self.functions.values()
         ]
 
@@ -200,6 +186,10 @@ class App:
 
         def equip(function: Function[..., Any], ctx: Context[Any]) -> Context[Any]:
             owner = owners[function.app]
+            if isinstance(function, FailureFunction):
+                ctx = as_told(ctx, self.read_event)
+            elif function.options.rules.batch:
+                ctx = ctx.of_events([self.read_event(event) for event in ctx.events])
             parts: dict[str, Any] = {"model": model, "default_model": owner.default_model}
             if owner.memory is not None and memories is not None:
                 parts["memory"] = owner.memory.bind(ctx, memories, ctx.step.kernel.executor)
@@ -225,51 +215,3 @@ class App:
         except ValidationError as error:
             raise InvalidEventError(f"The data of event {event.name!r} does not fit: {problems(error)}") from error
         return Event(event.name, data, id=event.id, ts=event.ts)
-
-    # -- for senders --------------------------------------------------------------------------------------------
-
-    def send(self, event: str | Event | Sequence[Event], data: Any = None, *, tenant: str | None = None) -> list[str]:
-        """Send events from outside of a run, all or none; return their ids.
-
-        `tenant` is the run's inside one, else the deployment's default. Inside a function use
-        `ctx.step.send_event`, which sends once however often the code is replayed.
-        """
-        rooms = _rooms()
-        accepted = rooms.intake.accept(self._tenant(tenant), as_events(event, data))
-        return [one.id for one in accepted]
-
-    async def send_async(
-        self, event: str | Event | Sequence[Event], data: Any = None, *, tenant: str | None = None
-    ) -> list[str]:
-        """Send events from another event loop; as `send`."""
-        import asyncio
-
-        sender = self._tenant(tenant)
-        return await asyncio.to_thread(self.send, event, data, tenant=sender)
-
-    def get_run(self, run_id: str, *, tenant: str | None = None) -> Run:
-        """Return a run as it stands; raise `NotFoundError`."""
-        run: Run = _rooms().reads.run(self._tenant(tenant), run_id)
-        return run
-
-    def runs(self, *, event_id: str, tenant: str | None = None) -> list[Run]:
-        """Return the runs that an event started."""
-        runs: list[Run] = _rooms().reads.event_runs(self._tenant(tenant), event_id)
-        return runs
-
-    def cancel(self, run_id: str, *, tenant: str | None = None) -> bool:
-        """Ask a run to end; return whether it had not ended before."""
-        rooms = _rooms()
-        run = cancel(rooms.store, rooms.gate, self._tenant(tenant), run_id)
-        return run.status == "cancelled" or not run.is_final
-
-    def _tenant(self, given: str | None) -> str:
-        ctx = current_context()
-        if given is None and ctx is not None and ctx.step.durable:
-            return ctx.run.tenant_id
-        tenant: str = importlib.import_module("celeriac.wiring").tenant_of_sender(given)
-        return tenant
-
-
-def _rooms() -> Any:
-    return importlib.import_module("celeriac.wiring").installation()

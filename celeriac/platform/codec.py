@@ -60,6 +60,11 @@ def encode_within(value: Any, most: int, what: str) -> str:
     return text
 
 
+def canonical(value: Any) -> str:
+    """Return the JSON text of plain JSON, the same for all values that are equal: 1.0 is 1, and true is not."""
+    return json.dumps(_alike(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 def storable(value: Any) -> Any:
     """Return plain JSON with a sign in place of each character that a database cannot store.
 
@@ -108,6 +113,14 @@ def _evaluated(target: Callable[..., Any]) -> Any:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _alike(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {key: _alike(one) for key, one in value.items()}
+    return [_alike(one) for one in value] if isinstance(value, list) else value
 
 
 def _has_nul(text: str) -> bool:

@@ -18,7 +18,8 @@ from celeriac.errors import ContextError
 from celeriac.platform.event import Event
 from celeriac.platform.message import ToolCall
 from celeriac.platform.run import Run
-from celeriac.platform.step import Step, current_scope
+from celeriac.platform.scope import current_scope
+from celeriac.platform.step import Step
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
@@ -54,6 +55,12 @@ class Context(Generic[S]):
         """Return this context with more in it: `network`, `agent`, `tool_call`, `memory`, `state`."""
         copy = object.__new__(type(self))
         copy.__dict__ = {**self.__dict__, "_bound": {**self._bound, **parts}}
+        return copy
+
+    def of_events(self, events: Sequence[Event]) -> Self:
+        """Return this context with other events, the first of them as its event."""
+        copy = self.bound()
+        copy.event, copy.events = events[0], list(events)
         return copy
 
     def part(self, name: str) -> Any:

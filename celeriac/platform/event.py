@@ -9,8 +9,15 @@ from typing import Any
 #: names below this prefix are the platform's own; nobody outside may send them
 RESERVED = "celeriac/"
 
+#: the event of a run that was asked for by the name of its function, and that of a cron's run
+INVOKED = f"{RESERVED}invoked"
+CRON = f"{RESERVED}cron"
+
 #: the events that signals travel as
 _SIGNAL = f"{RESERVED}signal:"
+
+#: what those wait for who wait for the end of one run
+_ENDED = f"{RESERVED}ended:"
 
 
 def signal_name(signal: str) -> str:
@@ -21,6 +28,11 @@ def signal_name(signal: str) -> str:
 def signal_of(event_name: str) -> str:
     """Return the signal that travels as the event of this name."""
     return event_name.removeprefix(_SIGNAL)
+
+
+def ended_name(run_id: str) -> str:
+    """Return the name under which the end of one run is waited for."""
+    return _ENDED + run_id
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, overload
 
+from celeriac.errors import ConfigError
 from celeriac.platform.codec import storable
+from celeriac.platform.kernel import Body
 from celeriac.platform.message import Message, ToolCall, Usage
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
 from celeriac.platform.result import AgentResult
 from celeriac.platform.step import Step
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Ai:
@@ -49,6 +54,14 @@ class Ai:
             raw=dict(reply.raw),
         )
 
+    @overload
+    def wrap(self, id: str, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> Awaitable[T]: ...
+    @overload
+    def wrap(self, id: str, fn: Callable[[*Ts], T], *args: *Ts) -> Awaitable[T]: ...
+    def wrap(self, id: str, fn: Callable[[*Ts], Any], *args: *Ts) -> Awaitable[Any]:
+        """Run `fn(*args)` as `step.run` does, shown and counted as a model call; for clients of your own."""
+        return self._step.called(id, fn, args, kind="model", usage=lambda _: Usage(model_calls=1))
+
 
 async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> ModelReply:
     """Ask the model once and remember the reply; tried again as often as the run says, and never paid twice.
@@ -56,13 +69,34 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
     Raises `StepError` in a durable run and `ModelError` in a plain script when the retries are used up.
     """
 
-    async def ask() -> Any:
-        reply = await model.infer(replace(request, origin=f"{step.kernel.origin} {step.path}"))
-        return storable(_export(reply))
+    def asking(request: ModelRequest) -> Body:
+        async def ask() -> Any:
+            reply = await model.infer(replace(request, origin=f"{step.kernel.origin} {step.path}"))
+            return storable(_export(reply))
 
-    given = {"model": f"{model.provider}:{model.name}", **request.export()}
-    value = await step.scoped(id, ask, kind="model", input=given, retries=None, usage=_usage)
+        return ask
+
+    value = await step.scoped(
+        id,
+        asking(request),
+        kind="model",
+        input={"model": f"{model.provider}:{model.name}", **request.export()},
+        edit=lambda given: asking(_edited(request, given)),
+        retries=None,
+        usage=_usage,
+    )
     return _parse(value)
+
+
+def _edited(request: ModelRequest, given: Any) -> ModelRequest:
+    """Return the request with another system prompt and other messages; tools and model stay the code's own."""
+    if not isinstance(given, dict):
+        raise ConfigError("The edited input of a model call must be an object with 'system' and 'messages'")
+    try:
+        messages = [Message.parse(one) for one in given["messages"]] if "messages" in given else request.messages
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"The edited messages of a model call cannot be read: {error!r}") from error
+    return replace(request, system=str(given.get("system", request.system)), messages=tuple(messages))
 
 
 def _usage(value: dict[str, Any]) -> Usage:

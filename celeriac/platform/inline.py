@@ -9,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from celeriac.errors import ModelError, NotDurableError
+from celeriac.errors import FetchError, FetchRefused, ModelError, NotDurableError
 from celeriac.ids import new_id, slug
 from celeriac.platform.codec import encode
 from celeriac.platform.context import Context
 from celeriac.platform.event import Event
+from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
+from celeriac.platform.racing import start_racer, winner_of
 from celeriac.platform.run import Run
-from celeriac.platform.step import Call, EventWait, Scope, Step, enter
+from celeriac.platform.scope import Scope, context_in, enter
+from celeriac.platform.step import Step
+
+if TYPE_CHECKING:
+    from celeriac.platform.fetching.limits import FetchLimits
 
 _TRIES = 3
 _PATIENCE = 10.0
@@ -69,8 +75,15 @@ class InlineKernel:
     origin = "local"
     executor = None
 
+    @property
+    def fetch_limits(self) -> FetchLimits:
+        """The limits of a plain script: public networks alone."""
+        from celeriac.platform.fetching.limits import FetchLimits  # only who fetches loads the room
+
+        return FetchLimits()
+
     async def perform(self, call: Call) -> Any:
-        """Run the body; a model call is tried three times within ten seconds, everything else once."""
+        """Run the body; a model call or fetch is tried three times within ten seconds, everything else once."""
         deadline = time.monotonic() + _PATIENCE
         for attempt in range(1, _TRIES + 1):
             try:
@@ -78,10 +91,11 @@ class InlineKernel:
                     seconds = None if call.timeout is None else call.timeout.total_seconds()
                     value = await asyncio.wait_for(call.body(), seconds) if seconds else await call.body()
                 return json.loads(encode(value))
-            except ModelError as error:
-                delay = error.retry_after if error.retry_after is not None else 0.5 * attempt
+            except (ModelError, FetchError) as error:
+                asked = getattr(error, "retry_after", None)
+                delay = asked if asked is not None else 0.5 * attempt
                 is_last = attempt == _TRIES or time.monotonic() + delay > deadline
-                if call.kind != "model" or not error.is_retriable or is_last:
+                if is_last or not _may_be_mended(call, error):
                     raise
             await asyncio.sleep(delay)
         raise AssertionError("the loop returns or raises")
@@ -91,13 +105,43 @@ class InlineKernel:
         delay = until - datetime.now(UTC) if isinstance(until, datetime) else until
         await asyncio.sleep(max(0.0, delay.total_seconds()))
 
+    async def race(self, path: str, branches: Mapping[str, Awaitable[Any]]) -> tuple[str, Any]:
+        """Await the branches, each in a task and a scope of its own, and cancel those that lose."""
+        racers = [
+            start_racer(name, branch, context_in(Scope(self, f"{path}/{name}"))) for name, branch in branches.items()
+        ]
+        winner = await winner_of(racers)
+        return winner.name, winner.task.result()
+
     async def wait_for_event(self, wait: EventWait) -> Event | None:
         """Raise `NotDurableError`: no event can come."""
         _refuse("wait_for_event", wait.path)
 
+    async def wait_for_signal(self, wait: SignalWait) -> Any:
+        """Raise `NotDurableError`: no signal can come."""
+        _refuse("wait_for_signal", wait.path)
+
     async def send(self, path: str, events: Sequence[Event]) -> list[str]:
         """Raise `NotDurableError`: nobody would receive."""
         _refuse("send_event", path)
+
+    async def send_signal(self, path: str, signal: str, data: Any) -> bool:
+        """Raise `NotDurableError`: nobody would receive."""
+        _refuse("send_signal", path)
+
+    async def invoke(self, invocation: Invocation) -> Any:
+        """Raise `NotDurableError`: there is no fleet."""
+        _refuse("invoke", invocation.path)
+
+    async def defer(self, path: str, target: str, data: Any) -> None:
+        """Raise `NotDurableError`: there is no run whose end could be awaited."""
+        _refuse("defer", path)
+
+
+def _may_be_mended(call: Call, error: ModelError | FetchError) -> bool:
+    if isinstance(error, ModelError):
+        return call.kind == "model" and error.is_retriable
+    return call.kind == "fetch" and not isinstance(error, FetchRefused)
 
 
 def _refuse(verb: str, path: str) -> NoReturn:

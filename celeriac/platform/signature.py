@@ -56,6 +56,11 @@ class Signature:
         except (PydanticUndefinedAnnotation, TypeError) as error:
             raise ConfigError(f"{what}: its parameters have no JSON schema: {error}") from error
 
+    @property
+    def required(self) -> list[str]:
+        """The names of the parameters that the data must have."""
+        return [parameter.name for parameter in self._data if parameter.default is parameter.empty]
+
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of the data as an object."""
         schema = self._adapter.json_schema()

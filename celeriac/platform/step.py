@@ -1,174 +1,36 @@
 """The step: what user code and agents call to do something that is remembered.
 
-`Step` holds the verbs; a `Kernel` does the work. There are two kernels: the inline one (`inline.py`) works in place,
-the durable one (`durable/replay.py`) remembers. Agents talk to a `Step` only, so there is one path of code for both.
-
-One ContextVar holds the scope that is entered. A step's path is that of its scope and its id, fixed at the call, in
-the caller's asyncio task: `network:support/turn:2/tool:1:refund/charge`.
+`Step` holds the verbs; a `Kernel` does the work, in place or durably. Agents talk to a `Step` only, so there is one
+path of code for both. A verb is a plain function that fixes its path at the call (`scope.py`) and checks what it was
+given; what it returns is awaited.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, TypeVarTuple, overload
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from celeriac.clock import Duration, duration
-from celeriac.errors import ConfigError, ContextError, NonRetriableError, StepIdConflict
-from celeriac.platform.codec import decoder, return_type
-from celeriac.platform.event import Event
-from celeriac.platform.expression import check_path
+from celeriac.errors import ConfigError
+from celeriac.platform.calling import call_function, edited_arguments, returned
+from celeriac.platform.event import RESERVED, Event
+from celeriac.platform.expression import check, check_path
+from celeriac.platform.kernel import Body, Call, CallKind, EventWait, Invocation, Kernel, SignalWait
 from celeriac.platform.message import Usage
-from celeriac.platform.signature import is_async, problems
+from celeriac.platform.scope import Scope, current_scope, enter
 
 if TYPE_CHECKING:
+    from celeriac.platform.durable.function import Function
+    from celeriac.platform.fetching.reply import FetchReply
     from celeriac.platform.inference import Ai
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-CallKind = Literal["run", "model", "tool", "turn"]
 
 LONGEST_WAIT = timedelta(days=366)
-_LONGEST_ID = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """Work with a path: a body that runs until its value is remembered."""
-
-    path: str
-    kind: CallKind
-    body: Callable[[], Awaitable[Any]]
-    #: what the step was given, for people
-    input: Any = None
-    #: None: as the run says
-    retries: int | None = None
-    timeout: timedelta | None = None
-    #: reads what the value used
-    usage: Callable[[Any], Usage] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventWait:
-    """What a branch waits for: an event of that name whose value at `match` is the one of the run's own event."""
-
-    path: str
-    name: str
-    timeout: timedelta
-    match: str | None = None
-    since: timedelta | None = None
-
-
-class Kernel(Protocol):
-    """What does the work of the verbs. All values it returns are plain JSON."""
-
-    @property
-    def durable(self) -> bool:
-        """Whether steps are remembered beyond this process."""
-        ...
-
-    @property
-    def suspending(self) -> bool:
-        """Whether the coroutines are being ended though the run goes on: it parks, or another link takes it up."""
-        ...
-
-    @property
-    def origin(self) -> str:
-        """The run's id, for tracing."""
-        ...
-
-    @property
-    def executor(self) -> Executor | None:
-        """Where plain functions run; asyncio's own where None."""
-        ...
-
-    def perform(self, call: Call) -> Awaitable[Any]:
-        """Return the remembered value of the call, or run its body and remember."""
-        ...
-
-    def sleep(self, path: str, until: timedelta | datetime) -> Awaitable[None]:
-        """Stand still for a time, or until one."""
-        ...
-
-    def wait_for_event(self, wait: EventWait) -> Awaitable[Event | None]:
-        """Stand still until the event comes, or the timeout: None."""
-        ...
-
-    def send(self, path: str, events: Sequence[Event]) -> Awaitable[list[str]]:
-        """Send events once; return their ids."""
-        ...
-
-
-class Scope:
-    """A place in the tree of steps: ids taken in it become paths below it."""
-
-    __slots__ = ("_taken", "kernel", "path")
-
-    def __init__(self, kernel: Kernel, path: str = "") -> None:
-        """Start with no ids taken."""
-        self.kernel = kernel
-        self.path = path
-        self._taken: dict[str, tuple[asyncio.Task[Any], int]] = {}
-
-    def take(self, id: str) -> str:
-        """Return the path of a step called now; a repeated id of the same task is numbered from `id:1` on.
-
-        Raises `StepIdConflict` when two tasks use one id: by arrival alone, replay could swap their results.
-        """
-        if not isinstance(id, str) or not 0 < len(id) <= _LONGEST_ID or "/" in id or not id.isprintable():
-            raise ConfigError(
-                f"Step id {str(id)[:80]!r} must be a text of 1 to {_LONGEST_ID} printable characters without '/'"
-            )
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:
-            task = None
-        if task is None:
-            raise ContextError(f"Step {id!r} was called outside of the run's loop; steps need `async def`")
-        owner, count = self._taken.get(id, (task, 0))
-        if owner is not task:
-            raise StepIdConflict(
-                f"Step id {id!r} is used by two tasks in {self.path or 'the function'}; "
-                f"give each its own id, or its own `with ctx.step.scope(name):`"
-            )
-        while count and f"{id}:{count}" in self._taken:
-            count += 1  # somebody's own id looks like that
-        self._taken[id] = (task, count + 1)
-        if not count:
-            return self.below(id)
-        numbered = f"{id}:{count}"
-        self._taken[numbered] = (task, 1)
-        return self.below(numbered)
-
-    def below(self, id: str) -> str:
-        """Return the path of `id` in this scope."""
-        return f"{self.path}/{id}" if self.path else id
-
-
-_entered: ContextVar[Scope | None] = ContextVar("celeriac_scope", default=None)
-
-
-def current_scope() -> Scope | None:
-    """Return the scope that is entered here, or None outside of any."""
-    return _entered.get()
-
-
-@contextmanager
-def enter(scope: Scope) -> Iterator[Scope]:
-    """Make `scope` the one in which steps are called."""
-    token = _entered.set(scope)
-    try:
-        yield scope
-    finally:
-        _entered.reset(token)
+_LONGEST_SIGNAL = 255
 
 
 class Step:
@@ -210,6 +72,8 @@ class Step:
         scope = current_scope()
         return scope if scope is not None and scope.kernel is self._root.kernel else self._root
 
+    # -- work ---------------------------------------------------------------------------------------------------
+
     @overload
     def run(
         self,
@@ -236,16 +100,51 @@ class Step:
         The value comes back through the return annotation. A body that raises is tried again (`retries`, the
         function's by default); then `StepError`.
         """
-        kernel = self._scope.kernel
-        call = Call(
-            path=self._scope.take(id),
-            kind="run",
-            body=lambda: invoke(kernel, fn, *args),
-            input=list(args) or None,
-            retries=retries,
-            timeout=None if timeout is None else duration(timeout),
-        )
-        return _decoded(kernel, call, fn)
+        return self.called(id, fn, args, kind="run", retries=retries, timeout=timeout)
+
+    def fetch(
+        self,
+        id: str,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        body: str | bytes | None = None,
+        timeout: Duration | None = None,
+    ) -> Awaitable[FetchReply]:
+        """Make an HTTP request to the public internet and remember the reply, whatever its status.
+
+        No answer is tried again like any failure; what is not allowed (an address, a redirect, the size of the
+        answer) fails the step at once. The reply has `.status`, `.headers`, `.text` and `.json()`.
+        """
+        from celeriac.platform.fetching.reply import FetchReply  # only who fetches loads the room
+
+        path, kernel = self._scope.take(id), self._scope.kernel
+
+        async def ask() -> FetchReply:
+            from celeriac.platform.fetching.fetch import fetch
+            from celeriac.platform.fetching.request import Request
+
+            request = Request.of(url, method=method, headers=headers, json=json, body=body, timeout=timeout)
+            return await fetch(request, kernel.fetch_limits)
+
+        # Neither the values of headers nor the body: that is where credentials are.
+        shown = {"method": method, "url": url, "headers": sorted(headers or ())}
+        call = Call(path=path, kind="fetch", body=ask, input=shown)
+        return _performed(kernel, call, lambda plain: FetchReply(**plain))
+
+    def race(self, **branches: Awaitable[T]) -> Awaitable[tuple[str, T]]:
+        """Await the branches side by side; return the name and the value of the one that ends first.
+
+        The others are cancelled, and what they wait for is over. A branch that fails first fails the race with its
+        error. The winner is remembered: a replay awaits it alone.
+        """
+        if not branches:
+            raise ConfigError("A race needs branches: step.race(reply=…, nap=…)")
+        return self._scope.kernel.race(self._scope.take("race"), branches)
+
+    # -- waiting ------------------------------------------------------------------------------------------------
 
     def sleep(self, id: str, time: Duration) -> Awaitable[None]:
         """Stand still for a time of at most 366 days, holding no worker."""
@@ -265,33 +164,122 @@ class Step:
         *,
         timeout: Duration,
         match: str | None = None,
+        if_: str | None = None,
         since: Duration | None = None,
     ) -> Awaitable[Event | None]:
         """Stand still until an event of that name comes for this tenant; None when the timeout passes first.
 
         `match` is a dotted path such as `data.ticket_id`: the event has to have there what the run's own event has.
-        Only events received after the wait was reached count, unless `since` looks back that far.
+        `if_` is an expression over `event`, the run's own, and `async`, the one that comes. Only events received
+        after the wait was reached count, unless `since` looks back that far.
         """
+        if event.startswith(RESERVED) and not event.startswith(f"{RESERVED}run."):
+            raise ConfigError(f"Step {id!r}: events below {RESERVED!r} are the platform's own, but for celeriac/run.*")
         wait = EventWait(
             path=self._scope.take(id),
             name=event,
             timeout=_within_longest(duration(timeout), id),
             match=None if match is None else check_path(match),
+            condition=None if if_ is None else _checked(if_, id),
             since=None if since is None else duration(since),
         )
         return self._scope.kernel.wait_for_event(wait)
+
+    def wait_for_signal(self, id: str, signal: str, *, timeout: Duration) -> Awaitable[Any]:
+        """Stand still until somebody gives the signal; return its data, or None when the timeout passes first.
+
+        One wait of a tenant may have a signal at a time: a second one fails with `StepError`.
+        """
+        wait = SignalWait(
+            path=self._scope.take(id),
+            signal=_checked_signal(signal, id),
+            timeout=_within_longest(duration(timeout), id),
+        )
+        return self._scope.kernel.wait_for_signal(wait)
+
+    # -- other runs ---------------------------------------------------------------------------------------------
 
     def send_event(self, id: str, event: str | Event | Sequence[Event], data: Any = None) -> Awaitable[list[str]]:
         """Send one event by name and data, one `Event`, or several, exactly once; return their ids."""
         return self._scope.kernel.send(self._scope.take(id), as_events(event, data))
 
+    def send_signal(self, id: str, signal: str, data: Any = None) -> Awaitable[bool]:
+        """Give a signal to the run of this tenant that waits for it, exactly once; return whether there was one."""
+        return self._scope.kernel.send_signal(self._scope.take(id), _checked_signal(signal, id), data)
+
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: Function[..., Coroutine[Any, Any, T]],
+        data: Any = None,
+        *,
+        timeout: Duration | None = None,
+    ) -> Awaitable[T]: ...
+    @overload
+    def invoke(
+        self, id: str, function: Function[..., Any] | str, data: Any = None, *, timeout: Duration | None = None
+    ) -> Awaitable[Any]: ...
+    def invoke(
+        self, id: str, function: Function[..., Any] | str, data: Any = None, *, timeout: Duration | None = None
+    ) -> Awaitable[Any]:
+        """Start a run of another function with `data`, stand still until it ends, and return its output.
+
+        The function is one of this fleet, or `"app/id"`. Raises `StepError` when the run failed, was cancelled or
+        skipped, when there is no such function, and after the timeout (`TimeoutError`; the run goes on).
+        """
+        invocation = Invocation(
+            path=self._scope.take(id),
+            target=_target(function, id),
+            data=data,
+            timeout=LONGEST_WAIT if timeout is None else _within_longest(duration(timeout), id),
+        )
+        kernel = self._scope.kernel
+        return kernel.invoke(invocation) if isinstance(function, str) else _invoked(kernel, invocation, function.fn)
+
+    def defer(self, id: str, function: Function[..., Any] | str, data: Any = None) -> Awaitable[None]:
+        """Start a run of another function once this one has ended, however it ends; at most 20 times a run."""
+        return self._scope.kernel.defer(self._scope.take(id), _target(function, id), data)
+
+    # -- for agents and the verbs of ai -------------------------------------------------------------------------
+
+    def called(
+        self,
+        id: str,
+        fn: Callable[..., Any],
+        args: Sequence[Any],
+        *,
+        kind: CallKind,
+        retries: int | None = None,
+        timeout: Duration | None = None,
+        usage: Callable[[Any], Usage] | None = None,
+    ) -> Awaitable[Any]:
+        """Make a call of the user's function a step of this kind."""
+        kernel, path = self._scope.kernel, self._scope.take(id)
+
+        def body_of(arguments: Sequence[Any]) -> Body:
+            return lambda: call_function(kernel, fn, *arguments)
+
+        call = Call(
+            path=path,
+            kind=kind,
+            body=body_of(args),
+            input=list(args) or None,
+            edit=lambda given: body_of(edited_arguments(path, fn, given)),
+            retries=retries,
+            timeout=None if timeout is None else duration(timeout),
+            usage=usage,
+        )
+        return _performed(kernel, call, lambda plain: returned(path, fn, plain))
+
     def scoped(
         self,
         id: str,
-        body: Callable[[], Awaitable[Any]],
+        body: Body,
         *,
         kind: CallKind,
         input: Any = None,
+        edit: Callable[[Any], Body] | None = None,
         retries: int | None = 0,
         usage: Callable[[Any], Usage] | None = None,
     ) -> Awaitable[Any]:
@@ -299,7 +287,8 @@ class Step:
 
         Returns plain JSON. Turns, model calls and tool calls are made of it. `retries=None`: as the run says.
         """
-        call = Call(path=self._scope.take(id), kind=kind, body=body, input=input, retries=retries, usage=usage)
+        path = self._scope.take(id)
+        call = Call(path=path, kind=kind, body=body, input=input, edit=edit, retries=retries, usage=usage)
         return self._scope.kernel.perform(call)
 
     @contextmanager
@@ -308,23 +297,6 @@ class Step:
         outer = self._scope
         with enter(Scope(outer.kernel, outer.take(name))):
             yield
-
-
-async def invoke(kernel: Kernel, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function of the user's: a coroutine function here, a plain one in the kernel's threads."""
-    if is_async(fn):
-        return await fn(*args, **kwargs)
-    context = copy_context()
-    loop = asyncio.get_running_loop()
-
-    def call() -> Any:
-        try:
-            return context.run(fn, *args, **kwargs)
-        except StopIteration as error:  # no future can carry it, so that the waiting task would wait for ever
-            raise RuntimeError(f"StopIteration left {getattr(fn, '__name__', 'a function')!r}") from error
-
-    result = await loop.run_in_executor(kernel.executor, call)
-    return await result if inspect.isawaitable(result) else result
 
 
 def as_events(event: str | Event | Sequence[Event], data: Any) -> list[Event]:
@@ -342,11 +314,30 @@ def _within_longest(time: timedelta, id: str) -> timedelta:
     return time
 
 
-async def _decoded(kernel: Kernel, call: Call, fn: Callable[..., Any]) -> Any:
-    plain = await kernel.perform(call)
+def _checked(condition: str, id: str) -> str:
     try:
-        return decoder(return_type(fn))(plain)
-    except ValidationError as error:
-        raise NonRetriableError(
-            f"Step {call.path!r} returned what its annotation forbids: {problems(error)}"
-        ) from error
+        return check(condition, names=("event", "async"))
+    except ConfigError as error:
+        raise ConfigError(f"Step {id!r}: {error.message}") from error
+
+
+def _checked_signal(signal: str, id: str) -> str:
+    if not isinstance(signal, str) or not 0 < len(signal) <= _LONGEST_SIGNAL or not signal.isprintable():
+        raise ConfigError(f"Step {id!r}: a signal is a text of 1 to {_LONGEST_SIGNAL} printable characters")
+    return signal
+
+
+def _target(function: Function[..., Any] | str, id: str) -> str:
+    name = function if isinstance(function, str) else getattr(function, "name", "")
+    app, _, function_id = name.partition("/")
+    if not app or not function_id or "/" in function_id:
+        raise ConfigError(f"Step {id!r} takes a function of an App, or its name as 'app/id', not {name or function!r}")
+    return name
+
+
+async def _performed(kernel: Kernel, call: Call, read: Callable[[Any], Any]) -> Any:
+    return read(await kernel.perform(call))
+
+
+async def _invoked(kernel: Kernel, invocation: Invocation, fn: Callable[..., Any]) -> Any:
+    return returned(invocation.path, fn, await kernel.invoke(invocation))

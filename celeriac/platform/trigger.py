@@ -26,8 +26,8 @@ class Trigger:
 class Cron:
     """Times by the five fields of cron, read in a time zone: `Cron("0 6 * * *", tz="Europe/Paris", jitter="5m")`.
 
-    A start may be late by up to `jitter`. Runs belong to the deployment's default tenant, or with `each_tenant` there
-    is one for each active tenant.
+    A start may be late by up to `jitter` (1 s to 5 m), never by so much that the next one overtakes it. Runs belong to
+    the deployment's default tenant, or with `each_tenant` there is one for each active tenant.
     """
 
     schedule: str

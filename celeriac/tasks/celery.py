@@ -7,7 +7,7 @@ from celeriac.wiring import broker_app
 
 app = broker_app(load_settings())
 app.conf.update(
-    imports=("celeriac.tasks.links", "celeriac.tasks.steps"),
+    imports=("celeriac.tasks.links", "celeriac.tasks.perform", "celeriac.tasks.steps"),
     worker_pool="threads",  # one loop a process; forked children would have none
     worker_concurrency=32,
 )

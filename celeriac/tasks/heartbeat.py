@@ -32,10 +32,12 @@ class Heartbeat:
         *,
         describe: Callable[[], Worker],
         dead_after: timedelta,
+        on_joined: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Register the worker that `describe` describes."""
+        """Register the worker that `describe` describes; `on_joined` is told of its id, now and after it joined anew."""
         self._store, self._dispatcher, self._engine, self._clock = store, dispatcher, engine, clock
         self._gate = dispatcher.gate
+        self._on_joined = on_joined
         self._describe, self._dead_after = describe, dead_after.total_seconds()
         self._register()
 
@@ -43,6 +45,7 @@ class Heartbeat:
         self.worker = self._describe()
         self._store.register(self.worker)
         self._engine.worker_id = self.worker.id
+        self._on_joined(self.worker.id)
         self._renewed = self._unbroken_since = time.monotonic()
 
     @property

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -25,7 +26,7 @@ from celeriac.tasks.loop_watch import LoopWatch
 from celeriac.tasks.reconcile import Reconcile
 from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
-from celeriac.tasks.watchdog import Watchdog
+from celeriac.tasks.watchdog import Consumer, Watchdog
 from celeriac.wiring import Installation, conduct
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,18 @@ WATCHDOG_SECONDS = 10.0
 class WorkerProcess:
     """Advances runs of one app; `advance` is called by as many threads as the worker has capacity."""
 
-    def __init__(self, rooms: Installation, settings: Settings, *, queues: tuple[str, ...], capacity: int) -> None:
-        """Take the rooms; nothing starts yet."""
+    def __init__(
+        self,
+        rooms: Installation,
+        settings: Settings,
+        *,
+        queues: tuple[str, ...],
+        capacity: int,
+        consumer: Consumer,
+        on_joined: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Take the rooms and what is known of Celery's consumer; nothing starts yet."""
+        self._consumer, self._on_joined = consumer, on_joined
         self._rooms, self._settings = rooms, settings
         self._queues, self._capacity = queues, capacity
         self._app = load_app(settings.app)
@@ -58,7 +69,8 @@ class WorkerProcess:
             rooms.memories.warm()
         threading.Thread(target=self._run_loop, name="celeriac-loop", daemon=True).start()
         self._threads = ThreadPoolExecutor(self._capacity + 4, thread_name_prefix="celeriac-body")
-        rooms.store.declare(self._app.name, self._app.declarations(), self._app.schemas())
+        declarations = self._app.declarations(home=self._settings.default_tenant)
+        rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()
         self._engine = Engine(
             self._app.registry(conduct(self._settings), memories=rooms.memories),
@@ -77,6 +89,7 @@ class WorkerProcess:
             clock,
             describe=lambda: this_worker(queues=self._queues, capacity=self._capacity, version=self._app.version),
             dead_after=dead_after,
+            on_joined=self._on_joined,
         )
         self._heartbeat.run_once()
         reconcile = Reconcile(rooms.store, rooms.dispatcher, self._engine, self._heartbeat, dead_after=dead_after)
@@ -86,7 +99,13 @@ class WorkerProcess:
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
         ]
         self._tickers.append(Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS))
-        watchdog = Watchdog(rooms.links, self._engine, queues=self._queues, capacity=self._capacity)
+        watchdog = Watchdog(
+            rooms.links,
+            self._consumer,
+            queues=self._queues,
+            capacity=self._capacity,
+            is_draining=lambda: self._engine.is_draining,
+        )
         self._tickers.append(Ticker("watchdog", watchdog, WATCHDOG_SECONDS))
         for ticker in self._tickers:
             ticker.start()

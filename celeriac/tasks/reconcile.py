@@ -15,7 +15,7 @@ from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.store import Store
 from celeriac.platform.flow.gate import Queued
 from celeriac.tasks.heartbeat import Heartbeat
-from celeriac.tasks.host import is_gone
+from celeriac.tasks.host import is_gone, is_running
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Reconcile:
 
     def run_once(self) -> int:
         """Do one round; return how many runs were brought back."""
-        return self._bury() + self._give_back() + self._find_stranded()
+        return self._bury() + self._give_back() + self._give_back_placed() + self._find_stranded()
 
     def _bury(self) -> int:
         """Take over the runs of dead workers: of neighbours whose process is gone, and of the silent."""
@@ -68,6 +68,23 @@ class Reconcile:
         if given:
             log.warning("Put back %d runs that this worker held and did not execute", len(given))
         return self._bring_back(given)
+
+    def _give_back_placed(self) -> int:
+        """Put back placed steps whose process has died under a worker that lives, and those that Redis has lost."""
+        held = self._store.performing(self._heartbeat.worker.id)
+        dead = [claim for claim, process in held if not is_running(process.pid, process.pid_started)]
+        given = self._store.give_back_placed(dead) if dead else []
+        if given:
+            log.warning("Took %d steps over from processes that died", len(given))
+        for claim in dead:
+            self._hint(self._dispatcher.gate.release, claim.queued.run_id, claim.token)
+        lost = self._store.stranded_placed(self._store.now() - STRANDED_AFTER)
+        known: set[str] = set()
+        if lost:
+            self._hint(lambda: known.update(self._known(lost)))
+        given += [step for step in lost if step.run_id not in known]
+        self._dispatcher.dispatch(given)
+        return len(given)
 
     def _bring_back(self, runs: Sequence[Queued]) -> int:
         for run in runs:

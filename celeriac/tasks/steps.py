@@ -9,11 +9,25 @@ from __future__ import annotations
 from typing import Any
 
 from celery import bootsteps, signals
+from celery.worker import state
 
 from celeriac.settings import load_settings
 from celeriac.tasks.celery import app
+from celeriac.tasks.perform import share_worker_id
 from celeriac.tasks.process import WorkerProcess, current_process, running_process, set_current_process
 from celeriac.wiring import installation
+
+
+class CeleryConsumer:
+    """What Celery counts, whatever its pool."""
+
+    def taken(self) -> int:
+        """Return how many tasks were begun."""
+        return sum(state.total_count.values())
+
+    def active(self) -> int:
+        """Return how many tasks are executing."""
+        return len(state.active_requests)
 
 
 class Process(bootsteps.StartStopStep):  # type: ignore[misc,unused-ignore]
@@ -24,7 +38,14 @@ class Process(bootsteps.StartStopStep):  # type: ignore[misc,unused-ignore]
     def start(self, worker: Any) -> None:
         """Join the fleet."""
         queues = tuple(worker.app.amqp.queues.consume_from)
-        process = WorkerProcess(installation(), load_settings(), queues=queues, capacity=worker.concurrency)
+        process = WorkerProcess(
+            installation(),
+            load_settings(),
+            queues=queues,
+            capacity=worker.concurrency,
+            consumer=CeleryConsumer(),
+            on_joined=share_worker_id,
+        )
         set_current_process(process)
         process.start()
 

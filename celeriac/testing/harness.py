@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Self
 
-from celeriac.clock import Duration, ManualClock
+from celeriac.clock import Duration, ManualClock, duration
 from celeriac.errors import NotFoundError
 from celeriac.platform.app import App
 from celeriac.platform.durable.cancelling import cancel
@@ -51,7 +51,7 @@ class Harness:
         #: the ids of the tasks that made up each run's chain, in order
         self.chains: dict[str, list[str]] = {}
         self._app = app
-        self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400))
+        self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400), tenants=lambda: [self.tenant])
         self._registry = app.registry(conduct or Conduct(), memories=self._rooms.memories, model=model)
         self._dispatcher = Dispatcher(self._rooms.gate, self, lambda _: limits or TenantLimits())
         self._intake = Intake(self._rooms.store, self._dispatcher)
@@ -71,7 +71,7 @@ class Harness:
         self._threads.shutdown(wait=False)
 
     def _start(self) -> None:
-        declarations = self._app.declarations()
+        declarations = self._app.declarations(home=self.tenant)
         self._rooms.store.declare(self._app.name, declarations, self._app.schemas())
         self._rooms.gate.attend(_WORKER, sorted({one.queue for one in declarations}), _CAPACITY)
         self._engine = Engine(
@@ -94,17 +94,18 @@ class Harness:
         return sum(run.queue == queue for run in self._links)
 
     async def send(self, event: str | Event | Sequence[Event], data: Any = None) -> list[Run]:
-        """Send events and settle; return the runs that they started, as they stand then."""
+        """Send events and settle; return the runs that they started or joined, as they stand then."""
         accepted = self._intake.accept(self.tenant, as_events(event, data))
         await self.settle()
-        ids = {one.id for one in accepted if not one.is_duplicate}
-        return [stored.run for stored in self._rooms.store.all.values() if stored.run.event_id in ids]
+        return self._rooms.store.runs_of({one.id for one in accepted if not one.is_duplicate})
 
     async def settle(self) -> None:
         """Advance all runs until each has ended or waits."""
         while True:
-            self._dispatcher.dispatch(self._rooms.store.match_pending().queued)
+            self._dispatcher.follow(self._rooms.store.fire_crons())
+            self._dispatcher.follow(self._rooms.store.match_pending())
             self._dispatcher.dispatch(self._rooms.store.wake_due())
+            self._rooms.store.expire()
             # A thread of the engine may stand between the match of a sent event and its dispatch.
             self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
             links, self._links = self._links, []
@@ -121,8 +122,15 @@ class Harness:
             goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0]))
 
     async def advance(self, time: Duration) -> None:
-        """Move the clock and settle what that wakes."""
-        self.clock.advance(time)
+        """Let time pass: the clock stops at each moment at which something is due, and what that wakes settles."""
+        end = self.clock.now() + duration(time)
+        while (due_at := self._rooms.store.next_time()) is not None and due_at <= end:
+            if due_at > self.clock.now():
+                self.clock.advance(due_at - self.clock.now())
+            await self.settle()
+            if self._rooms.store.next_time() == due_at:
+                break  # what is due does not come to be; time goes on all the same
+        self.clock.advance(end - self.clock.now())
         await self.settle()
 
     async def restart(self) -> None:

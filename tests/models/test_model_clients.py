@@ -11,8 +11,9 @@ import pytest
 from conversations import HELLO, KEY, PROVIDERS, TWO_CALLS, model_at, model_of
 from scripted_provider import ScriptedProvider
 
-from celeriac.platform.models.clients import Endpoint, apart, client_for, close_clients, endpoint
+from celeriac.platform.models.clients import Endpoint, client_for, close_clients, endpoint
 from celeriac.platform.models.model import ModelReply
+from celeriac.platform.outside import apart
 from celeriac.testing.model_server import ModelServer, WireReply, WireRequest
 from waiting import until
 

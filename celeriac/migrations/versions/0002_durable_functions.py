@@ -20,7 +20,10 @@ _RUNS = (
     ("overrides", sa.Text),
 )
 
-_TABLES = ("bulk_actions", "placed_steps", "run_keys", "pauses", "crons")
+_TABLES = ("bulk_actions", "placed_steps", "run_keys", "run_events", "pauses", "crons", "apps")
+
+_STATUS = "ix_runs_tenant_id_status_created_at"
+_STATUS_COLUMNS = ["tenant_id", "status", "created_at", "id"]
 
 
 def upgrade() -> None:
@@ -30,12 +33,15 @@ def upgrade() -> None:
         op.add_column("runs", sa.Column(name, kind, nullable=True))
     op.add_column("runs", sa.Column("suspicion", sa.Integer, nullable=False, server_default=sa.text("0")))
     _index("ix_runs_deadline", "runs", "deadline", "deadline IS NOT NULL")
+    op.drop_index(_STATUS, "runs")
+    where = sa.text("status IN ('parked', 'failed', 'cancelled', 'skipped')")
+    op.create_index(_STATUS, "runs", _STATUS_COLUMNS, sqlite_where=where, postgresql_where=where)
     op.add_column("waits", sa.Column("condition", sa.Text, nullable=True))
     op.add_column("functions", sa.Column("rules", sa.Text, nullable=True))
     _create_triggers()
     _create_crons()
-    _create_pauses()
-    _create_run_keys()
+    _create_apps_and_pauses()
+    _create_gathering()
     _create_placed_steps()
     _create_bulk_actions()
 
@@ -51,6 +57,8 @@ def downgrade() -> None:
     op.drop_table("newer_triggers")
     op.drop_column("functions", "rules")
     op.drop_column("waits", "condition")
+    op.drop_index(_STATUS, "runs")
+    op.create_index(_STATUS, "runs", _STATUS_COLUMNS)
     op.drop_index("ix_runs_deadline", "runs")
     op.drop_column("runs", "suspicion")
     for name, _ in _RUNS:
@@ -118,7 +126,13 @@ def _create_crons() -> None:
     op.create_index("ix_crons_next_at", "crons", ["next_at"])
 
 
-def _create_pauses() -> None:
+def _create_apps_and_pauses() -> None:
+    op.create_table(
+        "apps",
+        sa.Column("app", sa.Text, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("app", name=op.f("pk_apps")),
+    )
     op.create_table(
         "pauses",
         sa.Column("tenant_id", sa.Text, nullable=False),
@@ -129,7 +143,7 @@ def _create_pauses() -> None:
     )
 
 
-def _create_run_keys() -> None:
+def _create_gathering() -> None:
     op.create_table(
         "run_keys",
         sa.Column("tenant_id", sa.Text, nullable=False),
@@ -138,10 +152,22 @@ def _create_run_keys() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("run_id", sa.Text, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("begun_at", sa.BigInteger, nullable=False),
+        sa.Column("event_ts", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "app", "function_id", "kind", "key", name=op.f("pk_run_keys")),
     )
     op.create_index("ix_run_keys_expires_at", "run_keys", ["expires_at"])
+    op.create_table(
+        "run_events",
+        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("run_id", sa.Text, nullable=False),
+        sa.Column("tenant_id", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("event_id", "run_id", name=op.f("pk_run_events")),
+    )
+    op.create_index("ix_run_events_run_id", "run_events", ["run_id"])
 
 
 def _create_placed_steps() -> None:
@@ -155,11 +181,14 @@ def _create_placed_steps() -> None:
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("call", sa.Text, nullable=False),
         sa.Column("worker_id", sa.Text, nullable=True),
+        sa.Column("pid", sa.BigInteger, nullable=True),
+        sa.Column("pid_started", sa.BigInteger, nullable=True),
+        sa.Column("deaths", sa.Integer, nullable=False, server_default=sa.text("0")),
         sa.Column("queued_at", sa.BigInteger, nullable=False),
         sa.Column("claimed_at", sa.BigInteger, nullable=True),
         sa.PrimaryKeyConstraint("run_id", "path", name=op.f("pk_placed_steps")),
     )
-    _index("ix_placed_steps_queued", "placed_steps", "queued_at", "status = 'queued'")
+    _index("ix_placed_steps_queued", "placed_steps", "queued_at", "status IN ('queued', 'waiting')")
     _index("ix_placed_steps_worker_id", "placed_steps", "worker_id", "worker_id IS NOT NULL")
 
 

@@ -20,14 +20,15 @@ from celeriac.platform.agents.patch import apply, diff
 from celeriac.platform.agents.router import Router, agents_of
 from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.turn import take_turn
+from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context, current_context, enter_context
 from celeriac.platform.inline import local_context
 from celeriac.platform.message import Message
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.model import Model, ModelLike
 from celeriac.platform.result import AgentResult
+from celeriac.platform.scope import current_scope
 from celeriac.platform.signature import checks_options, did_you_mean
-from celeriac.platform.step import current_scope, invoke
 
 S = TypeVar("S", default=Any)
 Models = ModelLike | Mapping[str, ModelLike]
@@ -182,7 +183,7 @@ class Network(Generic[S]):
 
     async def _route(self, ctx: Context[S], run: NetworkRun[S], router: Router) -> dict[str, Any]:
         """Ask the router; its answer is a memo of its own, so that it is asked once, also when the turn parks."""
-        names = agents_of(await invoke(ctx.step.kernel, router, ctx), self.agents, network=self.name)
+        names = agents_of(await call_function(ctx.step.kernel, router, ctx), self.agents, network=self.name)
         run.schedule(*names)
         stop = run.asked_to_stop or (None if run.stack else "router")
         return {"agents": names, "stack": run.stack, "stop": stop}

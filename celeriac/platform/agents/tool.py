@@ -14,10 +14,11 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from pydantic import ValidationError
 
 from celeriac.errors import CeleriacError, ConfigError, StepError, ToolError
+from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context
+from celeriac.platform.kernel import Kernel
 from celeriac.platform.models.model import ToolSpec
 from celeriac.platform.signature import Signature, checks_options, problems
-from celeriac.platform.step import Kernel, invoke
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,7 +71,7 @@ class Tool(Generic[P, R]):
         except ValidationError as error:
             return failure("InvalidArguments", problems(error))
         given = (ctx,) if self.signature.takes_context else ()
-        value = await invoke(kernel, self.fn, *given, **arguments)
+        value = await call_function(kernel, self.fn, *given, **arguments)
         return {"data": f"{self.name} successfully executed" if value is None else value}
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
 from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.tool import Tool, failure, failure_of
+from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context, enter_context
 from celeriac.platform.inference import infer
 from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
 from celeriac.platform.models.model import Model, ModelRequest
 from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import did_you_mean
-from celeriac.platform.step import invoke
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
@@ -36,7 +36,7 @@ async def take_turn(
     """
     system = agent.system
     if callable(system):
-        system = await invoke(ctx.step.kernel, system, *((ctx,) if agent.system_takes_context else ()))
+        system = await call_function(ctx.step.kernel, system, *((ctx,) if agent.system_takes_context else ()))
     messages: list[Message] = []
     usage, calls_made = Usage(), 0
     reply = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+from celeriac.platform.fetching.limits import FetchLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,3 +22,4 @@ class Conduct:
     max_output_bytes: int = 4 * 1024 * 1024
     max_state_bytes: int = 32 * 1024 * 1024
     max_steps: int = 1_000
+    fetch_limits: FetchLimits = field(default_factory=FetchLimits)

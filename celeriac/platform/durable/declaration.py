@@ -6,13 +6,16 @@ for a stopped fleet still gets its run, and the versions of two deploys may over
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from celeriac.clock import duration
+from celeriac.platform.durable.cron import Schedule
 from celeriac.platform.flow.limits import Batch, Debounce
-from celeriac.platform.trigger import Cron, Trigger
+from celeriac.platform.trigger import Trigger
 
 #: the Celery queues of the fleet
 QUEUES = ("runs", "cpu", "memory")
@@ -20,7 +23,10 @@ QUEUES = ("runs", "cpu", "memory")
 
 @dataclass(frozen=True, kw_only=True)
 class StartRules:
-    """What a function says about the beginning and the end of its runs, apart from the Gate's limits."""
+    """What a function says about the beginning and the end of its runs, apart from the Gate's limits.
+
+    All durations in it are timedeltas.
+    """
 
     debounce: Debounce | None = None
     batch: Batch | None = None
@@ -29,6 +35,24 @@ class StartRules:
     cancel_on: tuple[Trigger, ...] = ()
     start_timeout: timedelta | None = None
     timeout: timedelta | None = None
+
+    def encode(self) -> str | None:
+        """Return the rules as JSON text, durations in seconds; None where there are none."""
+        return None if self == _NO_RULES else json.dumps(asdict(self), default=timedelta.total_seconds)
+
+    @classmethod
+    def decode(cls, text: str | None) -> StartRules:
+        """Read back what `encode` wrote."""
+        if text is None:
+            return _NO_RULES
+        rules = json.loads(text)
+        return cls(
+            debounce=Debounce(**_timed(rules["debounce"])) if rules["debounce"] else None,
+            batch=Batch(**_timed(rules["batch"])) if rules["batch"] else None,
+            idempotency=rules["idempotency"],
+            cancel_on=tuple(Trigger(**_timed(one)) for one in rules["cancel_on"]),
+            **{name: value for name, value in _timed(rules).items() if name in ("start_timeout", "timeout")},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +63,7 @@ class Declaration:
     function_id: str
     #: the events that start it; a name alone is a trigger without conditions, and may end in `*`
     triggers: tuple[str | Trigger, ...] = ()
-    crons: tuple[Cron, ...] = ()
+    crons: tuple[Schedule, ...] = ()
     rules: StartRules = field(default_factory=StartRules)
     #: the Celery queue of its links
     queue: str = "runs"
@@ -48,6 +72,11 @@ class Declaration:
     #: whether it is the platform's own (memory writes, …): its starts take no token
     is_internal: bool = False
     retries: int = 4
+
+    @property
+    def name(self) -> str:
+        """The name that is unique in a fleet: `app/function_id`."""
+        return f"{self.app}/{self.function_id}"
 
     @property
     def on(self) -> tuple[Trigger, ...]:
@@ -62,3 +91,15 @@ class EventSchema:
     app: str
     name: str
     schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+_NO_RULES = StartRules()
+
+#: what of the rules is a duration
+_DURATIONS = {"period", "max_wait", "timeout", "start_timeout"}
+
+
+def _timed(rules: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: duration(value) if name in _DURATIONS and value is not None else value for name, value in rules.items()
+    }

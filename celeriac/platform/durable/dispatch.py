@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from celeriac.platform.durable.store import Ingested
 from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
 
 log = logging.getLogger(__name__)
 
 #: the name under which the fleet knows the task of a link
 ADVANCE = "celeriac.advance"
+#: and that of a placed step
+PERFORM = "celeriac.perform"
 
 _BATCH = 100
 
@@ -54,6 +57,19 @@ class Dispatcher:
             return
         for queue in sorted({run.queue for run in runs}):
             self.send_picked(queue)
+
+    def follow(self, ingested: Ingested) -> None:
+        """Do for the Gate what came of events: runs that are queued by them, and runs that they cancelled."""
+        self.forget(ingested.ended)
+        self.dispatch(ingested.queued)
+
+    def forget(self, run_ids: Sequence[str]) -> None:
+        """Take runs that have ended out of their lanes; never raises for a broken hint."""
+        try:
+            for run_id in run_ids:
+                self.gate.forget(run_id)
+        except Exception as error:  # noqa: BLE001  # the gate is a hint; its slots end by time
+            log.warning("The gate does not answer; it forgets %d runs by time: %s", len(run_ids), error)
 
     def send_picked(self, queue: str, *, ended: Sequence[Queued] = ()) -> int:
         """Free the slots of links that have ended, and send the runs that the Gate lets start now; return how many."""

@@ -8,16 +8,18 @@ from typing import Any
 from celeriac.ids import derived_id
 from celeriac.platform.codec import encode
 from celeriac.platform.durable.memo import OutgoingEvent
-from celeriac.platform.event import RESERVED
+from celeriac.platform.durable.starting import Unstarted
+from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.run import Run, Status
 
 _NAMES: dict[Status, str] = {"completed": "run.finished", "failed": "run.failed", "cancelled": "run.cancelled"}
 
 
-def ending_event(run: Run) -> OutgoingEvent:
+def ending_event(run: Run, event: Event | None = None) -> OutgoingEvent:
     """Return `celeriac/run.finished`, `run.failed` or `run.cancelled` for a run as it stands at its end.
 
-    Its id is derived from the run's, so that it is sent once, whoever ends the run.
+    Its id is derived from the run's, so that it is sent once, whoever ends the run. That of a failed run carries the
+    run's `event`, for those who handle the failure.
     """
     data = {
         "run_id": run.id,
@@ -29,8 +31,29 @@ def ending_event(run: Run) -> OutgoingEvent:
         "output": run.output,
         "error": run.error,
     }
+    if run.status == "failed" and event is not None:
+        data["event"] = event.export()
     name = RESERVED + _NAMES[run.status]
     return OutgoingEvent(id=derived_id("evt", run.id, name), name=name, data=encode(data), is_internal=True)
+
+
+def unstarted_event(one: Unstarted) -> OutgoingEvent:
+    """Return the event by which a run that was invoked and does not come to be is told of as one that ended."""
+    app, _, function_id = (one.arrival.target or "").partition("/")
+    code = one.reason if one.status == "failed" else "skipped"
+    message = "there is no such function" if one.status == "failed" else f"it was skipped: {one.reason}"
+    data = {
+        "run_id": one.run_id,
+        "app": app,
+        "function_id": function_id,
+        "event_id": one.arrival.id,
+        "status": one.status,
+        "reason": one.reason,
+        "output": None,
+        "error": {"code": code, "message": message},
+    }
+    name = f"{RESERVED}run.failed" if one.status == "failed" else f"{RESERVED}run.skipped"
+    return OutgoingEvent(id=derived_id("evt", one.run_id, name), name=name, data=encode(data), is_internal=True)
 
 
 #: what a function is started by that was deferred to the end of a run

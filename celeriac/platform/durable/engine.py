@@ -22,15 +22,16 @@ from celeriac.platform.context import Context
 from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
-from celeriac.platform.durable.ending import ending_event
+from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.execution import Outcome, execute, failed
 from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.journal import Journal
-from celeriac.platform.durable.memo import Memo, Wait
+from celeriac.platform.durable.kernel import DurableKernel
+from celeriac.platform.durable.memo import Memo, OutgoingEvent, Wait
+from celeriac.platform.durable.parking import Cause
 from celeriac.platform.durable.poison import Quarantine
-from celeriac.platform.durable.replay import Cause, DurableKernel
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
-from celeriac.platform.event import Event
+from celeriac.platform.event import INVOKED, Event
 from celeriac.platform.flow.gate import Queued
 
 log = logging.getLogger(__name__)
@@ -94,8 +95,6 @@ class Engine:
         """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`."""
         self.worker_id = worker_id
         self.is_draining = False
-        #: messages that came to this engine, whatever became of them
-        self.links_taken = 0
         self._registry = registry
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
         self._clock, self._loop, self._executor = clock, loop, executor
@@ -109,7 +108,6 @@ class Engine:
 
         A run that is not queued is left alone: its message was old or doubled.
         """
-        self.links_taken += 1
         wish = ClaimWish(run_id=run_id, link=link)
         begun = self._on_loop(self._begin(wish))
         if begun is not None and begun.claim.suspicion:
@@ -191,7 +189,7 @@ class Engine:
                 self._remember(held, begun.fresh)
             match outcome.cause:
                 case "parked":
-                    if _patiently(self._store.park, held):
+                    if _patiently(self._store.park, held, reason=outcome.reason):
                         return None
                     held, outcome = _patiently(self._store.refresh, held), None
                     begun.fresh.clear()
@@ -248,6 +246,7 @@ class Engine:
                 executor=self._executor,
                 on_memo=lambda memo: self._note(claim, memo, fresh),
                 on_sent=self._match_soon,
+                dispatch=self._dispatcher.dispatch,
                 is_draining=lambda: self.is_draining,
             )
             self._active[claim.run.id] = _Active(claim, kernel)
@@ -291,9 +290,22 @@ class Engine:
         )
         output = None if outcome.output is None else json.loads(outcome.output)
         ended = replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error, output=output)
-        is_ended = await self._journal.finish(End(claim=claim, ending=ending, event=ending_event(ended)))
-        if is_ended and claim.steps:  # else nothing was ever cached
+        event, deferred = ending_event(ended, claim.event), await self._deferred(claim)
+        if not await self._journal.finish(End(claim=claim, ending=ending, event=event, deferred=deferred)):
+            return
+        if claim.steps:  # else nothing was ever cached
             self._executor.submit(self._cache.forget, claim.run.tenant_id, claim.run.id)
+        if deferred or claim.event.name == INVOKED:  # somebody waits for it; all others are told in their time
+            self._match_soon([event.id, *(one.id for one in deferred)])
+
+    async def _deferred(self, claim: Claim) -> tuple[OutgoingEvent, ...]:
+        active = self._active.get(claim.run.id)
+        if active is not None and active.kernel is not None:
+            kept = active.kernel.deferred
+        else:
+            memos = await self._loop.run_in_executor(self._executor, self._load, claim) if claim.steps else []
+            kept = [memo for memo in memos if memo.kind == "defer"]
+        return tuple(deferred_event(claim.run.id, memo.path, json.loads(memo.value or "null")) for memo in kept)
 
     async def _why_cancelled(self, claim: Claim) -> str:
         held = await self._loop.run_in_executor(self._executor, self._store.refresh, claim)
@@ -307,7 +319,7 @@ class Engine:
 
         def match() -> None:
             try:
-                self._dispatcher.dispatch(self._store.match_pending(event_ids).queued)
+                self._dispatcher.follow(self._store.match_pending(event_ids))
             except StoreUnavailable:
                 log.warning("The events %s are matched later: the database does not answer", list(event_ids))
 

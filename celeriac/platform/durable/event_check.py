@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 from celeriac.errors import InvalidEventError
 from celeriac.platform.codec import encode
@@ -13,7 +14,14 @@ _NAME = re.compile(r"[^\s\x00-\x1f\ud800-\udfff*]{1,512}")
 _ID = re.compile(r"[^\x00-\x1f\ud800-\udfff]{1,255}")
 
 
-def check_event(event: Event, most_bytes: int, index: int = 0) -> Event:
+@dataclass(frozen=True)
+class CheckedEvent(Event):
+    """An event whose data is a plain JSON object, with the text of it."""
+
+    text: str = "{}"
+
+
+def check_event(event: Event, most_bytes: int, index: int = 0) -> CheckedEvent:
     """Return the event with plain JSON as its data.
 
     Raises `InvalidEventError` that names the place by `index`: `invalid_event`, or `payload_too_large` for data of
@@ -38,7 +46,7 @@ def check_event(event: Event, most_bytes: int, index: int = 0) -> Event:
     plain = json.loads(text)
     if not isinstance(plain, dict):
         raise invalid(index, "data", "must be an object")
-    return Event(event.name, plain, id=event.id, ts=event.ts)
+    return CheckedEvent(event.name, plain, id=event.id, ts=event.ts, text=text)
 
 
 def invalid(index: int, field: str, detail: str) -> InvalidEventError:

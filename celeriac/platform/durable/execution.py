@@ -13,9 +13,12 @@ from celeriac.errors import CeleriacError, StepError
 from celeriac.platform.codec import encode_within, storable
 from celeriac.platform.context import Context, RunLog, enter_context
 from celeriac.platform.durable.function import Function
-from celeriac.platform.durable.replay import Cause, DurableKernel
+from celeriac.platform.durable.kernel import DurableKernel
+from celeriac.platform.durable.order import STEP_ORDER_CHANGED
+from celeriac.platform.durable.parking import Cause
 from celeriac.platform.event import Event
-from celeriac.platform.step import Step, enter
+from celeriac.platform.scope import enter
+from celeriac.platform.step import Step
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +49,12 @@ async def execute(
     of the run behind.
     """
     root = kernel.parking.start(_body(kernel, function, event, equip), contextvars.Context())
-    await asyncio.wait({root, kernel.ended}, return_when=asyncio.FIRST_COMPLETED)
-    is_over = kernel.ended.done()
+    ended = kernel.parking.ended
+    await asyncio.wait({root, ended}, return_when=asyncio.FIRST_COMPLETED)
+    is_over = ended.done()
     await kernel.parking.unwind()
     if is_over:
-        return Outcome(cause=kernel.ended.result())
+        return Outcome(cause=ended.result(), reason=STEP_ORDER_CHANGED if kernel.parking.is_out_of_order else None)
     error = None if root.cancelled() else root.exception()
     if error is not None and not isinstance(error, Exception):
         return failed(RuntimeError(f"The code of the run raised {type(error).__name__}; a run ends by return or raise"))
@@ -65,7 +69,8 @@ async def _body(
 ) -> Outcome:
     step = Step(kernel)
     run = kernel.claim.run
-    ctx = equip(Context(step=step, event=event, run=run, log=RunLog(run, is_silent=lambda: kernel.is_replaying)))
+    run_log = RunLog(run, is_silent=lambda: kernel.is_replaying)
+    ctx = equip(Context(step=step, event=event, events=kernel.claim.events, run=run, log=run_log))
     with enter(step.root), enter_context(ctx):
         try:
             await kernel.await_retry()

@@ -7,7 +7,7 @@ request is taken whole or not at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from celeriac.errors import InvalidEventError
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.event_check import check_event, invalid
 from celeriac.platform.durable.store import Accepted, Store
-from celeriac.platform.event import Event
+from celeriac.platform.event import INVOKED, Event
 
 _KNOWN = {"id", "name", "data", "ts", "v", "user", "meta"}
 
@@ -54,8 +54,20 @@ class Intake:
         if not checked:
             return []
         self._check_schemas(checked)
-        ingested = self._store.ingest(tenant_id, checked)
-        self._dispatcher.dispatch(ingested.queued)
+        return self._take(tenant_id, checked)
+
+    def start(self, tenant_id: str, target: str, data: Any) -> Accepted:
+        """Take in the event that starts exactly the function `target` (`app/function_id`), whatever its triggers say.
+
+        Raises `NotFoundError` where there is no such function, and `InvalidEventError` for data that is no event's.
+        """
+        checked = check_event(Event(target, data), self._limits.event_bytes)
+        [accepted] = self._take(tenant_id, [replace(checked, name=INVOKED)], target=target)
+        return accepted
+
+    def _take(self, tenant_id: str, checked: Sequence[Event], target: str | None = None) -> list[Accepted]:
+        ingested = self._store.ingest(tenant_id, checked, target=target)
+        self._dispatcher.follow(ingested)
         return ingested.accepted
 
     def _check_schemas(self, events: Sequence[Event]) -> None:

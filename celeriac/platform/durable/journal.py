@@ -45,13 +45,15 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    async def commit(self, entry: Entry) -> int | None:
+    def commit(
+        self, entry: Entry, answer: asyncio.Future[int | None] | None = None
+    ) -> asyncio.Future[int | None]:
         """Return the entry's seq once it is committed, or None when the fence is not the run's any more.
 
-        Raises `StoreUnavailable`, as the others do, when the database stays away for longer than the patience.
+        `answer` is the future to resolve, where the caller has one. Raises `StoreUnavailable`, as the others do, when
+        the database stays away for longer than the patience.
         """
-        seq: int | None = await self._ask("commit", entry)
-        return seq
+        return self._ask("commit", entry, answer)
 
     async def claim(self, wish: ClaimWish) -> Claim | None:
         """Claim a queued run; None when it is not queued."""
@@ -70,9 +72,9 @@ class Journal:
             self._thread.join()
             self._thread = None
 
-    def _ask(self, kind: _Kind, item: object) -> asyncio.Future[Any]:
+    def _ask(self, kind: _Kind, item: object, answer: asyncio.Future[Any] | None = None) -> asyncio.Future[Any]:
         self._ensure_writer()
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = answer or asyncio.get_running_loop().create_future()
         self._queue.put((kind, item, future))
         return future
 

@@ -10,9 +10,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from celeriac.platform.durable.memo import Wait
-from celeriac.platform.event import RESERVED
-from celeriac.platform.expression import look_up
+from celeriac.platform.codec import canonical, encode
+from celeriac.platform.durable.memo import OutgoingEvent, Wait, WaitKind
+from celeriac.platform.event import RESERVED, ended_name, signal_name, signal_of
+from celeriac.platform.expression import MISSING, holds, look_up
+
+#: the waits that a signal ends
+SIGNALLED: tuple[WaitKind, ...] = ("signal", "order")
+
+_ENDINGS = f"{RESERVED}run."
 
 
 def triggers(pattern: str, name: str) -> bool:
@@ -28,17 +34,42 @@ def triggers(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1])
 
 
-def answers(wait: Wait, event: Mapping[str, Any], received_at: datetime) -> bool:
-    """Say whether the event, as `visible` shows it, is the one that the wait is for."""
-    if event["name"] != wait.event_name or (wait.since is not None and received_at < wait.since):
+def names_of(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names under which runs wait for the event: its own, and that of the end of one run."""
+    name: str = event["name"]
+    run_id = event["data"].get("run_id") if name.startswith(_ENDINGS) else None
+    return (name, ended_name(run_id)) if isinstance(run_id, str) else (name,)
+
+
+def answers(wait: Wait, event: Mapping[str, Any], received_at: datetime, *, own: Mapping[str, Any]) -> bool:
+    """Say whether the event is the one that the wait is for; `own` is the run's. Both are as `visible` shows them."""
+    if not fits(wait, event, received_at):
+        return False
+    return wait.condition is None or holds(wait.condition, {"event": own, "async": event})
+
+
+def fits(wait: Wait, event: Mapping[str, Any], received_at: datetime) -> bool:
+    """Say whether the event is the one that the wait is for, as far as can be told without the run's own event."""
+    if wait.event_name not in names_of(event) or (wait.since is not None and received_at < wait.since):
         return False
     if wait.match_path is None:
         return True
-    found, wanted = look_up(wait.match_path, event), json.loads(wait.match_value or "null")
-    # In JSON true is not 1, whatever Python says.
-    return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
+    found = look_up(wait.match_path, event)
+    return found is not MISSING and canonical(found) == canonical(json.loads(wait.match_value or "null"))
 
 
 def visible(name: str, data: Any, event_id: str, ts: datetime) -> dict[str, Any]:
     """Return the event as expressions and waits see it; `event_id` is the sender's id where there is one."""
     return {"name": name, "data": data, "id": event_id, "ts": ts.isoformat()}
+
+
+def signal_event(id: str, signal: str, data: Any) -> OutgoingEvent:
+    """Return the event as which a signal travels to the run that waits for it."""
+    sent = encode({"signal": signal, "data": data})
+    return OutgoingEvent(id=id, name=signal_name(signal), data=sent, is_internal=True)
+
+
+def taken_signal(event_name: str) -> str:
+    """Say why a second wait cannot have a signal."""
+    signal = signal_of(event_name)
+    return f"Another run waits for signal {signal!r} already; give each wait a signal of its own, with an id in it"

@@ -7,7 +7,6 @@ run's fence. Values are JSON text, encoded and checked before they get here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -139,17 +138,3 @@ class WaitBegun(Entry):
 
     wait: Wait
     events: tuple[OutgoingEvent, ...] = ()
-
-
-def outermost(memos: Mapping[str, Memo], waits: Mapping[str, Wait]) -> set[str]:
-    """Return the paths that replay comes to again: those of memos and begun waits that no memo contains."""
-    paths = {path for path in (*memos, *waits) if path}
-    inner = set()
-    for path in paths:
-        at = path.rfind("/")
-        while at > 0:
-            if path[:at] in memos:
-                inner.add(path)
-                break
-            at = path.rfind("/", 0, at)
-    return paths - inner

@@ -1,9 +1,9 @@
 """Parking: when a run's link has nothing left to do but wait, and how its coroutines end then.
 
 A branch that waits awaits a future that nobody resolves. The link may end at once when no step's body executes and
-every asyncio task of the run awaits such a future, another task of the run, or a gather of them. Where only unknown
-awaits remain beside them (I/O outside of steps, a semaphore, a TaskGroup), it ends after a second: those are cut and
-run again on replay. Tasks are known by a task factory that looks at the context in which a task is made.
+every asyncio task of the run awaits such a future, another task of the run, a gather or a race of them. Where only
+unknown awaits remain beside them (I/O outside of steps, a semaphore, a TaskGroup), it ends after a second: those are
+cut and run again on replay. Tasks are known by a task factory that looks at the context in which a task is made.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 from celeriac.errors import ConfigError
+from celeriac.platform.durable.stillness import stillness_of
 
 log = logging.getLogger(__name__)
 
 UNKNOWN_AWAIT_SECONDS = 1.0
 UNWIND_SECONDS = 0.3
-#: passes of the loop without a ready task after which nobody is about to run: what a task awaits (a gather of gathers,
-#: a TaskGroup) learns of a child's end only by callbacks, one pass each
-_CALM_PASSES = 5
 
 Task = asyncio.Task[Any]
+
+#: why a link ended before the run did
+Cause = Literal["parked", "onward", "lost", "cancelled"]
 
 
 class Suspended(BaseException):
@@ -36,21 +37,29 @@ _parking: ContextVar[Parking | None] = ContextVar("celeriac_parking", default=No
 
 
 class Parking:
-    """Watches the tasks of one execution of a run; belongs to one loop."""
+    """Watches the tasks of one execution of a run, and ends it; belongs to one loop."""
 
-    def __init__(self, on_quiet: Callable[[], None]) -> None:
-        """Call `on_quiet` once the run has nothing left to do but wait."""
+    def __init__(self) -> None:
+        """Watch nothing yet."""
         self._loop = asyncio.get_running_loop()
-        self._on_quiet = on_quiet
+        self._stillness = stillness_of(self._loop, _parking)
+        #: set once the link is over, though the run is not
+        self.ended: asyncio.Future[Cause] = self._loop.create_future()
+        #: why it is over when nothing is left to do but wait
+        self.cause: Cause = "parked"
+        self.is_over = False
+        #: whether it is because of a new step where the code has passed over remembered ones
+        self.is_out_of_order = False
+        self._root: Task | None = None
         self._tasks: set[Task] = set()
         #: executing bodies by path, each with the number of its descendants that are parked
         self._bodies: dict[str, int] = {}
+        #: how many of them have none
+        self._at_work = 0
         self._busy = 0
-        self._parked: set[asyncio.Future[None]] = set()
-        self._root: Task | None = None
+        self._parked: set[asyncio.Future[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_checking = False
-        self.is_over = False
 
     def start(self, root: Coroutine[Any, Any, Any], context: Context) -> Task:
         """Make the root task in `context`; tasks made below it become known by themselves."""
@@ -75,13 +84,9 @@ class Parking:
         """Whether the run is one line of code at the moment."""
         return len(self._tasks) <= 1
 
-    def when_calm(self, then: Callable[[], None], passes: int = 0) -> None:
-        """Call `then` once no task of the run is about to run."""
-        passes = 0 if any(_is_ready(task) for task in self._tasks) else passes + 1
-        if passes > _CALM_PASSES:
-            then()
-        else:
-            self._loop.call_soon(self.when_calm, then, passes)
+    def when_still(self, then: Callable[[], None]) -> None:
+        """Call `then` once no code of the run is about to run."""
+        self._stillness.when_still(self._loop, self, then)
 
     def is_alone(self, path: str) -> bool:
         """Whether nothing executes but the bodies around `path`."""
@@ -91,10 +96,11 @@ class Parking:
     def body(self, path: str) -> Iterator[None]:
         """Mark that the body of the step at `path` executes."""
         self._bodies[path] = 0
+        self._at_work += 1
         try:
             yield
         finally:
-            del self._bodies[path]
+            self._at_work -= self._bodies.pop(path) == 0
             self.check_soon()
 
     @contextmanager
@@ -111,10 +117,10 @@ class Parking:
         """Park the branch at `path`: for so long as the link lives, or until `seconds` have passed."""
         future: asyncio.Future[None] = self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(max(0.0, seconds), _release, future)
-        around = [body for body in self._bodies if _contains(body, path)]
+        around = [body for body in _around(path) if body in self._bodies]
         self._parked.add(future)
         for body in around:
-            self._bodies[body] += 1
+            self._count(body, 1)
         self.check_soon()
         try:
             await future
@@ -124,13 +130,31 @@ class Parking:
             self._parked.discard(future)
             for body in around:
                 if body in self._bodies:
-                    self._bodies[body] -= 1
+                    self._count(body, -1)
+
+    def _count(self, body: str, change: int) -> None:
+        before = self._bodies[body]
+        self._bodies[body] = before + change
+        self._at_work += (before + change == 0) - (before == 0)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def interrupt(self, cause: Cause) -> None:
+        """End the link now for a cause from outside; called on the loop."""
+        if not self.ended.done():
+            self.cause, self.is_over = cause, True
+            self.ended.set_result(cause)
+
+    def leave(self, cause: Cause) -> NoReturn:
+        """End the link past all user code: the run is another link's by now, or the database does not answer."""
+        self.interrupt(cause)
+        raise Suspended
 
     def check_soon(self) -> None:
         """Look once nobody is about to run."""
         if self._parked and not self._is_checking and not self.is_over:
             self._is_checking = True
-            self._loop.call_soon(self.when_calm, self._check)
+            self.when_still(self._check)
 
     def _check(self) -> None:
         self._is_checking = False
@@ -140,23 +164,19 @@ class Parking:
         if self.is_over or not self._can_end():
             return
         if all(self._is_known(task) for task in self._tasks):
-            self._end()
+            self.interrupt(self.cause)
         else:
             self._timer = self._loop.call_later(UNKNOWN_AWAIT_SECONDS, self._cut)
 
     def _can_end(self) -> bool:
         if not self._parked or self._busy or (self._root is not None and self._root.done()):
             return False
-        return all(self._bodies.values())
+        return not self._at_work
 
     def _cut(self) -> None:
         self._timer = None
         if not self.is_over and self._can_end():
-            self._end()
-
-    def _end(self) -> None:
-        self.is_over = True
-        self._on_quiet()
+            self.interrupt(self.cause)
 
     def _is_known(self, task: Task) -> bool:
         return self._is_ours(getattr(task, "_fut_waiter", None))
@@ -164,7 +184,7 @@ class Parking:
     def _is_ours(self, awaited: Any) -> bool:
         if awaited in self._parked or awaited in self._tasks:
             return True
-        children = getattr(awaited, "_children", None)  # a gather
+        children = getattr(awaited, "_children", None)  # a gather or a race
         return children is not None and all(child.done() or self._is_ours(child) for child in children)
 
     def refuse_timeout(self, path: str) -> None:
@@ -213,15 +233,16 @@ def install_task_factory(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_task_factory(factory)
 
 
-def _is_ready(task: Task) -> bool:
-    if task.done():
-        return False
-    awaited = getattr(task, "_fut_waiter", None)
-    return awaited is None or awaited.done()
-
-
 def _contains(outer: str, path: str) -> bool:
     return path.startswith(f"{outer}/")
+
+
+def _around(path: str) -> Iterator[str]:
+    """Yield the paths that contain this one."""
+    at = path.rfind("/")
+    while at > 0:
+        yield path[:at]
+        at = path.rfind("/", 0, at)
 
 
 def _release(future: asyncio.Future[None]) -> None:

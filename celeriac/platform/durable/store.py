@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.memo import Entry, Memo, OutgoingEvent, Wait
+from celeriac.platform.durable.placed import Placements
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.run import Run, Status
@@ -37,6 +38,8 @@ class Ingested:
 
     accepted: list[Accepted] = field(default_factory=list)
     queued: list[Queued] = field(default_factory=list)
+    #: the ids of the runs that they cancelled here and now
+    ended: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,7 @@ class Signalled:
     queued: list[Queued] = field(default_factory=list)
 
 
-class Store(Protocol):
+class Store(Placements, Protocol):
     """The truth about runs, as the engine and the fleet change it."""
 
     def now(self) -> datetime:
@@ -177,8 +180,9 @@ class Store(Protocol):
         ...
 
     def signal(self, tenant_id: str, name: str, data: Any, *, id: str | None = None) -> Signalled:
-        """Give a signal to the run that waits for it, if there is one; a second call with the same `id` is answered as
-        the first was and gives nothing.
+        """Give a signal to the run of the tenant that waits for it, if there is one.
+
+        A second call with the `id` of one that was given is answered alike, and gives nothing.
         """
         ...
 
@@ -232,8 +236,11 @@ class Store(Protocol):
         """
         ...
 
-    def park(self, claim: Claim) -> bool:
-        """Park the run if nothing woke it since it was claimed (`claim.wakes`); False: replay, or the fence is old."""
+    def park(self, claim: Claim, *, reason: str | None = None) -> bool:
+        """Park the run if nothing woke it since it was claimed (`claim.wakes`); False: replay, or the fence is old.
+
+        `reason` stands with the run until it is claimed again, where it waits for somebody to look at it.
+        """
         ...
 
     def refresh(self, claim: Claim) -> Claim | None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Duration, duration
+from celeriac.platform import outside
 from celeriac.platform.message import FinishReason, Message, Usage
 from celeriac.platform.models import clients, pricing, wire
 from celeriac.platform.models.failure import Callee, refused, unreachable, unreadable, unsendable
@@ -74,8 +75,8 @@ class AnthropicModel:
     async def infer(self, request: ModelRequest) -> ModelReply:
         """Answer once, through the SDK."""
         where = clients.endpoint(self.provider, self.api_key, self.base_url)
-        await clients.load("anthropic", pricing.TABLE)
-        return await clients.apart(self._call(where, request))
+        await outside.load("anthropic", pricing.TABLE)
+        return await outside.apart(self._call(where, request))
 
     async def _call(self, where: clients.Endpoint, request: ModelRequest) -> ModelReply:
         import anthropic
@@ -196,5 +197,5 @@ def _usage(model: str, sent: object) -> Usage:
 def _new_client(where: clients.Endpoint) -> AsyncAnthropic:
     from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
-    http_client = DefaultAioHttpClient(verify=clients.tls())
+    http_client = DefaultAioHttpClient(verify=outside.tls())
     return AsyncAnthropic(api_key=where.api_key, base_url=where.base_url, max_retries=0, http_client=http_client)

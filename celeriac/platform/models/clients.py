@@ -1,21 +1,17 @@
 """The providers' HTTP clients: one for each loop and endpoint, closed with their loop.
 
 Called by the adapters only. Connections are pooled and outlive the call that opened them, so nothing here may hold a
-run: calls are made in an empty context (`apart`), which no run's variables and no run's task list can see.
+run: calls are made in an empty context (`outside.apart`), which no run's variables and no run's task list can see.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import importlib
 import os
-import ssl
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from celeriac.errors import ConfigError, ModelError
@@ -33,7 +29,6 @@ class SdkClient(Protocol):
         ...
 
 
-T = TypeVar("T")
 C = TypeVar("C", bound=SdkClient)
 
 
@@ -97,18 +92,6 @@ def checked_url(base_url: str | None) -> str | None:
     return base_url
 
 
-#: modules whose import has finished
-_loaded: set[str] = set()
-
-
-async def load(*modules: str) -> None:
-    """Import slow modules in a thread at their first use, so that the loop goes on (an SDK takes about a second)."""
-    for module in modules:
-        if module not in _loaded:  # sys.modules holds half imported ones too
-            await asyncio.to_thread(importlib.import_module, module)
-            _loaded.add(module)
-
-
 async def client_for(where: Endpoint, make: Callable[[Endpoint], C]) -> C:
     """Return the running loop's client of this endpoint, made at its first use."""
     loop = asyncio.get_running_loop()
@@ -127,27 +110,9 @@ async def client_for(where: Endpoint, make: Callable[[Endpoint], C]) -> C:
     return cast(C, client)
 
 
-async def apart(call: Coroutine[Any, Any, T]) -> T:
-    """Await a call that runs in an empty context; cancelling the waiting cancels the call.
-
-    A pooled connection keeps the context that it was opened in for as long as it lives: with a run's own it would hold
-    the whole run.
-    """
-    loop = asyncio.get_running_loop()
-    return await contextvars.Context().run(loop.create_task, call)
-
-
 async def close_clients() -> None:
     """Close all clients of the running loop; a later call opens new ones."""
     with _guard:
         mine = _clients.get(asyncio.get_running_loop())
     if mine is not None:
         await mine.close()
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Return the one TLS context of the process; reading the certificates for each client takes 50 ms."""
-    import httpx2
-
-    return httpx2.create_ssl_context()

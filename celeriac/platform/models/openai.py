@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Duration, duration
+from celeriac.platform import outside
 from celeriac.platform.message import FinishReason, Message, ToolCall, Usage
 from celeriac.platform.models import clients, pricing, wire
 from celeriac.platform.models.failure import Callee, refused, unreachable, unreadable, unsendable
@@ -69,8 +70,8 @@ class OpenAIModel:
     async def infer(self, request: ModelRequest) -> ModelReply:
         """Answer once, through the SDK."""
         where = clients.endpoint(self.provider, self.api_key, self.base_url)
-        await clients.load("openai", pricing.TABLE)
-        return await clients.apart(self._call(where, request))
+        await outside.load("openai", pricing.TABLE)
+        return await outside.apart(self._call(where, request))
 
     async def _call(self, where: clients.Endpoint, request: ModelRequest) -> ModelReply:
         import openai
@@ -199,5 +200,5 @@ def _usage(model: str, sent: object) -> Usage:
 def _new_client(where: clients.Endpoint) -> AsyncOpenAI:
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
-    http_client = DefaultAioHttpClient(verify=clients.tls())
+    http_client = DefaultAioHttpClient(verify=outside.tls())
     return AsyncOpenAI(api_key=where.api_key, base_url=where.base_url, max_retries=0, http_client=http_client)

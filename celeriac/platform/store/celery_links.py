@@ -15,7 +15,8 @@ from celery import Celery
 from kombu.entity import Queue
 
 from celeriac.platform.durable.declaration import QUEUES
-from celeriac.platform.durable.dispatch import ADVANCE
+from celeriac.platform.durable.dispatch import ADVANCE, PERFORM
+from celeriac.platform.durable.placed import of_member
 from celeriac.platform.flow.gate import Queued
 from celeriac.settings import Settings
 
@@ -91,13 +92,15 @@ class CeleryLinks:
     def _send(self, producer: Any, run: Queued) -> None:
         # Not send_task: inside another run's link it would make this one a child of that.
         task_id = str(uuid4())
+        run_id, path = of_member(run.run_id)
+        name, args = (PERFORM, [run_id, path]) if path else (ADVANCE, [run_id])
         message = self._app.amqp.create_task_message(
             task_id,
-            ADVANCE,
-            [run.run_id],
+            name,
+            args,
             {},
             root_id=run.root_id or task_id,
             parent_id=run.parent_id,
             ignore_result=True,
         )
-        self._app.amqp.send_task_message(producer, ADVANCE, message, queue=run.queue, retry=False)
+        self._app.amqp.send_task_message(producer, name, message, queue=run.queue, retry=False)

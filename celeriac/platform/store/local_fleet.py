@@ -8,14 +8,14 @@ from datetime import timedelta
 from celeriac.platform.durable.poison import POISON, poisoned
 from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
-from celeriac.platform.store.local_part import LocalPart
+from celeriac.platform.store.local_placements import LocalPlacements
 from celeriac.platform.store.local_records import (
     as_queued,
     place,
 )
 
 
-class LocalFleet(LocalPart):
+class LocalFleet(LocalPlacements):
     """The part of the store that workers are known in."""
 
     def register(self, worker: Worker) -> None:
@@ -62,7 +62,8 @@ class LocalFleet(LocalPart):
                     self._end_at_once(run, poisoned())
                 else:
                     self._queue(run)
-            return [as_queued(run) for run in lost if not run.run.is_final]
+            left = [claim for worker_id in dead for claim, _ in self.performing(worker_id)]
+            return [as_queued(run) for run in lost if not run.run.is_final] + self.give_back_placed(left)
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         """Return what the worker holds."""

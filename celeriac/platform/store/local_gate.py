@@ -76,8 +76,8 @@ class LocalGate:
                 self._put(run, now)
 
     def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
-        for run in ended:
-            self.release(run.run_id, run.fence)
+        for link in ended:
+            self.release(link.run_id, link.fence)
         with self._deciding() as now:
             turn = self._turn.get(queue, 0)
             tenants = [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from celeriac.platform.durable.memo import AttemptFailed, Entry, Memo, StepDone, WaitBegun
+from celeriac.platform.durable.memo import AttemptFailed, Entry, Memo, OutgoingEvent, StepDone, WaitBegun
 from celeriac.platform.store.local_part import LocalPart
+from celeriac.platform.store.local_records import StoredRun
 
 
 class LocalJournal(LocalPart):
@@ -34,14 +35,25 @@ class LocalJournal(LocalPart):
                 memo = Memo(path=entry.path, kind=entry.kind, seq=seq, value=entry.value, error=entry.error)
                 run.steps[entry.path] = (memo, entry)
                 run.run = replace(run.run, usage=run.run.usage + entry.usage)
-                for event in entry.events:
-                    self._insert(run.run.tenant_id, event)
+                self._send(run, entry.events)
+                self._close(run, entry.closes)
             case AttemptFailed():
                 run.attempts.append(entry)
                 run.waits[(entry.path, entry.wait.number)] = entry.wait
             case WaitBegun():
-                run.waits[(entry.path, 0)] = entry.wait
+                run.waits[(entry.path, entry.wait.number)] = entry.wait
+                self._send(run, entry.events)
             case _:
                 raise TypeError(f"{type(entry).__name__} is no entry of the journal")
         run.commits[entry.commit_id] = seq
         return seq
+
+    def _send(self, run: StoredRun, events: Sequence[OutgoingEvent]) -> None:
+        for event in events:
+            self._insert(run.run.tenant_id, event, run.run.id)
+
+    def _close(self, run: StoredRun, paths: Sequence[str]) -> None:
+        """Resolve the open waits at these paths and below them."""
+        for (path, number), wait in run.waits.items():
+            if wait.resolved_at is None and any(path == one or path.startswith(f"{one}/") for one in paths):
+                run.waits[path, number] = replace(wait, resolved_at=self.now())

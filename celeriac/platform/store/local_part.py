@@ -4,47 +4,63 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from celeriac.clock import Clock, SystemClock
+from celeriac.platform.durable.cron import Schedule
 from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.declared import Declared, Pause
 from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
+from celeriac.platform.durable.starting import RunKey, Standing
 from celeriac.platform.durable.store import Claim, Ending, Worker
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
-from celeriac.platform.store.local_records import (
-    StoredEvent,
-    StoredRun,
-    as_queued,
-)
+from celeriac.platform.store.local_records import StoredEvent, StoredPlacement, StoredRun, as_event, as_queued
 
 
 class LocalPart:
     """Everything in dicts; one lock is the transaction, and the time is the clock's."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        """Start empty."""
+    def __init__(self, clock: Clock | None = None, *, tenants: Callable[[], Sequence[str]] = tuple) -> None:
+        """Start empty; `tenants` tells the active tenants, for crons of each."""
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self.events: dict[str, StoredEvent] = {}
+        #: the events by the ids that their senders gave them
+        self._sent: dict[tuple[str, str], StoredEvent] = {}
         self.all: dict[str, StoredRun] = {}
-        self._declared: dict[tuple[str, str], Declaration] = {}
+        self._tenants = tenants
+        #: by `app/function_id`, and by (app, name)
+        self._functions: dict[str, Declaration] = {}
         self._schemas: dict[tuple[str, str], EventSchema] = {}
+        self._pauses: set[Pause] = set()
+        self._declared = Declared(())
+        #: with the time at which each is due next, by (function, cron, time zone)
+        self._crons: dict[tuple[str, str, str], tuple[Schedule, datetime]] = {}
+        self._keys: dict[RunKey, Standing] = {}
+        #: the runs that events have joined
+        self._gathered: dict[str, str] = {}
+        self.placed: dict[tuple[str, str], StoredPlacement] = {}
         self._workers: dict[str, tuple[Worker, datetime]] = {}
 
     def now(self) -> datetime:
         """Return the clock's time."""
         return self._clock.now()
 
-    def _insert(self, tenant_id: str, event: OutgoingEvent) -> None:
+    def _insert(self, tenant_id: str, event: OutgoingEvent, sender: str | None = None) -> None:
+        if event.id in self.events:
+            return
         self.events[event.id] = StoredEvent(
             event.id,
             tenant_id,
             Event(event.name, json.loads(event.data), ts=event.ts),
             self.now(),
             is_internal=event.is_internal,
+            target=event.target,
+            sender=sender,
         )
 
     def _wake(self, run: StoredRun) -> list[Queued]:
@@ -59,6 +75,17 @@ class LocalPart:
         run.queued_at = self.now()
         run.worker_id = None
 
+    def _cancel(self, run: StoredRun, reason: str) -> bool:
+        """End a run that stands, flag one that executes; return whether it has ended by this."""
+        if run.run.status in ("queued", "parked"):
+            self._end_at_once(run, Ending(status="cancelled", reason=reason))
+            return True
+        if not run.run.is_final:
+            run.cancel_requested = True
+            run.cancel_reason = run.cancel_reason or reason
+            run.wakes += 1
+        return False
+
     def _held(self, claim: Claim) -> StoredRun | None:
         run = self.all.get(claim.run.id)
         return run if run is not None and run.fence == claim.fence and run.run.status == "running" else None
@@ -66,12 +93,15 @@ class LocalPart:
     def _end_at_once(self, run: StoredRun, ending: Ending) -> None:
         """End a run that no link executes any more."""
         run.fence += 1
-        error = None if ending.error_code is None else {"code": ending.error_code, "message": ending.error_message or ""}
-        event = ending_event(replace(run.run, status=ending.status, reason=ending.reason, error=error))
+        error = (
+            None if ending.error_code is None else {"code": ending.error_code, "message": ending.error_message or ""}
+        )
+        ended = replace(run.run, status=ending.status, reason=ending.reason, error=error)
+        event = ending_event(ended, as_event(run.event))
         self._end(run, ending, event)
         for path, (memo, _) in run.steps.items():
             if memo.kind == "defer" and memo.value is not None:
-                self._insert(run.run.tenant_id, deferred_event(run.run.id, path, json.loads(memo.value)))
+                self._insert(run.run.tenant_id, deferred_event(run.run.id, path, json.loads(memo.value)), run.run.id)
 
     def _end(self, run: StoredRun, ending: Ending, event: OutgoingEvent) -> None:
         error = None
@@ -81,5 +111,5 @@ class LocalPart:
         run.run = replace(
             run.run, status=ending.status, reason=ending.reason, output=output, error=error, ended_at=self.now()
         )
-        run.worker_id = None
-        self._insert(run.run.tenant_id, event)
+        run.worker_id = run.deadline = None
+        self._insert(run.run.tenant_id, event, run.run.id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from celeriac.platform.codec import encode
 from celeriac.platform.durable.matching import answers, visible
 from celeriac.platform.durable.memo import AttemptFailed, Memo, StepDone, Wait
+from celeriac.platform.durable.placed import PlacedClaim, Process
 from celeriac.platform.durable.store import Claim, Link, Worker
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
@@ -25,6 +26,9 @@ class StoredEvent:
     received_at: datetime
     is_internal: bool = False
     is_matched: bool = False
+    target: str | None = None
+    #: the run that sent it, or whose ending it tells of
+    sender: str | None = None
 
 
 @dataclass
@@ -44,6 +48,11 @@ class StoredRun:
     cancel_requested: bool = False
     cancel_reason: str | None = None
     suspicion: int = 0
+    #: all its events where it is a batch
+    batch: list[StoredEvent] | None = None
+    deadline: datetime | None = None
+    time_limit: timedelta | None = None
+    parent_id: str | None = None
     root_id: str | None = None
     link_id: str | None = None
     steps: dict[str, tuple[Memo, StepDone]] = field(default_factory=dict)
@@ -52,14 +61,26 @@ class StoredRun:
     commits: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass
+class StoredPlacement:
+    """A placed step as it stands; `claim.token` is that of its last claim."""
+
+    claim: PlacedClaim
+    status: str
+    since: datetime
+    process: Process | None = None
+
+
 def place(worker: Worker) -> tuple[str, str, str]:
     """Return what tells whether two workers see each other's pids."""
     return worker.host, worker.boot_id, worker.pid_namespace
 
 
-def is_answered(wait: Wait, stored: StoredEvent) -> bool:
-    """Say whether the event ends the open wait."""
-    return wait.resolved_at is None and wait.kind == "event" and answers(wait, as_seen(stored), stored.received_at)
+def is_answered(wait: Wait, stored: StoredEvent, run: StoredRun) -> bool:
+    """Say whether the event ends the open wait of the run."""
+    if wait.resolved_at is not None or wait.event_name is None:
+        return False
+    return answers(wait, as_seen(stored), stored.received_at, own=as_seen(run.event))
 
 
 def as_seen(stored: StoredEvent) -> dict[str, Any]:
@@ -87,19 +108,25 @@ def as_queued(run: StoredRun) -> Queued:
     )
 
 
+def as_event(stored: StoredEvent) -> Event:
+    """Return the event as runs see it."""
+    event = stored.event
+    return replace(event, id=event.id or stored.id, ts=event.ts or stored.received_at)
+
+
 def as_claim(run: StoredRun) -> Claim:
     """Return the claim on a run that is running."""
-    event = run.event.event
     return Claim(
         run=run.run,
-        event=replace(event, id=event.id or run.event.id, ts=event.ts or run.event.received_at),
+        event=as_event(run.event),
+        events=tuple(as_event(one) for one in run.batch or ()),
         event_received_at=run.event.received_at,
         queue=run.queue,
         is_internal=run.is_internal,
         version=run.version,
         fence=run.fence,
         steps=len(run.steps),
-        waits=len(run.waits),
+        waits=sum(wait.kind not in ("start", "cancel") for wait in run.waits.values()),
         wakes=run.wakes,
         cancel_requested=run.cancel_requested,
         link=Link(id=run.link_id or "", root_id=run.root_id or ""),

@@ -10,7 +10,7 @@ from celeriac.errors import NotFoundError
 from celeriac.platform.durable.memo import Memo, OutgoingEvent
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link
 from celeriac.platform.flow.gate import Queued
-from celeriac.platform.run import FINAL, Run
+from celeriac.platform.run import Run
 from celeriac.platform.store.local_part import LocalPart
 from celeriac.platform.store.local_records import (
     as_claim,
@@ -30,8 +30,10 @@ class LocalRuns(LocalPart):
             run.fence += 1
             run.claimed_at = self.now()
             run.worker_id, run.link_id, run.root_id = worker_id, link.id, run.root_id or link.root_id
+            if run.run.started_at is None:
+                run.deadline = None if run.time_limit is None else self.now() + run.time_limit
             started = run.run.started_at or self.now()
-            run.run = replace(run.run, status="running", links=run.run.links + 1, started_at=started)
+            run.run = replace(run.run, status="running", reason=None, links=run.run.links + 1, started_at=started)
             return as_claim(run)
 
     def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:
@@ -55,13 +57,13 @@ class LocalRuns(LocalPart):
             run = self._held(claim)
             return None if run is None else as_claim(run)
 
-    def park(self, claim: Claim) -> bool:
+    def park(self, claim: Claim, *, reason: str | None = None) -> bool:
         """Park unless something woke the run."""
         with self._lock:
             run = self._held(claim)
             if run is None or run.wakes != claim.wakes or run.cancel_requested:
                 return False
-            run.run = replace(run.run, status="parked")
+            run.run = replace(run.run, status="parked", reason=reason)
             run.suspicion = 0
             run.worker_id = None
             return True
@@ -86,7 +88,7 @@ class LocalRuns(LocalPart):
                 return False
             self._end(run, ending, event)
             for one in deferred:
-                self._insert(run.run.tenant_id, one)
+                self._insert(run.run.tenant_id, one, run.run.id)
             return True
 
     def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:
@@ -95,13 +97,17 @@ class LocalRuns(LocalPart):
             run = self.all.get(run_id)
             if run is None or run.run.tenant_id != tenant_id:
                 raise NotFoundError(f"There is no run {run_id!r}")
-            if run.run.status in ("queued", "parked"):
-                self._end_at_once(run, Ending(status="cancelled", reason=reason))
-            elif run.run.status not in FINAL:
-                run.cancel_requested = True
-                run.cancel_reason = reason
-                run.wakes += 1
+            self._cancel(run, reason)
             return run.run
+
+    def expire(self, *, most: int = 100) -> list[Run]:
+        """Cancel the runs that are past their deadline."""
+        with self._lock:
+            late = [run for run in self.all.values() if run.deadline is not None and run.deadline <= self.now()]
+            for run in late[:most]:
+                self._cancel(run, "start_timeout" if run.run.started_at is None else "timeout")
+                run.deadline = None
+            return [run.run for run in late[:most]]
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         """Return runs queued for long."""

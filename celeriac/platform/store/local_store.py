@@ -5,6 +5,7 @@ It keeps the same facts under the same names, one concept a file, and the confor
 
 from __future__ import annotations
 
+from celeriac.platform.store.local_declarations import LocalDeclarations
 from celeriac.platform.store.local_fleet import LocalFleet
 from celeriac.platform.store.local_ingest import LocalIngest
 from celeriac.platform.store.local_journal import LocalJournal
@@ -12,5 +13,5 @@ from celeriac.platform.store.local_runs import LocalRuns
 from celeriac.platform.store.local_waits import LocalWaits
 
 
-class LocalStore(LocalIngest, LocalRuns, LocalJournal, LocalWaits, LocalFleet):
+class LocalStore(LocalDeclarations, LocalIngest, LocalRuns, LocalJournal, LocalWaits, LocalFleet):
     """A `Store` of one process."""

@@ -44,7 +44,7 @@ _OF_EVENT = ("name", "data", "sender_id", "ts", "received_at")
 def _moved(now: str, worker: str, link: str, root: str, run: str = "") -> str:
     """Return what is set; `run` stands before the columns of the row as it was."""
     return f"""
-    status = 'running', fence = {run}fence + 1, worker_id = {worker}, claimed_at = {now},
+    status = 'running', reason = NULL, fence = {run}fence + 1, worker_id = {worker}, claimed_at = {now},
     deadline = CASE WHEN {run}started_at IS NULL THEN {now} + {run}time_limit ELSE {run}deadline END,
     started_at = coalesce({run}started_at, {now}), links = {run}links + 1, link_id = {link},
     root_id = coalesce({run}root_id, {root})"""

@@ -18,12 +18,13 @@ class SqlDeclarations(SqlPart):
 
     def declare(self, app: str, declared: Sequence[Declaration], schemas: Sequence[EventSchema]) -> None:
         with transaction(self._engine) as connection:
-            lock_names(connection, {("app", app)}, "exclusive")  # the workers of an app start at the same time
-            connection.execute(update(functions).where(functions.c.app == app).values(is_active=False))
+            owners = {app, *(one.app for one in declared)}  # functions of an app that is included keep its name
+            lock_names(connection, {("app", owner) for owner in owners}, "exclusive")  # workers start at the same time
+            connection.execute(update(functions).where(functions.c.app.in_(owners)).values(is_active=False))
             for one in declared:
-                _write_function(connection, app, one)
-            connection.execute(delete(triggers).where(triggers.c.app == app))
-            insert_new(connection, triggers, [row for one in declared for row in _trigger_rows(app, one)])
+                _write_function(connection, one)
+            connection.execute(delete(triggers).where(triggers.c.app.in_(owners)))
+            insert_new(connection, triggers, [row for one in declared for row in _trigger_rows(one)])
             connection.execute(delete(event_schemas).where(event_schemas.c.app == app))
             insert_new(
                 connection,
@@ -38,7 +39,7 @@ class SqlDeclarations(SqlPart):
         return [EventSchema(app=row.app, name=row.name, schema=json.loads(row.schema)) for row in rows]
 
 
-def _write_function(connection: Connection, app: str, one: Declaration) -> None:
+def _write_function(connection: Connection, one: Declaration) -> None:
     values = {
         "queue": one.queue,
         "version": one.version,
@@ -48,16 +49,16 @@ def _write_function(connection: Connection, app: str, one: Declaration) -> None:
         "is_active": True,
         "seen_at": db_now(),
     }
-    place = (functions.c.app == app, functions.c.function_id == one.function_id)
+    place = (functions.c.app == one.app, functions.c.function_id == one.function_id)
     known = connection.execute(update(functions).where(*place).values(values).returning(functions.c.function_id))
     if known.one_or_none() is None:
-        connection.execute(functions.insert().values(app=app, function_id=one.function_id, **values))
+        connection.execute(functions.insert().values(app=one.app, function_id=one.function_id, **values))
 
 
-def _trigger_rows(app: str, one: Declaration) -> list[dict[str, object]]:
+def _trigger_rows(one: Declaration) -> list[dict[str, object]]:
     return [
         {
-            "app": app,
+            "app": one.app,
             "function_id": one.function_id,
             "event_name": trigger.event,
             "number": number,

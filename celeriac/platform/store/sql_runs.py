@@ -41,7 +41,7 @@ _MEMOS = (
 _PARK = (
     update(runs)
     .where(*HELD, runs.c.wakes == bindparam("seen_wakes"), runs.c.cancel_requested.is_(False))
-    .values(status="parked", worker_id=null(), suspicion=0)
+    .values(status="parked", reason=bindparam("parked_for"), worker_id=null(), suspicion=0)
     .returning(runs.c.id)
 )
 
@@ -86,9 +86,10 @@ class SqlRuns(SqlPart):
             rows = connection.execute(_MEMOS, {"in_run": claim.run.id, "of_tenant": claim.run.tenant_id}).all()
         return [Memo(path=path, kind=kind, seq=seq, value=value, error=error) for path, kind, seq, value, error in rows]
 
-    def park(self, claim: Claim) -> bool:
+    def park(self, claim: Claim, *, reason: str | None = None) -> bool:
         with single(self._engine) as connection:
-            parked = connection.execute(_PARK, {**right_of(claim), "seen_wakes": claim.wakes})
+            names = {**right_of(claim), "seen_wakes": claim.wakes, "parked_for": reason}
+            parked = connection.execute(_PARK, names)
             return parked.one_or_none() is not None
 
     def requeue(self, claim: Claim) -> Queued | None:

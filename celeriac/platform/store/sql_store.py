@@ -12,9 +12,12 @@ from celeriac.platform.store.sql_endings import SqlEndings
 from celeriac.platform.store.sql_fleet import SqlFleet
 from celeriac.platform.store.sql_ingest import SqlIngest
 from celeriac.platform.store.sql_journal import SqlJournal
+from celeriac.platform.store.sql_placements import SqlPlacements
 from celeriac.platform.store.sql_runs import SqlRuns
 from celeriac.platform.store.sql_waits import SqlWaits
 
 
-class SqlStore(SqlDeclarations, SqlIngest, SqlClaims, SqlRuns, SqlEndings, SqlJournal, SqlWaits, SqlFleet):
+class SqlStore(
+    SqlDeclarations, SqlIngest, SqlClaims, SqlRuns, SqlEndings, SqlJournal, SqlWaits, SqlPlacements, SqlFleet
+):
     """A `Store` over an engine of `celeriac.database.connect`, whose schema has been migrated."""

@@ -22,6 +22,9 @@ def _flag(name: str) -> Column[Any]:
     return Column(name, Boolean, nullable=False, server_default=text("false"))
 
 
+#: statuses that lists of runs are searched for by an index
+STANDING_OUT = "status IN ('parked', 'failed', 'cancelled', 'skipped')"
+
 events = Table(
     "events",
     metadata,
@@ -107,7 +110,13 @@ runs = Table(
     Column("started_at", Moment),
     Column("ended_at", Moment),
     Index("ix_runs_tenant_id_created_at", "tenant_id", "created_at", "id"),
-    Index("ix_runs_tenant_id_status_created_at", "tenant_id", "status", "created_at", "id"),
+    #: for the statuses that a run does not pass through on its plain way, so that its moves leave the index alone
+    Index(
+        "ix_runs_tenant_id_status_created_at",
+        *("tenant_id", "status", "created_at", "id"),
+        sqlite_where=text(STANDING_OUT),
+        postgresql_where=text(STANDING_OUT),
+    ),
     Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
     Index(
@@ -199,6 +208,11 @@ waits = Table(
     ),
 )
 
+#: raised whenever what an app has declared, or its pauses, change: by the sum of them a process knows what it has read
+apps = Table(
+    "apps", metadata, Column("app", Text, primary_key=True), Column("revision", BigInteger, nullable=False)
+)
+
 functions = Table(
     "functions",
     metadata,
@@ -256,6 +270,16 @@ pauses = Table(
     Column("paused_at", Moment, nullable=False),
 )
 
+#: the events that runs have gathered (debounce, batch), as an event knows no run but those that it started
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Index("ix_run_events_run_id", "run_id"),
+)
+
 run_keys = Table(
     "run_keys",
     metadata,
@@ -266,8 +290,13 @@ run_keys = Table(
     Column("kind", Text, primary_key=True),
     #: canonical JSON text of the evaluated key
     Column("key", Text, primary_key=True),
-    #: the run that stands for the key
+    #: the run that stands for the key, and the number and bytes of the events that it has gathered
     Column("run_id", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    #: when its event happened
+    Column("event_ts", Moment, nullable=False),
     #: when it is free again, at the latest
     Column("expires_at", Moment, nullable=False),
     Index("ix_run_keys_expires_at", "expires_at"),
@@ -285,14 +314,20 @@ placed_steps = Table(
     Column("status", Text, nullable=False),
     #: JSON of the call: where the function stands, and what it is given
     Column("call", Text, nullable=False),
+    #: whose process performs it, and which one that is
     Column("worker_id", Text),
+    Column("pid", BigInteger),
+    Column("pid_started", BigInteger),
+    #: processes that died while they performed it
+    _count("deaths"),
+    #: since when it is queued, or when its retry is due
     Column("queued_at", Moment, nullable=False),
     Column("claimed_at", Moment),
     Index(
         "ix_placed_steps_queued",
         "queued_at",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
+        sqlite_where=text("status IN ('queued', 'waiting')"),
+        postgresql_where=text("status IN ('queued', 'waiting')"),
     ),
     Index(
         "ix_placed_steps_worker_id",

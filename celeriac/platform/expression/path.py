@@ -1,12 +1,9 @@
-"""Expressions over events: for now the dotted path, which `match=` and keys use.
-
-A missing key is no value and never an error. Called by ingest and by the step that waits; knows nothing of either.
-"""
+"""The dotted path: what a key or a comparison looks at in an event. A missing key is no value and never an error."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from celeriac.errors import ConfigError
@@ -35,9 +32,15 @@ def check_path(path: str) -> str:
 
 def look_up(path: str, root: Mapping[str, Any]) -> Any:
     """Return what stands at the dotted path below `root`, or `MISSING`."""
-    value: Any = root
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
+    return follow(path.split("."), root)
+
+
+def follow(keys: Sequence[str], root: Any) -> Any:
+    """Return what the keys lead to, one below the other, or `MISSING`."""
+    value = root
+    for key in keys:
+        # The exact type first: to ask for the protocol takes longer than all the rest.
+        if (type(value) is not dict and not isinstance(value, Mapping)) or key not in value:
             return MISSING
         value = value[key]
     return value

@@ -1,0 +1,72 @@
+"""The faults by their names: what each way of the plan does."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from celeriac.chaos import message_faults, server_faults, worker_faults
+from celeriac.chaos.load import Load
+from celeriac.chaos.plan import Fault
+from celeriac.chaos.record import Trouble
+from celeriac.chaos.server_faults import REDIS_AWAY
+from celeriac.chaos.stage import Stage
+from celeriac.chaos.traps import POINTS
+from celeriac.chaos.worker_faults import name_of
+from celeriac.errors import StoreUnavailable
+
+Strike = Callable[[Stage, Fault], Awaitable[None]]
+
+_STRIKES: dict[str, Strike] = {
+    "F1:killed": worker_faults.kill,
+    "F1:killed-all": worker_faults.kill,
+    **{f"F1:{point.replace(' ', '-')}": worker_faults.trap for point in POINTS},
+    "F2:rolled": worker_faults.roll,
+    "F2:rolled-all": worker_faults.roll,
+    "F3:stopped": worker_faults.stop,
+    "F4:killed": server_faults.lose_redis,
+    "F4:flushed": server_faults.flush,
+    "F4:paused": server_faults.pause,
+    "F4:cut-off": server_faults.cut_off_redis,
+    "F5:full": server_faults.fill,
+    "F5:replica": server_faults.demote,
+    "F5:evicting": server_faults.evict,
+    "F6:crashed": server_faults.crash_database,
+    "F6:cut-off": server_faults.cut_off_database,
+    "F7:unanswered": server_faults.lose_answers,
+    "F8:doubled": message_faults.double,
+    "F9:lost": message_faults.lose,
+    "F10:stray": message_faults.stray,
+    "F10:garbage": message_faults.spoil,
+    "F11:ahead": worker_faults.skew,
+    "F11:behind": worker_faults.skew,
+    "F12:slow-database": worker_faults.slow_down,
+    "F12:slow-redis": worker_faults.slow_down,
+    "F12:silent-database": worker_faults.fall_silent,
+    "F12:silent-redis": worker_faults.fall_silent,
+    "F12:cut": worker_faults.cut,
+    "F13:no-files": worker_faults.take_files,
+    "F13:read-only": server_faults.refuse_writes,
+}
+
+#: how long stubborn steps hold a worker up
+_STUBBORN_SECONDS = 7.0
+
+
+async def strike(stage: Stage, load: Load, fault: Fault) -> None:
+    """Do what is planned, and undo it where it is to last for a while only."""
+    match fault.code:
+        case "F14":
+            chance = random.Random(repr(fault))
+            load.send_deadly(chance.choice((1, 9)), chance.choice((signal.SIGKILL, signal.SIGSEGV)))
+        case "F15":
+            now = time.monotonic()
+            stage.record.note(Trouble(kind="load", since=now, until=now + _STUBBORN_SECONDS, fault=name_of(fault)))
+            load.send_stubborn()
+        case _:
+            try:
+                await _STRIKES[name_of(fault)](stage, fault)
+            except (*REDIS_AWAY, StoreUnavailable) as error:  # another fault has struck it down
+                stage.record.tell(f"{name_of(fault)} was cut short: {error}")

@@ -1,0 +1,144 @@
+"""The promises on recovery: how soon a dead worker's runs go on, who is buried alive, and who ends without a reason."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from celeriac.chaos.judge.evidence import Evidence, Move
+from celeriac.chaos.judge.excuses import PUNCTUAL_SECONDS, Excuses
+from celeriac.chaos.judge.verdict import Verdict, judged, not_judged
+from celeriac.chaos.record import Trouble
+
+_NO_MOVES = "the database was not given the triggers that note every move"
+
+#: how long a worker may take to leave
+_LEAVES_WITHIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """A run that a dead or silent worker held went on elsewhere."""
+
+    run_id: str
+    #: seconds until it was taken over, and until it executed again
+    queued_after: float
+    running_after: float | None
+
+
+def runs_are_rescued(evidence: Evidence, excuses: Excuses) -> Verdict:
+    """The runs of a worker that was killed go on within 2 s; those of a silent one within the dead time and 2 s."""
+    says = "Runs of a killed worker are taken over within 2 s, of a silent one within the dead time and 2 s"
+    if evidence.moves is None:
+        return not_judged("recovery", says, _NO_MOVES)
+    by_run: dict[str, list[Move]] = defaultdict(list)
+    for move in sorted(evidence.moves, key=lambda move: move.at):
+        by_run[move.run_id].append(move)
+    breaches = []
+    slowest: dict[str, float] = {"killed_s": 0.0, "silent_s": 0.0, "executing_again_s": 0.0}
+    counted = 0
+    for trouble in evidence.troubles:
+        if trouble.kind not in ("death", "silence") or not trouble.pids:
+            continue
+        since, allowed, kind = _measure(evidence, excuses, trouble)
+        for rescue in _rescues(evidence, by_run, trouble, since):
+            if _is_disturbed(evidence, trouble, since + rescue.queued_after):
+                continue
+            counted += 1
+            slowest[kind] = max(slowest[kind], rescue.queued_after)
+            slowest["executing_again_s"] = max(slowest["executing_again_s"], rescue.running_after or 0.0)
+            if rescue.queued_after > allowed:
+                took = f"{rescue.queued_after:.2f} s after {trouble.fault or 'a death'}"
+                breaches.append(f"run {rescue.run_id} was taken over {took}, {allowed:g} s are allowed")
+    measured = {name: round(value, 3) for name, value in slowest.items()}
+    return judged("recovery", says, breaches, runs_taken_over=counted, **measured)
+
+
+def _measure(evidence: Evidence, excuses: Excuses, trouble: Trouble) -> tuple[float, float, str]:
+    """Return from when on the rescue counts, how long it may take, and what it is called."""
+    if trouble.kind == "silence":
+        return trouble.since, evidence.dead_after + PUNCTUAL_SECONDS, "silent_s"
+    return excuses.served_from(trouble.until), PUNCTUAL_SECONDS, "killed_s"
+
+
+def _rescues(evidence: Evidence, by_run: dict[str, list[Move]], trouble: Trouble, since: float) -> Iterator[Rescue]:
+    """Return what became of the runs that the worker held when the trouble began and still holds when it is over."""
+    ids = {move.id for move in evidence.worker_moves if move.pid in trouble.pids}
+    for run_id, moves in by_run.items():
+        before = [move for move in moves if move.at <= trouble.since]
+        after = [move for move in moves if move.at > trouble.since]
+        if not before or before[-1].became != "running" or before[-1].worker_id not in ids:
+            continue
+        taken = next((move for move in after if move.became == "queued"), None)
+        if taken is None or any(move.became != "queued" for move in after[: after.index(taken)]):
+            continue  # it ended or parked by itself, before it was struck or after a short silence
+        again = next((move.at - since for move in after if move.became == "running"), None)
+        yield Rescue(run_id, max(0.0, taken.at - since), again)
+
+
+def _is_disturbed(evidence: Evidence, trouble: Trouble, until: float) -> bool:
+    """Say whether another trouble struck at the same time, so that the rescue proves nothing."""
+    return any(
+        other is not trouble
+        and other.kind in ("death", "silence", "database", "slow", "machine")
+        and other.since <= until
+        and other.until + PUNCTUAL_SECONDS >= trouble.since
+        for other in evidence.troubles
+    )
+
+
+def nobody_is_buried_alive(evidence: Evidence, _: Excuses) -> Verdict:
+    """No worker that lives is judged dead by another, not even after an outage of the database."""
+    says = "No live worker is judged dead by another, however long the database was away"
+    if evidence.moves is None:
+        return not_judged("outage", says, _NO_MOVES)
+    buried = [move for move in evidence.worker_moves if move.what == "left" and not move.has_heir]
+    breaches = [
+        f"worker {move.id} (pid {move.pid}) was buried at {move.at:.3f} and lived"
+        for move in buried
+        if not _was_gone(evidence, move.pid, move.at)
+    ]
+    outages = [t.until - t.since for t in evidence.troubles if t.kind == "database"]
+    longest = round(max(outages, default=0.0), 2)
+    renewed = sum(move.what == "left" and move.has_heir for move in evidence.worker_moves)
+    return judged("outage", says, breaches, longest_outage_s=longest, workers_that_joined_anew=renewed)
+
+
+def _was_gone(evidence: Evidence, pid: int, at: float) -> bool:
+    if any(gone.pid == pid and gone.asked_at <= at for gone in evidence.departures):
+        return True
+    return any(
+        pid in trouble.pids
+        and (
+            (trouble.kind == "death" and trouble.since - 0.1 <= at)
+            or (trouble.kind in ("silence", "slow") and trouble.since <= at <= trouble.until + PUNCTUAL_SECONDS)
+        )
+        for trouble in evidence.troubles
+    )
+
+
+def workers_stay(evidence: Evidence, _: Excuses) -> Verdict:
+    """No worker ends that nobody ended; who is asked to leave does so in order."""
+    breaches = []
+    for trouble in evidence.troubles:
+        if trouble.is_unasked and not any(_took_poison(evidence, pid, trouble.until) for pid in trouble.pids):
+            breaches.append(f"process {trouble.pids} ended by itself: {trouble.detail}")
+    for departure in evidence.departures:
+        if departure.exit_code:
+            breaches.append(f"process {departure.pid} left with exit code {departure.exit_code}")
+    slowest = max((gone.gone_at - gone.asked_at for gone in evidence.departures), default=0.0)
+    says = "No worker ends by itself, and those that are asked to leave do so in order"
+    counts = {"left_in_order": len(evidence.departures), "slowest_leave_s": round(slowest, 2)}
+    return judged("workers", says, breaches, **counts)
+
+
+def _took_poison(evidence: Evidence, pid: int, until: float) -> bool:
+    """Say whether a deadly body was the last thing that the process began."""
+    deadly = {run.id for run in evidence.runs.values() if run.function_id == "deadly"}
+    ended = {effect.by for effect in evidence.effects if effect.kind == "ended"}
+    return any(
+        effect.kind == "began" and effect.pid == pid and effect.run in deadly and effect.by not in ended
+        for effect in evidence.effects
+        if effect.at <= until
+    )

@@ -1,0 +1,198 @@
+"""The play: load and faults side by side on a stage, a quiet end, and the judge's report.
+
+`celeriac chaos` calls it; the same seed gives the same load and the same plan of faults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celeriac.chaos.app import EFFECTS_FILE
+from celeriac.chaos.collect import Collector, held_keys
+from celeriac.chaos.effects import read_effects
+from celeriac.chaos.faults import strike
+from celeriac.chaos.judge.evidence import Evidence
+from celeriac.chaos.judge.report import Report, judge
+from celeriac.chaos.load import LIMITED, Load
+from celeriac.chaos.plan import WAYS, Fault, Terms, draw
+from celeriac.chaos.server_faults import REDIS_AWAY, redis_of
+from celeriac.chaos.stage import DEAD_SECONDS, HEARTBEAT_SECONDS, Binaries, Stage
+from celeriac.chaos.strain import Strain
+from celeriac.errors import StoreUnavailable
+
+#: how long everything that was accepted may take to end, once nothing strikes any more
+_SETTLES_WITHIN_SECONDS = 60.0
+#: what is due later than this is not waited for
+_FAR_SECONDS = 600.0
+#: the gate forgets what nobody gives back by time alone
+_GATE_FORGETS_WITHIN_SECONDS = 5 * DEAD_SECONDS
+
+_LOOK_EVERY_SECONDS = 0.05
+_LOOKS_AT_THE_CLOCK = 20
+_THREADS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """What is played."""
+
+    seed: int
+    seconds: float
+    binaries: Binaries
+    folder: Path
+    workers: int = 3
+    #: an empty database to be used; a private one where it is left out
+    database_url: str | None = None
+    only: Sequence[str] = ()
+    #: told what happens while it happens
+    tell: Callable[[str], None] = field(default=lambda _: None)
+
+
+def perform(play: Play) -> Report:
+    """Perform the play and return the report; called by the main thread, which the children are tied to."""
+    play.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    log = logging.FileHandler(play.folder / "play.log", delay=True)
+    logging.getLogger().addHandler(log)
+    try:
+        return asyncio.run(_perform(play))
+    finally:
+        logging.getLogger().removeHandler(log)
+        log.close()
+
+
+async def _perform(play: Play) -> Report:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="chaos"))
+    stage = Stage(play.folder, play.binaries, workers=play.workers, database_url=play.database_url)
+    async with stage:
+        terms = Terms(seconds=play.seconds, workers=play.workers, database=stage.database, only=play.only)
+        faults = draw(play.seed, terms)
+        load = Load(stage.front, play.seed, await _offset(stage))
+        await load.open()
+        stage.record.tell = play.tell
+        began_at = time.monotonic()
+        await _strike_and_send(stage, load, faults, play.seconds)
+        collector = Collector(stage.engine, load.tenants, offset=load.offset)
+        settled_in = await _settle(stage, collector)
+        keys = await _forgotten_keys(stage)
+        facts = await asyncio.to_thread(collector.facts, with_chronicle=True)
+        evidence = Evidence(
+            **facts,
+            sent=load.sent,
+            cancelled=load.cancelled,
+            surprises=load.surprises,
+            effects=read_effects(play.folder / EFFECTS_FILE),
+            troubles=stage.record.troubles,
+            departures=stage.record.departures,
+            joined=stage.record.joined,
+            held_keys=keys,
+            limits={load.tenants[1]: LIMITED},
+            heartbeat=HEARTBEAT_SECONDS,
+            dead_after=DEAD_SECONDS,
+            began_at=began_at,
+        )
+        return Report(
+            seed=play.seed,
+            seconds=play.seconds,
+            database=stage.database,
+            faults=[_struck(fault) for fault in faults],
+            verdicts=await asyncio.to_thread(judge, evidence),
+            counts=_counts(evidence, settled_in),
+        )
+
+
+async def _offset(stage: Stage) -> float:
+    """Return what has to be added to the monotonic clock to get the database's, from the quickest of some looks."""
+    looks = []
+    for _ in range(_LOOKS_AT_THE_CLOCK):
+        before = time.monotonic()
+        now = await asyncio.to_thread(stage.rooms.store.now)
+        after = time.monotonic()
+        looks.append((after - before, now.timestamp() - (before + after) / 2))
+    return min(looks)[1]
+
+
+async def _strike_and_send(stage: Stage, load: Load, faults: Sequence[Fault], seconds: float) -> None:
+    """Let the load run, and each fault strike at its time; return when both are over."""
+    began_at = time.monotonic()
+
+    async def at_its_time(fault: Fault) -> None:
+        await asyncio.sleep(max(0.0, began_at + fault.at - time.monotonic()))
+        await strike(stage, load, fault)
+
+    struck = [asyncio.ensure_future(at_its_time(fault)) for fault in faults]
+    sending = asyncio.ensure_future(load.run(seconds))
+    watching = asyncio.ensure_future(_watch(stage))
+    try:
+        await asyncio.gather(sending, *struck)
+        await load.finish()
+    finally:
+        for task in (sending, *struck, watching):
+            task.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(stage: Stage) -> None:
+    """Start workers that ended, and see who has joined."""
+    strain = Strain(stage.record)
+    while True:
+        strain.look()
+        stage.revive()
+        await stage.look_for_joined()
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+async def _settle(stage: Stage, collector: Collector) -> float:
+    """Wait until all that was accepted has ended or waits lawfully; return how long it took."""
+    began = time.monotonic()
+    watching = asyncio.ensure_future(_watch(stage))
+    try:
+        while time.monotonic() - began < _SETTLES_WITHIN_SECONDS:
+            try:
+                left = await asyncio.to_thread(collector.unsettled, far=time.monotonic() + _FAR_SECONDS)
+            except StoreUnavailable:
+                left = 1
+            if not left:
+                break
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    finally:
+        watching.cancel()
+    return time.monotonic() - began
+
+
+async def _forgotten_keys(stage: Stage) -> list[str]:
+    """Return what the gate still holds after it has had the time to forget it."""
+    deadline = time.monotonic() + _GATE_FORGETS_WITHIN_SECONDS
+    async with redis_of(stage) as redis:
+        while True:
+            try:
+                keys = [key.decode() async for key in redis.scan_iter("cel:gate:*")]
+            except REDIS_AWAY as error:
+                keys = [f"cel:gate:slot:Redis does not answer: {error}"]
+            held = held_keys(keys, None)
+            if not held or time.monotonic() > deadline:
+                return held
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _struck(fault: Fault) -> dict[str, Any]:
+    says = next(way.says for way in WAYS if (way.code, way.name) == (fault.code, fault.way))
+    return {**asdict(fault), "says": says}
+
+
+def _counts(evidence: Evidence, settled_in: float) -> dict[str, Any]:
+    return {
+        "events": len(evidence.sent),
+        "runs": len(evidence.runs),
+        "steps": len(evidence.steps),
+        "executions": sum(map(len, evidence.executions.values())),
+        "deaths": sum(trouble.kind == "death" for trouble in evidence.troubles),
+        "settled_in_s": round(settled_in, 2),
+        "machine_strained_s": round(sum(t.until - t.since for t in evidence.troubles if t.kind == "machine"), 1),
+    }

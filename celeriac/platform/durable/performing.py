@@ -1,0 +1,133 @@
+"""Performing: what a process of another queue does with a placed step: claims it, runs its body, commits it.
+
+`tasks/perform.py` calls it in each process of a `cpu` worker, the harness in its own. A body is a plain function or a
+coroutine function; either has the thread to itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from celeriac.platform.codec import Uncodable, encode, encode_within, storable
+from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.durable.memo import AttemptFailed, StepDone, Wait
+from celeriac.platform.durable.placed import PlacedClaim, Process
+from celeriac.platform.durable.retry import next_retry
+from celeriac.platform.durable.store import Store
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.placement import Placement, load
+from celeriac.platform.signature import is_async
+
+log = logging.getLogger(__name__)
+
+
+def perform(
+    store: Store,
+    run_id: str,
+    path: str,
+    process: Process,
+    conduct: Conduct,
+    *,
+    on_claim: Callable[[Queued], None] = lambda _: None,
+) -> Performed | None:
+    """Perform one attempt of a placed step; None where there was nothing to do: the message was old or doubled.
+
+    `on_claim` is told of the slot that it holds at the gate from its claim on.
+    """
+    claim = store.claim_placed(run_id, path, process)
+    if claim is None:
+        return None
+    on_claim(claim.queued)
+    placement = Placement.decode(claim.queue, claim.call)
+    begun = store.now()
+    try:
+        with _limited(placement.timeout):
+            value = _call(*load(placement))
+        text = encode_within(value, conduct.max_output_bytes, f"The output of step {path!r}")
+    except Exception as error:  # noqa: BLE001  # user code may raise anything
+        woken = _fail(store, claim, placement, error, begun, conduct)
+    else:
+        woken = store.commit_placed(claim, _done(claim, begun, store.now(), value=text))
+    if woken is None:
+        log.warning(
+            "Step %r of run %s was performed in vain: it is another process's now, or the run has ended", path, run_id
+        )
+    return Performed(claim.queued, woken or [])
+
+
+class Performed:
+    """An attempt that was performed: the slot that it held, and the runs that are queued because of it."""
+
+    def __init__(self, slot: Queued, woken: list[Queued]) -> None:
+        """Hold both."""
+        self.slot, self.woken = slot, woken
+
+
+def _call(fn: Callable[..., Any], args: list[Any]) -> Any:
+    return asyncio.run(fn(*args)) if is_async(fn) else fn(*args)
+
+
+def _fail(
+    store: Store, claim: PlacedClaim, placement: Placement, error: Exception, begun: datetime, conduct: Conduct
+) -> list[Queued] | None:
+    now = store.now()
+    number = claim.failed + 1
+    told = encode({"name": type(error).__name__, "message": storable(str(error))[:10_000]})
+    delay = next_retry(error, failed=number, retries=placement.retries, now=now, fixed=conduct.retry_delay)
+    if delay is None or isinstance(error, Uncodable):
+        return store.commit_placed(claim, _done(claim, begun, now, error=told))
+    again = AttemptFailed(
+        run_id=claim.run_id,
+        tenant_id=claim.tenant_id,
+        fence=0,
+        path=claim.path,
+        number=number,
+        error=told,
+        started_at=begun,
+        ended_at=now,
+        wait=Wait(path=claim.path, kind="retry", number=number, wake_at=now + delay),
+    )
+    return [] if store.retry_placed(claim, again) else None
+
+
+def _done(
+    claim: PlacedClaim, begun: datetime, now: datetime, *, value: str | None = None, error: str | None = None
+) -> StepDone:
+    return StepDone(
+        run_id=claim.run_id,
+        tenant_id=claim.tenant_id,
+        fence=0,  # a placed step is committed by its token
+        path=claim.path,
+        kind="run",
+        value=value,
+        error=error,
+        started_at=begun,
+        ended_at=now,
+        attempt=claim.failed + 1,
+    )
+
+
+@contextmanager
+def _limited(timeout: timedelta | None) -> Iterator[None]:
+    """Raise `TimeoutError` in the body after its time; only a process's main thread can be interrupted so."""
+    if timeout is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TimeoutError(f"The step took longer than {timeout.total_seconds():g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, timeout.total_seconds())
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,348 @@
+"""Starting: what an event sets going, decided alike for every store.
+
+An event may start a run at once, start one that waits until its time, join a run that is still gathering events
+(debounce, batch), or come to nothing, which is a run that is skipped, with the reason. A `Plan` decides for the events
+of one transaction, one after another, and the store makes it true in that transaction. The order of the gates: paused,
+batch, idempotency, debounce, the event's own time.
+
+Whatever asks for one function by its name (`invoke`, `start`, a cron) gets a run of its own at once: debounce and batch
+do not hold it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from celeriac.ids import derived_id
+from celeriac.platform.codec import encode
+from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.declared import Arrival, Declared
+from celeriac.platform.durable.memo import Wait
+from celeriac.platform.expression import MISSING, holds, key_of, look_up
+from celeriac.platform.run import Status
+
+#: how long the value of an idempotency key is remembered
+REMEMBERED = timedelta(hours=24)
+
+#: a batch of so many bytes of data starts, however few its events
+BATCH_BYTES = 10 * 1024 * 1024
+
+#: what a run waits for at most
+FOREVER = timedelta(days=366)
+
+#: an index holds no longer texts on Postgres
+_LONGEST_KEY = 500
+
+KeyKind = Literal["debounce", "batch", "idempotency"]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class RunKey:
+    """What one run at a time stands for; `key` is the JSON text of the evaluated expression."""
+
+    tenant_id: str
+    app: str
+    function_id: str
+    kind: KeyKind
+    key: str
+
+
+@dataclass(kw_only=True)
+class Standing:
+    """The run that stands for a key."""
+
+    run_id: str
+    #: when the key is free again, at the latest
+    expires_at: datetime
+    #: how many events it has gathered, and their bytes; when the first of them came
+    count: int = 1
+    size: int = 0
+    begun_at: datetime
+    #: the `ts` of the event that it will run with
+    event_ts: datetime
+    #: whether it still gathers: it is parked, and nothing has woken it
+    is_gathering: bool = True
+
+
+@dataclass(kw_only=True)
+class Start:
+    """A run that begins."""
+
+    run_id: str
+    function: Declaration
+    #: the event that it runs with: the first of a batch, the latest of a debounce
+    arrival: Arrival
+    status: Status = "queued"
+    reason: str | None = None
+    #: until when it is parked
+    start_at: datetime | None = None
+    #: ids of all events that it has gathered, in order; empty for a run of one event
+    gathered: list[str] = field(default_factory=list)
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether its start takes no token."""
+        return self.arrival.is_internal or self.function.is_internal
+
+    @property
+    def batch(self) -> list[str] | None:
+        """The ids of its events where it is a run of many."""
+        return self.gathered if self.function.rules.batch is not None and self.gathered else None
+
+    @property
+    def parent_id(self) -> str | None:
+        """The run that invoked it."""
+        return self.arrival.sender if self.arrival.target is not None else None
+
+    def deadline(self, now: datetime) -> datetime | None:
+        """Return when it is cancelled if it has not started."""
+        return None if self.status == "skipped" else _deadline(self.function, self.start_at or now)
+
+    def waits(self, now: datetime) -> list[Wait]:
+        """Return what it waits for before its first link, and the events that cancel it."""
+        if self.status == "skipped":
+            return []
+        cancels = cancelling_waits(self.function, self.arrival, since=now, begins_at=self.start_at or now)
+        return cancels if self.start_at is None else [start_wait(self.start_at), *cancels]
+
+
+@dataclass(kw_only=True)
+class Join:
+    """What events bring to a run that was gathering before they came."""
+
+    run_id: str
+    function: Declaration
+    #: the ids of the events, in order
+    gathered: list[str] = field(default_factory=list)
+    #: the event that it runs with from now on; None: it stays
+    arrival: Arrival | None = None
+    start_at: datetime
+    #: whether it starts now
+    is_full: bool = False
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When it is cancelled if it has not started."""
+        return _deadline(self.function, self.start_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unstarted:
+    """An invoked run that does not come to be; whoever waits for its end is told so."""
+
+    run_id: str
+    arrival: Arrival
+    status: Literal["failed", "skipped"]
+    reason: str
+
+
+class Plan:
+    """What events come to; the store lets it know what stands for their keys, as read under its locks."""
+
+    def __init__(self, declared: Declared, now: datetime) -> None:
+        """Plan for this moment."""
+        self._declared, self._now = declared, now
+        #: by key, for the store to write: those that were changed here
+        self.keys: dict[RunKey, Standing] = {}
+        self.starts: dict[str, Start] = {}
+        self.joins: dict[str, Join] = {}
+        self.unstarted: list[Unstarted] = []
+        self._standing: dict[RunKey, Standing] = {}
+
+    def know(self, key: RunKey, standing: Standing) -> None:
+        """Take in what stands for a key that `keys_of` named."""
+        self._standing.setdefault(key, standing)
+
+    def take(self, arrival: Arrival) -> None:
+        """Decide what the event comes to."""
+        found = self._declared.started_by(arrival)
+        if arrival.target is not None and not found:
+            self._miss(arrival, arrival.target, "failed", "unknown_function")
+        for function in found:
+            self._start(arrival, function)
+
+    def _start(self, arrival: Arrival, function: Declaration) -> None:
+        start = Start(run_id=run_id_of(arrival, function.name), function=function, arrival=arrival)
+        if self._declared.is_paused(arrival.tenant_id, function):
+            self._skip(start, "paused")
+        elif batch_key := _batch_key(arrival, function):
+            self._gather(start, batch_key)
+        elif self._is_repeated(start):
+            self._skip(start, "idempotency")
+        elif debounce_key := _debounce_key(arrival, function):
+            self._gather(start, debounce_key)
+        else:
+            if arrival.ts > self._now:
+                start.status, start.start_at = "parked", arrival.ts
+            self.starts[start.run_id] = start
+
+    def _skip(self, start: Start, reason: str) -> None:
+        start.status, start.reason = "skipped", reason
+        self.starts[start.run_id] = start
+        if start.arrival.target is not None:
+            self._miss(start.arrival, start.function.name, "skipped", reason)
+
+    def _miss(self, arrival: Arrival, target: str, status: Literal["failed", "skipped"], reason: str) -> None:
+        if arrival.sender is not None:
+            self.unstarted.append(
+                Unstarted(run_id=run_id_of(arrival, target), arrival=arrival, status=status, reason=reason)
+            )
+
+    def _is_repeated(self, start: Start) -> bool:
+        """Say whether the event's idempotency key is known; if not, it is from now on."""
+        key = _idempotency_key(start.arrival, start.function)
+        if key is None:
+            return False
+        known = self._standing.get(key)
+        if known is not None and known.expires_at > self._now:
+            return True
+        self._stand(key, start, expires_at=self._now + REMEMBERED)
+        return False
+
+    def _gather(self, start: Start, key: RunKey) -> None:
+        known = self._standing.get(key)
+        if known is not None and known.is_gathering:
+            self._add(start.arrival, start.function, key, known)
+            return
+        start.status, start.gathered = "parked", [start.arrival.id]
+        start.start_at = _gathers_until(start.function, self._now, self._now)
+        self.starts[start.run_id] = start
+        self._stand(key, start, expires_at=start.start_at)
+        self._start_if_full(key, start)
+
+    def _add(self, arrival: Arrival, function: Declaration, key: RunKey, known: Standing) -> None:
+        run: Start | Join | None = self.starts.get(known.run_id) or self.joins.get(known.run_id)
+        if run is None:
+            run = self.joins[known.run_id] = Join(run_id=known.run_id, function=function, start_at=known.expires_at)
+        run.gathered.append(arrival.id)
+        known.count += 1
+        known.size += arrival.size
+        self.keys[key] = known
+        if function.rules.debounce is not None:
+            known.expires_at = run.start_at = _gathers_until(function, known.begun_at, self._now)
+            if arrival.ts >= known.event_ts:
+                known.event_ts, run.arrival = arrival.ts, arrival
+        self._start_if_full(key, run)
+
+    def _start_if_full(self, key: RunKey, run: Start | Join) -> None:
+        batch, known = run.function.rules.batch, self.keys[key]
+        if batch is None or (known.count < batch.size and known.size < BATCH_BYTES):
+            return
+        known.is_gathering, known.expires_at = False, self._now
+        if isinstance(run, Start):
+            run.status, run.start_at = "queued", None
+        else:
+            run.is_full, run.start_at = True, self._now
+
+    def _stand(self, key: RunKey, start: Start, *, expires_at: datetime) -> None:
+        self._standing[key] = self.keys[key] = Standing(
+            run_id=start.run_id,
+            expires_at=expires_at,
+            size=start.arrival.size,
+            begun_at=self._now,
+            event_ts=start.arrival.ts,
+            is_gathering=key.kind != "idempotency",
+        )
+
+
+def run_id_of(arrival: Arrival, name: str) -> str:
+    """Return the id of the run of the function `app/function_id` that the event starts."""
+    return derived_id("run", arrival.id, *name.split("/", 1))
+
+
+def keys_of(arrival: Arrival, declared: Declared) -> list[RunKey]:
+    """Return the keys of which a plan for the event has to know what stands for them."""
+    keys: list[RunKey] = []
+    for function in declared.started_by(arrival) if declared.has_rules else ():
+        if declared.is_paused(arrival.tenant_id, function):
+            continue
+        found = [_batch_key(arrival, function)]
+        if found == [None]:
+            found = [_idempotency_key(arrival, function), _debounce_key(arrival, function)]
+        keys += [key for key in found if key is not None]
+    return keys
+
+
+def start_wait(until: datetime) -> Wait:
+    """Return the wait that holds a run back before its first link."""
+    return Wait(path="", kind="start", wake_at=until)
+
+
+def cancelling_waits(function: Declaration, arrival: Arrival, *, since: datetime, begins_at: datetime) -> list[Wait]:
+    """Return a wait for each event of `cancel_on`; none for one that cannot come, as the run's own has no such key."""
+    waits = []
+    for number, trigger in enumerate(function.rules.cancel_on):
+        value = None if trigger.match is None else look_up(trigger.match, arrival.visible)
+        if value is MISSING:
+            continue
+        assert trigger.timeout is None or isinstance(trigger.timeout, timedelta), "declarations hold timedeltas"
+        waits.append(
+            Wait(
+                path=f"~cancel:{number}",
+                kind="cancel",
+                wake_at=begins_at + (trigger.timeout or FOREVER),
+                event_name=trigger.event,
+                match_path=trigger.match,
+                match_value=None if trigger.match is None else encode(value),
+                condition=trigger.if_,
+                since=since,
+            )
+        )
+    return waits
+
+
+def _deadline(function: Declaration, starts_at: datetime) -> datetime | None:
+    limit = function.rules.start_timeout
+    return None if limit is None else starts_at + limit
+
+
+def _gathers_until(function: Declaration, begun_at: datetime, now: datetime) -> datetime:
+    """Return when a gathering run starts to which an event comes now."""
+    batch, debounce = function.rules.batch, function.rules.debounce
+    if batch is not None:
+        assert isinstance(batch.timeout, timedelta), "declarations hold timedeltas"
+        return begun_at + batch.timeout
+    assert debounce is not None and isinstance(debounce.period, timedelta), "only these two gather"
+    if debounce.max_wait is None:
+        return now + debounce.period
+    assert isinstance(debounce.max_wait, timedelta), "declarations hold timedeltas"
+    return min(now + debounce.period, begun_at + debounce.max_wait)
+
+
+def _batch_key(arrival: Arrival, function: Declaration) -> RunKey | None:
+    batch = function.rules.batch
+    if batch is None or arrival.target is not None:
+        return None
+    if batch.if_ is not None and not holds(batch.if_, {"event": arrival.visible}):
+        return None
+    return _shared_key(arrival, function, "batch", batch.key)
+
+
+def _debounce_key(arrival: Arrival, function: Declaration) -> RunKey | None:
+    debounce = function.rules.debounce
+    if debounce is None or arrival.target is not None:
+        return None
+    return _shared_key(arrival, function, "debounce", debounce.key)
+
+
+def _idempotency_key(arrival: Arrival, function: Declaration) -> RunKey | None:
+    """Return the key by which the event is known again; an event without it is like no other."""
+    expression = function.rules.idempotency
+    value = None if expression is None else key_of(expression, {"event": arrival.visible})
+    return None if value in (None, "null") else _run_key(arrival, function, "idempotency", value or "")
+
+
+def _shared_key(arrival: Arrival, function: Declaration, kind: KeyKind, expression: str | None) -> RunKey:
+    """Return the key under which events are gathered; those without it share one."""
+    value = None if expression is None else key_of(expression, {"event": arrival.visible})
+    return _run_key(arrival, function, kind, value or "null")
+
+
+def _run_key(arrival: Arrival, function: Declaration, kind: KeyKind, key: str) -> RunKey:
+    """Return the key; a long one is stood for by its hash, as it is part of an index."""
+    if len(key) > _LONGEST_KEY:
+        key = hashlib.sha256(key.encode()).hexdigest()
+    return RunKey(tenant_id=arrival.tenant_id, app=function.app, function_id=function.function_id, kind=kind, key=key)

@@ -1,0 +1,1 @@
+"""Fetching: HTTP requests to addresses that nobody vouches for."""

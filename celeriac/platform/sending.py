@@ -1,0 +1,107 @@
+"""Sending: what code outside of runs asks of the platform, in plain calls.
+
+They reach the wiring by `importlib` at their first call. Each is for one tenant: the one named, inside a run the run's
+own, else the deployment's default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from celeriac.clock import Duration, duration
+from celeriac.errors import RefusedError
+from celeriac.platform.context import current_context
+from celeriac.platform.durable.cancelling import cancel
+from celeriac.platform.durable.function import Function
+from celeriac.platform.event import Event
+from celeriac.platform.run import Run
+from celeriac.platform.step import as_events
+
+#: how often a run is looked at while somebody waits for it: soon at first
+_LOOKS = (0.01, 0.02, 0.05, 0.1, 0.25)
+
+
+class Sending:
+    """The verbs of an app for those who are outside of its runs."""
+
+    def send(self, event: str | Event | Sequence[Event], data: Any = None, *, tenant: str | None = None) -> list[str]:
+        """Send events from outside of a run, all or none; return their ids.
+
+        `tenant` is the run's inside one, else the deployment's default. Inside a function use
+        `ctx.step.send_event`, which sends once however often the code is replayed.
+        """
+        rooms = _rooms()
+        accepted = rooms.intake.accept(self._tenant(tenant), as_events(event, data))
+        return [one.id for one in accepted]
+
+    async def send_async(
+        self, event: str | Event | Sequence[Event], data: Any = None, *, tenant: str | None = None
+    ) -> list[str]:
+        """Send events from another event loop; as `send`."""
+        sender = self._tenant(tenant)
+        return await asyncio.to_thread(self.send, event, data, tenant=sender)
+
+    def start(self, function: Function[..., Any], data: Any = None, *, tenant: str | None = None) -> Run:
+        """Start exactly this function, whatever its triggers say; return its run.
+
+        The data are the function's parameters. Debounce and batch do not hold such a run back. Raises `RefusedError`
+        with the reason as its code when it may not start: the function is paused, or its idempotency key is known.
+        """
+        rooms, sender = _rooms(), self._tenant(tenant)
+        accepted = rooms.intake.start(sender, function.name, data)
+        [run] = rooms.reads.event_runs(sender, accepted.id)
+        if run.status == "skipped":
+            raise RefusedError(f"Function {function.name!r} does not start now: {run.reason}", code=run.reason)
+        return run  # type: ignore[no-any-return]
+
+    def wait(self, run_id: str, *, timeout: Duration, tenant: str | None = None) -> Run:
+        """Return a run once it has ended, or as it stands when the time is up; a failed run raises nothing.
+
+        Blocks its thread. Raises `NotFoundError` where there is no such run.
+        """
+        until = time.monotonic() + duration(timeout).total_seconds()
+        looks = itertools.chain(_LOOKS, itertools.repeat(_LOOKS[-1]))
+        run = self.get_run(run_id, tenant=tenant)
+        while not run.is_final and (left := until - time.monotonic()) > 0:
+            time.sleep(min(next(looks), left))
+            run = self.get_run(run_id, tenant=tenant)
+        return run
+
+    def signal(self, name: str, data: Any = None, *, tenant: str | None = None) -> bool:
+        """Give a signal to the run that waits for it; return whether there was one. A signal nobody awaits is gone."""
+        rooms = _rooms()
+        signalled = rooms.store.signal(self._tenant(tenant), name, data)
+        rooms.dispatcher.dispatch(signalled.queued)
+        return bool(signalled.is_awaited)
+
+    def get_run(self, run_id: str, *, tenant: str | None = None) -> Run:
+        """Return a run as it stands; raise `NotFoundError`."""
+        run: Run = _rooms().reads.run(self._tenant(tenant), run_id)
+        return run
+
+    def runs(self, *, event_id: str, tenant: str | None = None) -> list[Run]:
+        """Return the runs that an event started."""
+        runs: list[Run] = _rooms().reads.event_runs(self._tenant(tenant), event_id)
+        return runs
+
+    def cancel(self, run_id: str, *, tenant: str | None = None) -> bool:
+        """Ask a run to end; return whether it had not ended before."""
+        rooms = _rooms()
+        run = cancel(rooms.store, rooms.gate, self._tenant(tenant), run_id)
+        return run.status == "cancelled" or not run.is_final
+
+    def _tenant(self, given: str | None) -> str:
+        ctx = current_context()
+        if given is None and ctx is not None and ctx.step.durable:
+            return ctx.run.tenant_id
+        tenant: str = importlib.import_module("celeriac.wiring").tenant_of_sender(given)
+        return tenant
+
+
+def _rooms() -> Any:
+    return importlib.import_module("celeriac.wiring").installation()

@@ -1,0 +1,131 @@
+"""Placed steps: claimed and committed by (path, token), whatever becomes of the run's own links meanwhile."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from store_stage import FUTURE, PAST, Stage, attempt_failed, step_done
+
+from celeriac.platform.durable.memo import StepDone
+from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, member
+from celeriac.platform.durable.store import Claim
+
+PATH = "network:x/crunch"
+ONE, TWO = Process(worker_id="wrk_cpu", pid=1, pid_started=1), Process(worker_id="wrk_cpu", pid=2, pid_started=2)
+
+
+def placed(stage: Stage) -> Claim:
+    """Return the claim on a run that has placed a step and parked."""
+    claim = stage.claimed()
+    queued = stage.store.place(claim, PATH, "cpu", "[]")
+    assert queued is not None
+    assert (queued.run_id, queued.fence, queued.queue) == (member(claim.run.id, PATH), 1, "cpu")
+    fresh = stage.refreshed(claim)
+    assert stage.store.park(fresh)
+    return fresh
+
+
+def taken(stage: Stage, claim: Claim, process: Process = ONE) -> PlacedClaim:
+    held = stage.store.claim_placed(claim.run.id, PATH, process)
+    assert held is not None
+    return held
+
+
+def done(claim: Claim, value: str | None = "42") -> StepDone:
+    return step_done(claim, PATH, value)
+
+
+def test_a_placed_step_is_performed_and_wakes_its_run(stage: Stage) -> None:
+    claim = placed(stage)
+    [woken] = stage.store.commit_placed(taken(stage, claim), done(claim)) or []
+    assert woken.run_id == claim.run.id
+    again = stage.claim(claim.run.id)
+    assert [(memo.path, memo.seq, memo.value) for memo in stage.store.memos(again)] == [(PATH, 1, "42")]
+    assert stage.store.waits(again) == []
+
+
+def test_only_one_process_gets_it(stage: Stage) -> None:
+    claim = placed(stage)
+    taken(stage, claim)
+    assert stage.store.claim_placed(claim.run.id, PATH, TWO) is None
+
+
+def test_an_old_token_commits_nothing(stage: Stage) -> None:
+    claim = placed(stage)
+    old = taken(stage, claim)
+    assert stage.store.give_back_placed([old]) != []
+    new = taken(stage, claim, TWO)
+    assert stage.store.commit_placed(old, done(claim, "1")) is None
+    assert stage.store.commit_placed(new, done(claim, "2")) is not None
+
+
+def test_a_commit_beside_the_runs_own_link_leaves_no_gap(stage: Stage) -> None:
+    claim = stage.claimed()
+    assert stage.store.place(claim, PATH, "cpu", "[]") is not None
+    assert stage.store.commit([step_done(claim, "before")]) == [1]
+    assert stage.store.commit_placed(taken(stage, claim), done(claim)) == []
+    assert stage.store.commit([step_done(claim, "after")]) == [3]
+    assert not stage.store.park(claim), "the commit was a wake"
+
+
+def test_placing_twice_places_once(stage: Stage) -> None:
+    claim = stage.claimed()
+    first = stage.store.place(claim, PATH, "cpu", "[1]")
+    assert stage.store.place(claim, PATH, "cpu", "[2]") == first
+    assert taken(stage, claim).call == "[1]"
+
+
+def test_an_old_fence_places_nothing(stage: Stage) -> None:
+    claim = stage.claimed()
+    stage.store.give_back(claim.run.id, claim.fence)
+    stage.claim(claim.run.id)
+    assert stage.store.place(claim, PATH, "cpu", "[]") is None
+
+
+def test_a_retry_waits_for_its_time_and_counts_its_attempts(stage: Stage) -> None:
+    claim = placed(stage)
+    assert stage.store.retry_placed(taken(stage, claim), attempt_failed(claim, PATH, 1, FUTURE))
+    assert stage.store.wake_placed() == []
+    assert stage.store.claim_placed(claim.run.id, PATH, TWO) is None
+
+
+def test_a_retry_that_is_due_is_queued_again(stage: Stage) -> None:
+    claim = placed(stage)
+    assert stage.store.retry_placed(taken(stage, claim), attempt_failed(claim, PATH, 1, PAST))
+    [queued] = stage.store.wake_placed()
+    assert queued.fence == 2
+    assert stage.store.wake_placed() == []
+    assert taken(stage, claim, TWO).failed == 1
+
+
+def test_the_steps_of_a_dead_worker_are_queued_again(stage: Stage) -> None:
+    claim = placed(stage)
+    taken(stage, claim)
+    assert [held.path for held, process in stage.store.performing("wrk_cpu") if process == ONE] == [PATH]
+    assert [run.run_id for run in stage.store.bury(["wrk_cpu"])] == [member(claim.run.id, PATH)]
+    assert stage.store.performing("wrk_cpu") == []
+
+
+def test_a_step_that_costs_too_many_processes_fails(stage: Stage) -> None:
+    claim = placed(stage)
+    given = [stage.store.give_back_placed([taken(stage, claim)]) for _ in range(DEADLY)]
+    assert [run.run_id for run in given[-1]] == [claim.run.id]
+    [memo] = stage.store.memos(stage.claim(claim.run.id))
+    assert "poison" in str(memo.error)
+
+
+def test_an_ended_run_has_its_steps_performed_in_vain(stage: Stage) -> None:
+    claim = placed(stage)
+    held = taken(stage, claim)
+    stage.store.cancel(claim.run.tenant_id, claim.run.id)
+    assert stage.store.commit_placed(held, done(claim)) is None
+    assert stage.store.give_back_placed([held]) != []
+    assert stage.store.claim_placed(claim.run.id, PATH, TWO) is None
+    assert stage.store.stranded_placed(datetime.now(UTC) + timedelta(days=1)) == []
+
+
+def test_a_step_that_was_never_claimed_is_stranded(stage: Stage) -> None:
+    claim = placed(stage)
+    [queued] = stage.store.stranded_placed(datetime.now(UTC) + timedelta(days=1))
+    assert queued.run_id == member(claim.run.id, PATH)
+    assert stage.store.stranded_placed(PAST) == []
