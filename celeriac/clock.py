@@ -37,6 +37,12 @@ def duration(value: Duration) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+#: seconds by which two clocks may part in a second: more than quartz does, and less than networks delay
+_DRIFT = 0.001
+#: answers that took less than this are equally good
+_EXACT_SECONDS = 0.001
+
+
 class Clock(Protocol):
     """What tells the time."""
 
@@ -56,16 +62,26 @@ class SystemClock:
 class SyncedClock:
     """A clock set by another one (the database's) and carried on by this machine's monotonic clock.
 
-    So all workers of a fleet plan their timers on one time, whatever their own clocks say.
+    So all workers of a fleet plan their timers on one time, whatever their own clocks say. It is never behind the
+    other one, or a timer planned by it would fire too early; and it keeps to the answer that took the shortest time,
+    because the time that an answer was under way is the time by which it may be ahead.
     """
 
     def __init__(self) -> None:
         """Start with this machine's time until the first `sync`."""
-        self.sync(datetime.now(UTC))
+        self._doubt = float("inf")
+        self._base = (datetime.now(UTC), time.monotonic())
 
-    def sync(self, present: datetime) -> None:
-        """Set the clock to `present`."""
-        self._base = (present, time.monotonic())
+    def sync(self, present: datetime, *, asked_at: float | None = None) -> None:
+        """Set the clock to `present`, which somebody was asked for at that moment of `time.monotonic` (now if None).
+
+        An answer that took much longer than an earlier one is passed over, unless that is old.
+        """
+        now = time.monotonic()
+        asked_at = now if asked_at is None else asked_at
+        doubt = now - asked_at
+        if doubt <= max(self._doubt, _EXACT_SECONDS) + (now - self._base[1]) * _DRIFT:
+            self._doubt, self._base = doubt, (present, asked_at)
 
     def now(self) -> datetime:
         """Return the time last set plus what has passed since."""

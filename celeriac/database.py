@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, MetaData, create_engine, event, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, MetaData, Row, create_engine, event, type_coerce
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -151,6 +151,22 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def opened(engine: Engine, statement: str) -> Iterator[tuple[Connection, Row[*tuple[Any, ...]]]]:
+    """Open a transaction that may write; also yield the row of its first statement, which Postgres gets with BEGIN.
+
+    The statement has no parameters and returns one row. The transaction ends as that of `transaction`.
+    """
+    if engine.dialect.name == "sqlite":
+        with transaction(engine) as connection:
+            yield connection, connection.exec_driver_sql(statement).one()
+        return
+    with _translated(), engine.connect() as connection:
+        connection.execution_options(**{_BEGIN: ""})
+        yield connection, connection.exec_driver_sql(f"BEGIN; {statement}").one()
+        connection.exec_driver_sql("COMMIT")  # what did not come here is rolled back when the pool takes it back
+
+
+@contextmanager
 def single(engine: Engine) -> Iterator[Connection]:
     """Open a connection on which each statement is a transaction of its own: one round trip instead of three."""
     with _translated(), _turn_to_write(engine), engine.connect() as connection:
@@ -225,7 +241,20 @@ def _postgres_connection() -> type[PostgresConnection[Any]]:
     """Return psycopg's connection, made to watch the clock while it waits for the server."""
     import psycopg
 
+    class LastCursor(psycopg.Cursor[Any]):
+        """Stands at the rows of its last statement, where it was given more than one."""
+
+        def execute(self, *args: Any, **options: Any) -> Any:
+            super().execute(*args, **options)
+            while self.description is None and self.nextset():
+                continue
+            return self
+
     class WatchfulConnection(psycopg.Connection[Any]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.cursor_factory = LastCursor
+
         def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
             seconds = _patience.get()
             return super().wait(gen if seconds is None else self._watched(gen, seconds), *args, **options)

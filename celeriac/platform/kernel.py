@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from celeriac.platform.event import Event
 from celeriac.platform.message import Usage
+from celeriac.platform.placement import Placement
 
 if TYPE_CHECKING:
     from celeriac.platform.fetching.limits import FetchLimits
@@ -36,6 +37,8 @@ class Call:
     #: None: as the run says
     retries: int | None = None
     timeout: timedelta | None = None
+    #: the same work written down, where a process of another queue is to do it
+    placement: Placement | None = None
     #: reads what the value used
     usage: Callable[[Any], Usage] | None = None
 

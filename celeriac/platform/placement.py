@@ -9,14 +9,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from celeriac.errors import ConfigError
-from celeriac.platform.codec import decoder, encode
+from celeriac.platform.codec import Uncodable, decoder, encode
 
+#: the queues that take steps
+PLACES = ("cpu",)
+
+#: how many arguments of `*args` are read by their annotation
 _MOST_ARGS = 100
 
 
@@ -28,7 +32,8 @@ class Placement:
     module: str
     name: str
     args: tuple[Any, ...] = ()
-    retries: int = 0
+    #: None: as the run says
+    retries: int | None = None
     timeout: timedelta | None = None
 
     def encode(self) -> str:
@@ -45,18 +50,29 @@ class Placement:
 
 
 def place(
-    fn: Callable[..., Any], args: tuple[Any, ...], *, queue: str, retries: int, timeout: timedelta | None
+    path: str,
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    *,
+    queue: str,
+    retries: int | None,
+    timeout: timedelta | None,
 ) -> Placement:
     """Write the call down; raise `ConfigError` where another process could not find the function or read its values."""
+    if queue not in PLACES:
+        raise ConfigError(f"Step {path!r}: queue={queue!r} is none of {', '.join(PLACES)}; leave it out to work here")
     module, name = getattr(fn, "__module__", ""), getattr(fn, "__qualname__", "")
     found = getattr(importlib.import_module(module), name, None) if module and "." not in name else None
     # A decorated function stands under its name as what the decorator made of it: a Tool, or a wrapper.
     if found is None or fn not in (found, getattr(found, "fn", None), inspect.unwrap(found)) or module == "__main__":
         raise ConfigError(
-            f"{name or fn!r} cannot be found by another process; a step with queue= takes a function of a module, "
-            "no lambda, no inner function and no method"
+            f"Step {path!r}: another process cannot find {name or fn!r}; a step with queue= takes a function of a "
+            "module, no lambda, no inner function and no method"
         )
-    plain = json.loads(encode(list(args)))  # raises where a value has no JSON form
+    try:
+        plain = json.loads(encode(list(args)))
+    except Uncodable as error:
+        raise ConfigError(f"Step {path!r}: an argument of a step with queue= {error}") from error
     return Placement(queue=queue, module=module, name=name, args=tuple(plain), retries=retries, timeout=timeout)
 
 

@@ -19,6 +19,7 @@ from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.expression import check, check_path
 from celeriac.platform.kernel import Body, Call, CallKind, EventWait, Invocation, Kernel, SignalWait
 from celeriac.platform.message import Usage
+from celeriac.platform.placement import place
 from celeriac.platform.scope import Scope, current_scope, enter
 
 if TYPE_CHECKING:
@@ -82,10 +83,17 @@ class Step:
         *args: *Ts,
         retries: int | None = None,
         timeout: Duration | None = None,
+        queue: str | None = None,
     ) -> Awaitable[T]: ...
     @overload
     def run(
-        self, id: str, fn: Callable[[*Ts], T], *args: *Ts, retries: int | None = None, timeout: Duration | None = None
+        self,
+        id: str,
+        fn: Callable[[*Ts], T],
+        *args: *Ts,
+        retries: int | None = None,
+        timeout: Duration | None = None,
+        queue: str | None = None,
     ) -> Awaitable[T]: ...
     def run(
         self,
@@ -94,13 +102,15 @@ class Step:
         *args: *Ts,
         retries: int | None = None,
         timeout: Duration | None = None,
+        queue: str | None = None,
     ) -> Awaitable[Any]:
         """Run `fn(*args)` once and remember what it returns; a plain function runs in a thread.
 
         The value comes back through the return annotation. A body that raises is tried again (`retries`, the
-        function's by default); then `StepError`.
+        function's by default); then `StepError`. With `queue="cpu"` a process of that queue does the work: `fn` has
+        to be a function of a module, and its arguments plain JSON.
         """
-        return self.called(id, fn, args, kind="run", retries=retries, timeout=timeout)
+        return self.called(id, fn, args, kind="run", retries=retries, timeout=timeout, queue=queue)
 
     def fetch(
         self,
@@ -253,9 +263,11 @@ class Step:
         retries: int | None = None,
         timeout: Duration | None = None,
         usage: Callable[[Any], Usage] | None = None,
+        queue: str | None = None,
     ) -> Awaitable[Any]:
         """Make a call of the user's function a step of this kind."""
         kernel, path = self._scope.kernel, self._scope.take(id)
+        limit = None if timeout is None else duration(timeout)
 
         def body_of(arguments: Sequence[Any]) -> Body:
             return lambda: call_function(kernel, fn, *arguments)
@@ -267,7 +279,8 @@ class Step:
             input=list(args) or None,
             edit=lambda given: body_of(edited_arguments(path, fn, given)),
             retries=retries,
-            timeout=None if timeout is None else duration(timeout),
+            timeout=limit,
+            placement=None if queue is None else place(path, fn, args, queue=queue, retries=retries, timeout=limit),
             usage=usage,
         )
         return _performed(kernel, call, lambda plain: returned(path, fn, plain))

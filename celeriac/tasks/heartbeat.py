@@ -56,6 +56,7 @@ class Heartbeat:
 
     def run_once(self) -> int:
         """Renew once."""
+        asked_at = time.monotonic()
         try:
             renewal = self._store.renew(self.worker.id)
         except StoreUnavailable:
@@ -71,7 +72,7 @@ class Heartbeat:
             self._register()
             self._dispatcher.dispatch(self._store.bury([silent]))
         self._renewed = time.monotonic()
-        self._clock.sync(renewal.now)
+        self._clock.sync(renewal.now, asked_at=asked_at)
         self._engine.cancel(renewal.cancelled)
         self._renew_at_gate()
         return len(renewal.cancelled)

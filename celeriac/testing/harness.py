@@ -21,16 +21,20 @@ from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.intake import Intake
 from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.performing import perform
+from celeriac.platform.durable.placed import Process, of_member
 from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
 from celeriac.platform.models.model import Model
+from celeriac.platform.placement import PLACES
 from celeriac.platform.run import Run
 from celeriac.platform.step import as_events
 from celeriac.wiring import local_rooms
 
 _CAPACITY = 1_000
 _WORKER = "wrk_harness"
+_PROCESS = Process(worker_id=_WORKER, pid=0, pid_started=0)
 
 
 class Harness:
@@ -52,7 +56,8 @@ class Harness:
         self.chains: dict[str, list[str]] = {}
         self._app = app
         self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400), tenants=lambda: [self.tenant])
-        self._registry = app.registry(conduct or Conduct(), memories=self._rooms.memories, model=model)
+        self._conduct = conduct or Conduct()
+        self._registry = app.registry(self._conduct, memories=self._rooms.memories, model=model)
         self._dispatcher = Dispatcher(self._rooms.gate, self, lambda _: limits or TenantLimits())
         self._intake = Intake(self._rooms.store, self._dispatcher)
         self._links: list[Queued] = []
@@ -73,7 +78,7 @@ class Harness:
     def _start(self) -> None:
         declarations = self._app.declarations(home=self.tenant)
         self._rooms.store.declare(self._app.name, declarations, self._app.schemas())
-        self._rooms.gate.attend(_WORKER, sorted({one.queue for one in declarations}), _CAPACITY)
+        self._rooms.gate.attend(_WORKER, sorted({*(one.queue for one in declarations), *PLACES}), _CAPACITY)
         self._engine = Engine(
             self._registry,
             store=self._rooms.store,
@@ -104,7 +109,7 @@ class Harness:
         while True:
             self._dispatcher.follow(self._rooms.store.fire_crons())
             self._dispatcher.follow(self._rooms.store.match_pending())
-            self._dispatcher.dispatch(self._rooms.store.wake_due())
+            self._dispatcher.dispatch([*self._rooms.store.wake_due(), *self._rooms.store.wake_placed()])
             self._rooms.store.expire()
             # A thread of the engine may stand between the match of a sent event and its dispatch.
             self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
@@ -115,11 +120,22 @@ class Harness:
             await asyncio.gather(*(loop.run_in_executor(self._advancing, self._advance, link) for link in links))
 
     def _advance(self, queued: Queued) -> None:
+        run_id, path = of_member(queued.run_id)
+        if path:
+            self._perform(run_id, path)
+            return
         chain = self.chains.setdefault(queued.run_id, [])
         goes_on = True
         while goes_on:
             chain.append(f"{queued.run_id}-{len(chain) + 1}")
             goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0]))
+
+    def _perform(self, run_id: str, path: str) -> None:
+        """Do the placed step here, as a process of its queue would."""
+        performed = perform(self._rooms.store, run_id, path, _PROCESS, self._conduct)
+        if performed is not None:
+            self._dispatcher.dispatch(performed.woken)
+            self._dispatcher.send_picked(performed.slot.queue, ended=(performed.slot,))
 
     async def advance(self, time: Duration) -> None:
         """Let time pass: the clock stops at each moment at which something is due, and what that wakes settles."""

@@ -120,11 +120,11 @@ class BusyInstant(LocalStore):
 
     meanwhile: Any = None
 
-    def park(self, claim: Claim) -> bool:
+    def park(self, claim: Claim, *, reason: str | None = None) -> bool:
         happens, self.meanwhile = self.meanwhile, None
         if happens is not None:
             happens()
-        return super().park(claim)
+        return super().park(claim, reason=reason)
 
 
 async def test_a_wake_in_the_instant_of_parking_is_not_lost() -> None:

@@ -77,6 +77,12 @@ def test_an_odd_value_elsewhere_in_the_event_spoils_nothing() -> None:
     )
 
 
+def test_what_is_looked_at_as_a_whole_is_whole() -> None:
+    """Also where the expression looks at one part of it besides."""
+    place = scope({"a": {"b": 1, "c": 2}, "d": 3})
+    assert holds("event.data.a.b == 1 && size(event.data) == 2 && size(event.data.a) == 2", place) is True
+
+
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_an_odd_value_that_is_looked_at_is_not_greater_than_one(odd: Any) -> None:
     """What JSON cannot hold, the language cannot compare."""

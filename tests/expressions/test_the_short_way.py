@@ -42,6 +42,26 @@ def test_a_condition_agrees_with_the_library(text: str, scope: dict[str, Any]) -
     assert evaluate(text, scope) is by_library(text, scope)
 
 
+@pytest.mark.parametrize(
+    ("text", "data", "value"),
+    [
+        ("event.data.a != 'x'", {"a": "\ud800"}, MISSING),
+        ("event.data.a != 1", {"a": 10**400}, MISSING),
+        ("event.data.a == event.data.b", {"a": 2**70, "b": 2**70 + 1}, True),
+        ("event.data.a == event.data.b", {"a": 2**53 + 1, "b": 2.0**53}, True),
+        ("event.data.a == event.data.b", {"a": 2**63, "b": 2**63 + 1}, False),
+        ("event.data.a.b == 1 && event.data.c == 2", {"a": "\ud800", "c": 1}, False),
+        ("event.data.a == event.data.a", {"a": float("nan")}, False),
+        ("event.data.a == event.data.b", {"a": [1, {"b": 1}], "b": [1.0, {"b": 1.0}]}, True),
+        ("event.data.a == event.data.b", {"a": [1], "b": [True]}, False),
+    ],
+)
+def test_unusual_values_agree_with_the_library(text: str, data: dict[str, Any], value: Any) -> None:
+    """Halves of characters, whole numbers beyond 64 bits (compared as the double next to them), lists."""
+    place = scope(data)
+    assert (evaluate(text, place), by_library(text, place)) == (value, value)
+
+
 @pytest.mark.parametrize("text", ORDINARY_PATHS)
 @pytest.mark.parametrize("value", [None, True, 0, -1, 2**64 - 1, 1.5, "", "é😀", [1, {"a": 2}], {"a": {"b": None}}])
 def test_a_path_agrees_with_the_library(text: str, value: Any) -> None:

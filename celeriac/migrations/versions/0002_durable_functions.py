@@ -37,6 +37,8 @@ def upgrade() -> None:
     where = sa.text("status IN ('parked', 'failed', 'cancelled', 'skipped')")
     op.create_index(_STATUS, "runs", _STATUS_COLUMNS, sqlite_where=where, postgresql_where=where)
     op.add_column("waits", sa.Column("condition", sa.Text, nullable=True))
+    op.add_column("waits", sa.Column("match_key", sa.BigInteger, nullable=True))
+    _index_waits("tenant_id", "event_name", "match_key")
     op.add_column("functions", sa.Column("rules", sa.Text, nullable=True))
     _create_triggers()
     _create_crons()
@@ -56,6 +58,8 @@ def downgrade() -> None:
     op.execute(sa.text("INSERT INTO triggers SELECT event_name, app, function_id, is_pattern FROM newer_triggers"))
     op.drop_table("newer_triggers")
     op.drop_column("functions", "rules")
+    _index_waits("tenant_id", "event_name")
+    op.drop_column("waits", "match_key")
     op.drop_column("waits", "condition")
     op.drop_index(_STATUS, "runs")
     op.create_index(_STATUS, "runs", _STATUS_COLUMNS)
@@ -68,6 +72,14 @@ def downgrade() -> None:
 
 def _index(name: str, table: str, column: str, where: str) -> None:
     op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+def _index_waits(*columns: str) -> None:
+    op.drop_index("ix_waits_tenant_id_event_name", "waits")
+    where = sa.text("resolved_at IS NULL AND event_name IS NOT NULL")
+    op.create_index(
+        "ix_waits_tenant_id_event_name", "waits", list(columns), sqlite_where=where, postgresql_where=where
+    )
 
 
 def _make_triggers_of_0001() -> None:

@@ -18,6 +18,7 @@ from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context
 from celeriac.platform.kernel import Kernel
 from celeriac.platform.models.model import ToolSpec
+from celeriac.platform.placement import PLACES
 from celeriac.platform.signature import Signature, checks_options, problems
 
 P = ParamSpec("P")
@@ -38,11 +39,13 @@ class Tool(Generic[P, R]):
         description: str | None = None,
         retries: int = 0,
         parallel: bool = True,
+        queue: str | None = None,
     ) -> None:
         """Read the function; raise `ConfigError` for what no model could call.
 
         `retries` are attempts of the call itself after its first failure; by default the model sees the error at once.
-        `parallel=False` runs the tool alone among the calls of one reply.
+        `parallel=False` runs the tool alone among the calls of one reply. With `queue="cpu"` a process of that queue
+        runs it; then it takes no context.
         """
         self.fn = fn
         self.name: str = name or str(getattr(fn, "__name__", ""))
@@ -51,7 +54,13 @@ class Tool(Generic[P, R]):
         self.description = description or inspect.cleandoc(getattr(fn, "__doc__", None) or "")
         self.retries = retries
         self.parallel = parallel
+        self.queue = queue
         self.signature = Signature(fn, what=f"Tool {self.name!r}", extra="forbid")
+        if queue is not None and (queue not in PLACES or self.signature.takes_context or _has_keyword_only(fn)):
+            raise ConfigError(
+                f"Tool {self.name!r}: queue= is one of {', '.join(PLACES)}, for a tool without context and without "
+                "keyword-only parameters"
+            )
         self.spec = ToolSpec(name=self.name, description=self.description, schema=self.signature.schema())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -71,8 +80,17 @@ class Tool(Generic[P, R]):
         except ValidationError as error:
             return failure("InvalidArguments", problems(error))
         given = (ctx,) if self.signature.takes_context else ()
-        value = await call_function(kernel, self.fn, *given, **arguments)
+        if self.queue is not None:
+            bound = inspect.signature(self.fn).bind(**arguments)
+            bound.apply_defaults()
+            value = await ctx.step.run("work", self.fn, *bound.args, retries=self.retries, queue=self.queue)
+        else:
+            value = await call_function(kernel, self.fn, *given, **arguments)
         return {"data": f"{self.name} successfully executed" if value is None else value}
+
+
+def _has_keyword_only(fn: Callable[..., Any]) -> bool:
+    return any(one.kind is one.KEYWORD_ONLY for one in inspect.signature(fn).parameters.values())
 
 
 def failure(name: str, message: str) -> dict[str, Any]:
@@ -94,7 +112,12 @@ def failure_of(error: Exception) -> dict[str, Any]:
 def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, retries: int = 0, parallel: bool = True
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    retries: int = 0,
+    parallel: bool = True,
+    queue: str | None = None,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function: `@tool`, or `@tool(name=…, retries=…)`.

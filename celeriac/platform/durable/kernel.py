@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from celeriac.clock import Clock
 from celeriac.platform.codec import Uncodable, encode, encode_within, storable
@@ -19,7 +20,7 @@ from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import AttemptFailed, Memo, Wait
 from celeriac.platform.durable.outgoing import Outgoing
-from celeriac.platform.durable.parking import Cause, Parking
+from celeriac.platform.durable.parking import Cause, Parking, Suspended
 from celeriac.platform.durable.races import race
 from celeriac.platform.durable.record import Record, told, value_of
 from celeriac.platform.durable.replay import Replay
@@ -30,6 +31,7 @@ from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
 from celeriac.platform.message import Usage
+from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class DurableKernel:
         )
         self._waiting = Waiting(self._record, store, on_sent)
         self._outgoing = Outgoing(self._record, store, on_sent, dispatch)
+        self._store, self._dispatch = store, dispatch
         self._clock, self._conduct, self._is_draining = clock, conduct, is_draining
         self._is_live = False
         self._loop = asyncio.get_running_loop()
@@ -106,6 +109,8 @@ class DurableKernel:
     async def perform(self, call: Call) -> Any:
         """Return the step's value: remembered, or made and committed now. Raises `StepError` when it failed."""
         memo = await self._record.recall(call.path)
+        if memo is None and call.placement is not None:
+            await self._place(call, call.placement)
         if memo is None:
             memo = await self._make(call)
             is_turn = call.kind == "turn" and self._conduct.links == "turn"
@@ -205,6 +210,22 @@ class DurableKernel:
                 usage = call.usage(value) if call.usage is not None else Usage()
                 parts = {"attempt": failed + 1, "input": given, "usage": usage}
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
+
+    async def _place(self, call: Call, placement: Placement) -> NoReturn:
+        """Let a process of another queue do the work; its commit wakes the run, which then finds the memo."""
+        self._is_live = True
+        if call.path not in self._replay.waits:
+            if call.path in self.claim.overrides:
+                placement = replace(placement, args=tuple(self.claim.overrides[call.path]))
+            retries = self._conduct.retries if placement.retries is None else placement.retries
+            text = replace(placement, retries=retries).encode()
+            place = partial(self._store.place, self.claim, call.path, placement.queue, text)
+            queued = await self._record.in_thread(place)
+            if queued is None:
+                self.parking.leave("lost")
+            self._dispatch([queued])
+        await self.parking.stand_still(call.path)
+        raise Suspended
 
     def _edited(self, call: Call) -> Call:
         """Return the call with the input that a rerun has for it."""

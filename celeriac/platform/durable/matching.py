@@ -5,6 +5,7 @@ Called by ingest, by `match_pending` and by the look back of `await_event`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,13 +13,16 @@ from typing import Any
 
 from celeriac.platform.codec import canonical, encode
 from celeriac.platform.durable.memo import OutgoingEvent, Wait, WaitKind
-from celeriac.platform.event import RESERVED, ended_name, signal_name, signal_of
+from celeriac.platform.event import RESERVED, Event, ended_name, signal_name, signal_of
 from celeriac.platform.expression import MISSING, holds, look_up
 
 #: the waits that a signal ends
 SIGNALLED: tuple[WaitKind, ...] = ("signal", "order")
 
 _ENDINGS = f"{RESERVED}run."
+
+#: an event with more values than that is compared with all waits
+_MOST_VALUES = 1_000
 
 
 def triggers(pattern: str, name: str) -> bool:
@@ -58,9 +62,29 @@ def fits(wait: Wait, event: Mapping[str, Any], received_at: datetime) -> bool:
     return found is not MISSING and canonical(found) == canonical(json.loads(wait.match_value or "null"))
 
 
+def match_key(wait: Wait) -> int | None:
+    """Return the number under which a wait that matches a value is found; None for one that matches none."""
+    if wait.match_path is None:
+        return None
+    return _key(wait.match_path, canonical(json.loads(wait.match_value or "null")))
+
+
+def match_keys_in(event: Mapping[str, Any]) -> set[int] | None:
+    """Return the numbers of all waits that match a value of this event; None where it has too many values."""
+    texts: dict[str, str] = {}
+    _note_texts(event, "", texts)
+    return None if len(texts) > _MOST_VALUES else {_key(path, text) for path, text in texts.items()}
+
+
 def visible(name: str, data: Any, event_id: str, ts: datetime) -> dict[str, Any]:
     """Return the event as expressions and waits see it; `event_id` is the sender's id where there is one."""
     return {"name": name, "data": data, "id": event_id, "ts": ts.isoformat()}
+
+
+def visible_event(event: Event) -> dict[str, Any]:
+    """Return a run's own event, whose id and time are known, as expressions see it."""
+    assert event.id is not None and event.ts is not None, "the store gives every event both"
+    return visible(event.name, event.data, event.id, event.ts)
 
 
 def signal_event(id: str, signal: str, data: Any) -> OutgoingEvent:
@@ -73,3 +97,21 @@ def taken_signal(event_name: str) -> str:
     """Say why a second wait cannot have a signal."""
     signal = signal_of(event_name)
     return f"Another run waits for signal {signal!r} already; give each wait a signal of its own, with an id in it"
+
+
+def _key(path: str, text: str) -> int:
+    digest = hashlib.blake2b(f"{path}={text}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _note_texts(value: Mapping[str, Any], above: str, texts: dict[str, str]) -> str:
+    """Note the canonical text of all that stands below the path, and return that of the whole."""
+    parts = []
+    for key in sorted(value):
+        one, path = value[key], f"{above}{key}"
+        if len(texts) > _MOST_VALUES:
+            return ""
+        text = _note_texts(one, f"{path}.", texts) if isinstance(one, Mapping) else canonical(one)
+        texts[path] = text
+        parts.append(f"{canonical(key)}:{text}")
+    return "{" + ",".join(parts) + "}"

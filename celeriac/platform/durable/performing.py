@@ -80,7 +80,7 @@ def _fail(
     now = store.now()
     number = claim.failed + 1
     told = encode({"name": type(error).__name__, "message": storable(str(error))[:10_000]})
-    delay = next_retry(error, failed=number, retries=placement.retries, now=now, fixed=conduct.retry_delay)
+    delay = next_retry(error, failed=number, retries=conduct.retries if placement.retries is None else placement.retries, now=now, fixed=conduct.retry_delay)
     if delay is None or isinstance(error, Uncodable):
         return store.commit_placed(claim, _done(claim, begun, now, error=told))
     again = AttemptFailed(

@@ -100,6 +100,7 @@ class LocalIngest(LocalPart):
             standing = [run for run in self.all.values() if not run.run.is_final]
             waits = [wait for run in standing for wait in run.waits.values() if wait.resolved_at is None]
             times = [due_at for _, due_at in self._crons.values()] + [wait.wake_at for wait in waits]
+            times += [one.since for one in self.placed.values() if one.status == "waiting"]
             return min(times + [run.deadline for run in standing if run.deadline is not None], default=None)
 
     def _first_with(self, tenant_id: str, sender_id: str | None) -> StoredEvent | None:

@@ -44,6 +44,7 @@ WAIT = (
     waits.c.event_name,
     waits.c.match_path,
     waits.c.match_value,
+    waits.c.condition,
     waits.c.since,
     waits.c.resolved_at,
 )
@@ -116,6 +117,7 @@ def wait_of(row: AnyRow, event: str | None = None) -> Wait:
         event_name=row.event_name,
         match_path=row.match_path,
         match_value=row.match_value,
+        condition=row.condition,
         since=row.since,
         resolved_at=row.resolved_at,
         event=event,

@@ -14,10 +14,11 @@ from celeriac.platform.store.sql_ingest import SqlIngest
 from celeriac.platform.store.sql_journal import SqlJournal
 from celeriac.platform.store.sql_placements import SqlPlacements
 from celeriac.platform.store.sql_runs import SqlRuns
+from celeriac.platform.store.sql_signals import SqlSignals
 from celeriac.platform.store.sql_waits import SqlWaits
 
 
 class SqlStore(
-    SqlDeclarations, SqlIngest, SqlClaims, SqlRuns, SqlEndings, SqlJournal, SqlWaits, SqlPlacements, SqlFleet
+    SqlDeclarations, SqlIngest, SqlClaims, SqlRuns, SqlEndings, SqlJournal, SqlWaits, SqlSignals, SqlPlacements, SqlFleet
 ):
     """A `Store` over an engine of `celeriac.database.connect`, whose schema has been migrated."""

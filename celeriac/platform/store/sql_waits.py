@@ -12,18 +12,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, or_, select, update
 
-from celeriac.database import db_now, reading, transaction
+from celeriac.database import Moment, db_now, reading, transaction
+from celeriac.errors import ConflictError
 from celeriac.ids import new_id
-from celeriac.platform.durable.matching import answers, visible
+from celeriac.platform.durable.matching import answers, match_key, taken_signal, visible, visible_event
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_part import SqlPart, insert_one, lock_names
 from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_text, wait_of
 from celeriac.platform.store.sql_runs import HELD, right_of
-from celeriac.platform.store.sql_waking import WaitKey, resolve
+from celeriac.platform.store.sql_waking import WaitKey, end_quietly, resolve
 from celeriac.platform.store.tables import events, runs, steps, waits
 
 #: what stands in a wait with the event that resolved it
@@ -31,19 +32,38 @@ _WITH_EVENT = (*WAIT, events.c.id, events.c.name, events.c.data, events.c.sender
 
 _LOCK = select(runs.c.id).where(*HELD).with_for_update()
 
+_HAS_MEMO = exists().where(steps.c.run_id == waits.c.run_id, steps.c.path == waits.c.path)
+
+#: waits that no branch of the run's code stands still for
+_NOT_OF_STEPS = ("start", "cancel")
+
 _DUE = (
-    select(waits.c.run_id, waits.c.path, waits.c.number)
+    select(
+        waits.c.run_id,
+        waits.c.path,
+        waits.c.number,
+        or_(waits.c.kind == "cancel", _HAS_MEMO).label("is_quiet"),
+    )
     .where(waits.c.resolved_at.is_(None), waits.c.wake_at <= db_now())
     .order_by(waits.c.wake_at)
 )
+
+_TAKEN = select(waits.c.run_id).where(
+    waits.c.tenant_id == bindparam("of_tenant"),
+    waits.c.event_name == bindparam("with_name"),
+    waits.c.kind == "signal",
+    waits.c.resolved_at.is_(None),
+)
+
+#: how many events a look back reads at once
+_PAGE = 500
 
 
 class SqlWaits(SqlPart):
     """The part of the store that lets runs stand still and wakes them by time."""
 
     def waits(self, claim: Claim) -> list[Wait]:
-        has_memo = exists().where(steps.c.run_id == waits.c.run_id, steps.c.path == waits.c.path)
-        statement = waits_of(claim.run.tenant_id, claim.run.id).where(~has_memo)
+        statement = waits_of(claim.run.tenant_id, claim.run.id).where(~_HAS_MEMO, waits.c.kind.not_in(_NOT_OF_STEPS))
         with reading(self._engine) as connection:
             found = connection.execute(statement).all()
         return in_order_of_resolution(last_of_each(wait_with_event(row) for row in found))
@@ -59,23 +79,50 @@ class SqlWaits(SqlPart):
             known = connection.execute(waits_of(run.tenant_id, run.id).where(*place)).one_or_none()
             if known is not None:
                 return wait_with_event(known)
+            if wait.kind == "signal":
+                names = {"of_tenant": run.tenant_id, "with_name": wait.event_name}
+                if connection.execute(_TAKEN, names).first() is not None:
+                    raise ConflictError(taken_signal(wait.event_name))
             begun = replace(wait, since=now if look_back is None else now - look_back, resolved_at=None, event=None)
-            came = None if look_back is None else _look_back(connection, run.tenant_id, begun)
+            came = None if look_back is None else _look_back(connection, claim, begun)
             if came is not None:
                 begun = replace(begun, resolved_at=now, event=event_text(came))
-            insert_one(connection, waits, _wait_row(claim, begun, None if came is None else came.id))
+            row = wait_row(run.id, run.tenant_id, begun)
+            insert_one(connection, waits, {**row, "event_id": None if came is None else came.id})
             connection.execute(update(runs).where(runs.c.id == run.id).values(waits=runs.c.waits + 1))
             return begun
 
     def wake_due(self, *, most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:  # mostly none is due, and a look takes no lock
-            found: dict[WaitKey, str | None] = {
-                (row.run_id, row.path, row.number): None for row in connection.execute(_DUE.limit(most))
-            }
+            found = connection.execute(_DUE.limit(most)).all()
         if not found:
             return []
+        keys: list[WaitKey] = [(row.run_id, row.path, row.number) for row in found]
+        quiet = [key for key, row in zip(keys, found, strict=True) if row.is_quiet]
         with transaction(self._engine) as connection:
-            return resolve(connection, found, skip_locked=True)
+            end_quietly(connection, quiet)
+            return resolve(connection, dict.fromkeys(keys - set(quiet)), skip_locked=True)
+
+
+def wait_row(run_id: str, tenant_id: str, wait: Wait) -> dict[str, Any]:
+    """Return the row of a wait that begins now."""
+    return {
+        "run_id": run_id,
+        "path": wait.path,
+        "number": wait.number,
+        "tenant_id": tenant_id,
+        "kind": wait.kind,
+        "wake_at": wait.wake_at,
+        "event_name": wait.event_name,
+        "match_path": wait.match_path,
+        "match_value": wait.match_value,
+        "match_key": match_key(wait),
+        "condition": wait.condition,
+        "since": wait.since,
+        "created_at": db_now(),
+        "resolved_at": wait.resolved_at,
+        "commit_id": new_id("wai"),
+    }
 
 
 def wait_with_event(row: AnyRow) -> Wait:
@@ -106,34 +153,30 @@ def waits_of(tenant_id: str, run_id: str) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _look_back(connection: Connection, tenant_id: str, wait: Wait) -> AnyRow | None:
+def _look_back(connection: Connection, claim: Claim, wait: Wait) -> AnyRow | None:
     """Return the first event since `wait.since` that the wait is for."""
+    own = visible_event(claim.event)
     statement = (
         select(events)
-        .where(events.c.tenant_id == tenant_id, events.c.name == wait.event_name, events.c.received_at >= wait.since)
-        .order_by(events.c.received_at)
+        .where(
+            events.c.tenant_id == claim.run.tenant_id,
+            events.c.name == wait.event_name,
+            events.c.received_at >= bindparam("since", type_=Moment),
+        )
+        .order_by(events.c.received_at, events.c.id)
+        .limit(_PAGE)
     )
-    for row in connection.execute(statement):
-        shown = visible(row.name, json.loads(row.data), row.sender_id or row.id, row.ts)
-        if answers(wait, shown, row.received_at):
-            return row
-    return None
-
-
-def _wait_row(claim: Claim, wait: Wait, event_id: str | None) -> dict[str, Any]:
-    return {
-        "run_id": claim.run.id,
-        "path": wait.path,
-        "number": wait.number,
-        "tenant_id": claim.run.tenant_id,
-        "kind": wait.kind,
-        "wake_at": wait.wake_at,
-        "event_name": wait.event_name,
-        "match_path": wait.match_path,
-        "match_value": wait.match_value,
-        "since": wait.since,
-        "created_at": db_now(),
-        "resolved_at": wait.resolved_at,
-        "event_id": event_id,
-        "commit_id": new_id("wai"),
-    }
+    since, seen = wait.since, 0
+    while True:
+        rows = connection.execute(statement.offset(seen), {"since": since}).all()
+        for row in rows:
+            shown = visible(row.name, json.loads(row.data), row.sender_id or row.id, row.ts)
+            if answers(wait, shown, row.received_at, own=own):
+                return row
+        if len(rows) < _PAGE:
+            return None
+        # Pages begin at the time of the last event, behind those of that time that have been seen.
+        seen = sum(row.received_at == rows[-1].received_at for row in rows) + (
+            seen if rows[-1].received_at == since else 0
+        )
+        since = rows[-1].received_at

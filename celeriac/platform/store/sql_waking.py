@@ -6,7 +6,7 @@ replays instead, and moves a parked run to queued. Always called inside a transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -51,6 +51,13 @@ def resolve(connection: Connection, found: Mapping[WaitKey, str | None], *, skip
         ],
     )
     return _wake(connection, {run: statuses[run] for run, _, _ in resolved})
+
+
+def end_quietly(connection: Connection, keys: Sequence[WaitKey]) -> None:
+    """Resolve open waits that nobody stands still for: their runs are not woken."""
+    if keys:
+        named = [{"in_run": run, "at_path": path, "of_number": number, "by_event": None} for run, path, number in keys]
+        connection.execute(_RESOLVE.where(waits.c.resolved_at.is_(None)), named)
 
 
 def close(connection: Connection, run_id: str) -> None:

@@ -185,6 +185,8 @@ waits = Table(
     Column("event_name", Text),
     Column("match_path", Text),
     Column("match_value", Text),
+    #: a hash of both, by which an event finds the waits that it may answer
+    Column("match_key", BigInteger),
     #: an expression over `event` (the run's own) and `async` (the one that comes) that has to hold as well
     Column("condition", Text),
     Column("since", Moment),
@@ -203,15 +205,14 @@ waits = Table(
         "ix_waits_tenant_id_event_name",
         "tenant_id",
         "event_name",
+        "match_key",
         sqlite_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
         postgresql_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
     ),
 )
 
 #: raised whenever what an app has declared, or its pauses, change: by the sum of them a process knows what it has read
-apps = Table(
-    "apps", metadata, Column("app", Text, primary_key=True), Column("revision", BigInteger, nullable=False)
-)
+apps = Table("apps", metadata, Column("app", Text, primary_key=True), Column("revision", BigInteger, nullable=False))
 
 functions = Table(
     "functions",

@@ -1,0 +1,45 @@
+"""Signals in SQL: given to the wait that has it, once, under the lock of (tenant, name) that such a wait begins under."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from celeriac.database import transaction
+from celeriac.ids import new_id
+from celeriac.platform.durable.matching import SIGNALLED, signal_event
+from celeriac.platform.durable.store import Signalled
+from celeriac.platform.event import signal_name
+from celeriac.platform.store.sql_part import SqlPart, insert_one, lock_names
+from celeriac.platform.store.sql_waking import WaitKey, resolve
+from celeriac.platform.store.tables import events, waits
+
+_WAITING = select(waits.c.run_id, waits.c.path, waits.c.number).where(
+    waits.c.tenant_id == bindparam("of_tenant"),
+    waits.c.event_name == bindparam("with_name"),
+    waits.c.kind.in_(SIGNALLED),
+    waits.c.resolved_at.is_(None),
+)
+
+
+class SqlSignals(SqlPart):
+    """The part of the store that signals come in by."""
+
+    def signal(self, tenant_id: str, name: str, data: Any, *, id: str | None = None) -> Signalled:
+        event = signal_event(id or new_id("evt"), name, data)
+        with transaction(self._engine) as connection:
+            now = lock_names(connection, {(tenant_id, event.name)}, "exclusive")
+            if id is not None and connection.execute(select(events.c.id).where(events.c.id == id)).first() is not None:
+                return Signalled(is_awaited=True)
+            names = {"of_tenant": tenant_id, "with_name": signal_name(name)}
+            found = connection.execute(_WAITING, names).first()
+            if found is None:
+                return Signalled(is_awaited=False)
+            key: WaitKey = (found.run_id, found.path, found.number)
+            queued = resolve(connection, {key: event.id})
+            if connection.execute(_WAITING, names).first() is not None:
+                return Signalled(is_awaited=False)  # its run has just ended
+            row = {"id": event.id, "tenant_id": tenant_id, "name": event.name, "data": event.data, "ts": now}
+            insert_one(connection, events, {**row, "received_at": now, "is_internal": True, "matched_at": now})
+            return Signalled(is_awaited=True, queued=queued)
