@@ -151,18 +151,19 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def opened(engine: Engine, statement: str) -> Iterator[tuple[Connection, Row[*tuple[Any, ...]]]]:
-    """Open a transaction that may write; also yield the row of its first statement, which Postgres gets with BEGIN.
+def opened(engine: Engine, opening: str) -> Iterator[tuple[Connection, Row[*tuple[Any, ...]]]]:
+    """Open a transaction that may write; also yield the row that its opening returns, which goes out with BEGIN.
 
-    The statement has no parameters and returns one row. The transaction ends as that of `transaction`.
+    The opening has no parameters; on Postgres it may be more than one statement. The transaction ends as that of
+    `transaction`.
     """
     if engine.dialect.name == "sqlite":
         with transaction(engine) as connection:
-            yield connection, connection.exec_driver_sql(statement).one()
+            yield connection, connection.exec_driver_sql(opening).one()
         return
     with _translated(), engine.connect() as connection:
         connection.execution_options(**{_BEGIN: ""})
-        yield connection, connection.exec_driver_sql(f"BEGIN; {statement}").one()
+        yield connection, connection.exec_driver_sql(f"BEGIN; {opening}").one()
         connection.exec_driver_sql("COMMIT")  # what did not come here is rolled back when the pool takes it back
 
 
@@ -246,7 +247,7 @@ def _postgres_connection() -> type[PostgresConnection[Any]]:
 
         def execute(self, *args: Any, **options: Any) -> Any:
             super().execute(*args, **options)
-            while self.description is None and self.nextset():
+            while self.nextset():
                 continue
             return self
 

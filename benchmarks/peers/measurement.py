@@ -33,6 +33,9 @@ from benchmarks.servers import (
 
 PROGRAM_SECONDS = 300
 FAREWELL_SECONDS = 15
+#: a benchmark tells nobody of itself
+NO_TELEMETRY = {"DO_NOT_TRACK": "1", "LANGSMITH_TRACING": "false", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+
 Record = Mapping[str, Any]
 
 
@@ -67,8 +70,8 @@ class Laboratory:
             own = {"BENCH_FOLDER": name, "BENCH_NODE_MODULES": str(installed.node_modules), "PYTHONWARNINGS": "ignore"}
             return _run(
                 [*command, *(["--quick"] if self.is_quick else [])],
-                {**os.environ, **addresses, **own, **peer.variables},
-                Path(name) / "log.txt",
+                {**os.environ, **NO_TELEMETRY, **addresses, **own, **peer.variables},
+                Path(name),
             )
 
     @contextmanager
@@ -105,8 +108,8 @@ def laboratory(environments: Environments, peers: Sequence[Peer], *, is_quick: b
         yield Laboratory(servers=servers, environments=environments, is_quick=is_quick)
 
 
-def _run(command: list[str], environment: Mapping[str, str], log: Path) -> Record:
-    with log.open("wb") as errors:
+def _run(command: list[str], environment: Mapping[str, str], folder: Path) -> Record:
+    with (folder / "program.log").open("wb") as errors:
         program = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, cwd=ROOT, env=environment, preexec_fn=die_with_parent
         )
@@ -119,8 +122,7 @@ def _run(command: list[str], environment: Mapping[str, str], log: Path) -> Recor
             _end(program)
     lines = [line for line in output.decode(errors="replace").splitlines() if line.startswith(FIGURES)]
     if program.returncode != 0 or not lines:
-        sys.stderr.write(log.read_text(errors="replace")[-4000:])
-        raise RuntimeError(f"its program ended with {program.returncode}; {_last_line(log)}")
+        raise RuntimeError(f"its program ended with {program.returncode}; {_last_line(folder)}")
     figures: Record = json.loads(lines[-1].removeprefix(FIGURES))
     return figures
 
@@ -133,6 +135,11 @@ def _end(program: subprocess.Popen[bytes]) -> None:
         program.kill()
 
 
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+def _last_line(folder: Path) -> str:
+    """Show what the program and its processes had to say; return the program's last line, which names its error."""
+    texts = [(folder / name) for name in ("processes.log", "program.log")]
+    for text in texts:
+        if text.exists():
+            sys.stderr.write(text.read_text(errors="replace")[-3000:])
+    lines = [line.strip() for line in texts[-1].read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1][:200] if lines else "it said nothing"

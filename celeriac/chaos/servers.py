@@ -90,7 +90,7 @@ class PostgresServer:
         options = ("-U", "chaos", "-A", "scram-sha-256", "--pwfile", str(words), "-E", "UTF8", "--no-locale", "-N")
         made = Process((str(self._binaries / "initdb"), "-D", self._data, *options), log=log, user=self._user)
         if made.wait(120):
-            raise ConfigError(f"initdb failed; it wrote: {_last_line(log)}")
+            raise ConfigError(f"initdb failed; it wrote: {last_line(log)}")
 
     async def start(self) -> None:
         """Start it, and wait until it accepts: after a crash it recovers what was committed."""
@@ -157,10 +157,11 @@ async def _until_it_answers(answers: Callable[[], bool], process: Process, log: 
     deadline = time.monotonic() + _ANSWER_WITHIN_SECONDS
     while not await asyncio.to_thread(answers):
         if not process.is_alive or time.monotonic() > deadline:
-            raise ConfigError(f"A server of the play does not start; it wrote: {_last_line(log)}")
+            raise ConfigError(f"A server of the play does not start; it wrote: {last_line(log)}")
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """Return the last thing that a process of the play wrote to its log."""
     lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
     return lines[-1].strip()[:300] if lines else "nothing"

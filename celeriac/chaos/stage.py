@@ -25,7 +25,7 @@ from celeriac.chaos.plan import Database
 from celeriac.chaos.process import Process
 from celeriac.chaos.proxy import Proxy
 from celeriac.chaos.record import Departure, Record, Trouble
-from celeriac.chaos.servers import PostgresServer, RedisServer
+from celeriac.chaos.servers import PostgresServer, RedisServer, last_line
 from celeriac.chaos.skew import skewed_environment, write_skew
 from celeriac.chaos.traps import Traps
 from celeriac.database import connect, migrate, reading, single
@@ -160,7 +160,8 @@ class Stage:
             await self.look_for_joined()
             waiting = [one for one in waiting if one.process and one.process.pid not in self.record.joined]
             if waiting and time.monotonic() > deadline:
-                raise ConfigError(f"A worker does not start; see {self.folder / f'worker-{waiting[0].number}.log'}")
+                log = self.folder / f"worker-{waiting[0].number}.log"
+                raise ConfigError(f"A worker does not start; it wrote: {last_line(log)} ({log})")
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def look_for_joined(self) -> None:

@@ -11,6 +11,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any, Literal, NotRequired, ParamSpec, TypeVar, get_origin
 
 from pydantic import ConfigDict, PydanticUndefinedAnnotation, TypeAdapter, ValidationError
@@ -83,6 +84,8 @@ def problems(error: ValidationError) -> str:
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine, also behind partials and callable objects."""
+    if type(fn) is FunctionType:  # asked for at every step, and what follows is slow
+        return bool(fn.__code__.co_flags & inspect.CO_COROUTINE) or inspect.iscoroutinefunction(fn)
     while isinstance(fn, functools.partial):
         fn = fn.func
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004

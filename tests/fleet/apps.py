@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from celery.signals import before_task_publish, task_prerun
 from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
-from celeriac import Agent, App, Context, Network
+from celeriac import Agent, App, Context, Network, StepError
 from celeriac.platform.message import Usage
 from celeriac.platform.models.model import ModelReply, ModelRequest
 from waiting import work_for
@@ -49,6 +50,36 @@ async def count(ctx: Context, n: int, steps: int = 10, seconds: float = 0.02) ->
         path = f"s{number}"
         total += await ctx.step.run(path, work, ctx.run.id, path, n + number, seconds)
     return total
+
+
+def die(run_id: str) -> None:
+    """Be the body of a step that kills its process."""
+    note("began", run=run_id, path="deadly")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.function(on="fleet/placed")
+async def placed(ctx: Context, n: int, seconds: float = 0.0) -> int:
+    """Let a process of the cpu queue do a step between two of its own."""
+    before = await ctx.step.run("before", work, ctx.run.id, "before", n, 0)
+    crunched = await ctx.step.run("crunch", work, ctx.run.id, "crunch", n, seconds, queue="cpu")
+    return before + crunched
+
+
+@app.function(on="fleet/deadly")
+async def deadly(ctx: Context) -> str:
+    """Place a step that no process survives."""
+    try:
+        await ctx.step.run("deadly", die, ctx.run.id, queue="cpu")
+    except StepError as error:
+        return error.error_name
+    return "survived"
+
+
+@app.function(on="fleet/poison", retries=0)
+async def poison(ctx: Context) -> None:
+    """Kill the worker that executes it."""
+    await ctx.step.run("deadly", die, ctx.run.id)
 
 
 @app.function(on="fleet/asked")

@@ -38,14 +38,16 @@ class Processes:
         return self.start([sys.executable, *arguments], environment)
 
     def start(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Start a command whose output goes to this program's standard error."""
-        process = subprocess.Popen(
-            command,
-            stdout=sys.stderr,
-            env={**os.environ, **environment},
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
+        """Start a command; what all of them print is kept in one file."""
+        with (folder() / "processes.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
         self._running.append(process)
         return process
 

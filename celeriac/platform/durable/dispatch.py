@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.store import Ingested
 from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
 
@@ -48,15 +49,15 @@ class Dispatcher:
 
     def dispatch(self, runs: Sequence[Queued]) -> None:
         """Put the runs into their lanes and send what may start now; never raises for a broken hint."""
-        if not runs:
-            return
+        by_queue: dict[str, list[Queued]] = {}
         try:
-            self.gate.enqueue([replace(run, limits=self._limits(run.tenant_id)) for run in runs])
-        except Exception:
-            log.warning("The gate took no runs; reconcile will bring %d of them", len(runs), exc_info=True)
-            return
-        for queue in sorted({run.queue for run in runs}):
-            self.send_picked(queue)
+            for run in runs:
+                limited = replace(run, limits=self._limits(run.tenant_id))
+                by_queue.setdefault(run.queue, []).append(limited)
+        except StoreUnavailable:
+            log.warning("The limits of tenants cannot be read; reconcile brings %d runs to the gate", len(runs))
+        for queue, arriving in by_queue.items():
+            self.send_picked(queue, arriving=arriving)
 
     def follow(self, ingested: Ingested) -> None:
         """Do for the Gate what came of events: runs that are queued by them, and runs that they cancelled."""
@@ -71,12 +72,15 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001  # the gate is a hint; its slots end by time
             log.warning("The gate does not answer; it forgets %d runs by time: %s", len(run_ids), error)
 
-    def send_picked(self, queue: str, *, ended: Sequence[Queued] = ()) -> int:
-        """Free the slots of links that have ended, and send the runs that the Gate lets start now; return how many."""
+    def send_picked(self, queue: str, *, ended: Sequence[Queued] = (), arriving: Sequence[Queued] = ()) -> int:
+        """Free the slots of links that have ended, put what arrives into its lanes, and send what may start now.
+
+        Returns how many were sent. Never raises for a broken hint.
+        """
         sent = 0
         try:
-            while picked := self.gate.pick(queue, _BATCH, ended=ended):
-                ended = ()
+            while picked := self.gate.pick(queue, _BATCH, ended=ended, arriving=arriving):
+                ended = arriving = ()
                 self._links.publish(picked)
                 sent += len(picked)
                 if len(picked) < _BATCH:

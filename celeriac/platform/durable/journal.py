@@ -45,15 +45,14 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def commit(
-        self, entry: Entry, answer: asyncio.Future[int | None] | None = None
-    ) -> asyncio.Future[int | None]:
+    async def commit(self, entry: Entry, answer: asyncio.Future[int | None] | None = None) -> int | None:
         """Return the entry's seq once it is committed, or None when the fence is not the run's any more.
 
         `answer` is the future to resolve, where the caller has one. Raises `StoreUnavailable`, as the others do, when
         the database stays away for longer than the patience.
         """
-        return self._ask("commit", entry, answer)
+        seq: int | None = await self._ask("commit", entry, answer)
+        return seq
 
     async def claim(self, wish: ClaimWish) -> Claim | None:
         """Claim a queued run; None when it is not queued."""

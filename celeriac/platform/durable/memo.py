@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from celeriac.ids import new_id
+from celeriac.ids import new_mark
 from celeriac.platform.message import Usage
 
 StepKind = Literal[
@@ -95,7 +95,7 @@ class Entry:
     fence: int
     path: str
     #: by it the entry is found again when the outcome of a COMMIT is unknown
-    commit_id: str = field(default_factory=lambda: new_id("wai")[4:])
+    commit_id: str = field(default_factory=new_mark)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -114,6 +114,7 @@ class Join:
     """What events bring to a run that was gathering before they came."""
 
     run_id: str
+    tenant_id: str
     function: Declaration
     #: the ids of the events, in order
     gathered: list[str] = field(default_factory=list)
@@ -216,7 +217,9 @@ class Plan:
     def _add(self, arrival: Arrival, function: Declaration, key: RunKey, known: Standing) -> None:
         run: Start | Join | None = self.starts.get(known.run_id) or self.joins.get(known.run_id)
         if run is None:
-            run = self.joins[known.run_id] = Join(run_id=known.run_id, function=function, start_at=known.expires_at)
+            run = self.joins[known.run_id] = Join(
+                run_id=known.run_id, tenant_id=arrival.tenant_id, function=function, start_at=known.expires_at
+            )
         run.gathered.append(arrival.id)
         known.count += 1
         known.size += arrival.size

@@ -56,8 +56,10 @@ class Gate(Protocol):
         """Put runs into their lanes; one that stands there or is picked under the same fence stays as it is."""
         ...
 
-    def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
-        """Free the slots of the links that have ended, then take at most `most` runs that may start now.
+    def pick(
+        self, queue: str, most: int, *, ended: Sequence[Queued] = (), arriving: Sequence[Queued] = ()
+    ) -> list[Queued]:
+        """Free the slots of links that have ended, enqueue what arrives, then take at most `most` runs that may start.
 
         Nor more than live workers have room for: that is the sum of the capacities of the live workers on the queue
         times 1.2, rounded up, less the slots taken on it. Each picked run holds its tenant's slot until `release`, or until the slot expires.

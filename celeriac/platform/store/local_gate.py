@@ -75,9 +75,12 @@ class LocalGate:
                 self._limits[run.tenant_id] = run.limits
                 self._put(run, now)
 
-    def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
+    def pick(
+        self, queue: str, most: int, *, ended: Sequence[Queued] = (), arriving: Sequence[Queued] = ()
+    ) -> list[Queued]:
         for link in ended:
             self.release(link.run_id, link.fence)
+        self.enqueue(arriving)
         with self._deciding() as now:
             turn = self._turn.get(queue, 0)
             tenants = [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]

@@ -42,9 +42,13 @@ class RedisGate:
         for page in _pages([_pack(run) for run in runs]):
             self._scripts.call("enqueue", *page)
 
-    def pick(self, queue: str, most: int, *, ended: Sequence[Queued] = ()) -> list[Queued]:
+    def pick(
+        self, queue: str, most: int, *, ended: Sequence[Queued] = (), arriving: Sequence[Queued] = ()
+    ) -> list[Queued]:
         links = [part for run in ended for part in (run.run_id, run.fence)]
-        texts = cast(list[str], self._scripts.call("pick", queue, most, *links))
+        self.enqueue(arriving[PAGE:])
+        news = map(_pack, arriving[:PAGE])
+        texts = cast(list[str], self._scripts.call("pick", queue, most, len(ended), *links, *news))
         return [_unpack(text) for text in texts]
 
     def proceed(self, run: Queued) -> bool:

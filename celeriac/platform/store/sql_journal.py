@@ -45,9 +45,13 @@ INSERT INTO waits (run_id, tenant_id, path, number, kind, wake_at, event_name, m
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_NOW})"""
 
 _INSERT_EVENT = f"""
-INSERT INTO events (id, tenant_id, name, data, ts, is_internal, run_id, received_at)
-VALUES (?, ?, ?, ?, coalesce(?, {_NOW}), ?, ?, {_NOW})
+INSERT INTO events (id, tenant_id, name, data, ts, is_internal, target, run_id, received_at)
+VALUES (?, ?, ?, ?, coalesce(?, {_NOW}), ?, ?, ?, {_NOW})
 ON CONFLICT (id) DO NOTHING"""
+
+_CLOSE_WAITS = f"""
+UPDATE waits SET resolved_at = {_NOW}
+WHERE run_id = ? AND resolved_at IS NULL AND (path = ? OR substr(path, 1, length(?) + 1) = ? || '/')"""
 
 #: (run, path, number), where a step has no number
 _Key = tuple[str, str, int | None]
@@ -132,6 +136,7 @@ def _commit_on_sqlite(connection: Connection, shares: Sequence[Share]) -> dict[i
         (_INSERT_ATTEMPT, [row for share, _ in held for row in _attempt_rows(share)]),
         (_INSERT_WAIT, [row for share, _ in held for row in _wait_rows(share)]),
         (_INSERT_EVENT, [row for share, _ in held for row in _event_rows(share)]),
+        (_CLOSE_WAITS, [(share.run_id, path, path, path) for share, _ in held for path in share.closes]),
     ):
         if rows:
             connection.exec_driver_sql(statement, rows)
@@ -198,7 +203,8 @@ def _event_rows(share: Share) -> list[tuple[object, ...]]:
             event.data,
             None if event.ts is None else to_micros(event.ts),
             event.is_internal,
+            event.target,
             share.run_id,
         )
-        for event in share.events()
+        for event in share.events
     ]

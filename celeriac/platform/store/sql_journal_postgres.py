@@ -86,12 +86,19 @@ wait AS (
 
 _EVENT = f"""
 event AS (
-    INSERT INTO events (id, tenant_id, name, data, ts, is_internal, run_id, received_at)
-    SELECT e.id, run.tenant_id, e.name, e.data, coalesce(e.ts, {_NOW}), e.is_internal, run.id, {_NOW}
-    FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bool[])
-         AS e (n, id, name, data, ts, is_internal)
+    INSERT INTO events (id, tenant_id, name, data, ts, is_internal, target, run_id, received_at)
+    SELECT e.id, run.tenant_id, e.name, e.data, coalesce(e.ts, {_NOW}), e.is_internal, e.target, run.id, {_NOW}
+    FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bool[], %s::text[])
+         AS e (n, id, name, data, ts, is_internal, target)
     JOIN run ON run.n = e.n
     ON CONFLICT (id) DO NOTHING
+)"""
+
+_CLOSED = f"""
+closed AS (
+    UPDATE waits w SET resolved_at = {_NOW}
+    FROM run JOIN unnest(%s::int[], %s::text[]) AS c (n, path) ON c.n = run.n
+    WHERE w.run_id = run.id AND w.resolved_at IS NULL AND (w.path = c.path OR starts_with(w.path, c.path || '/'))
 )"""
 
 
@@ -123,6 +130,7 @@ def commit_on_postgres(connection: Connection, shares: Sequence[Share]) -> dict[
         ("attempt", _attempt_rows(shares)),
         ("wait", _wait_rows(shares)),
         ("event", _event_rows(shares)),
+        ("closed", [(n, path) for n, share in enumerate(shares, start=1) for path in share.closes]),
     ):
         if rows:
             parts.append(name)
@@ -142,7 +150,7 @@ def _commit_lone(connection: Connection, share: Share) -> dict[int, int]:
 @cache
 def _statement(is_group: bool, parts: tuple[str, ...]) -> str:
     join = "JOIN held ON held.id = t.run_id" if is_group else ""
-    texts = {"step": _STEP, "attempt": _ATTEMPT, "wait": _WAIT, "event": _EVENT}
+    texts = {"step": _STEP, "attempt": _ATTEMPT, "wait": _WAIT, "event": _EVENT, "closed": _CLOSED}
     ctes = [_SHARE, *([_HELD] if is_group else []), _RUN.format(join=join), *(texts[name] for name in parts)]
     return "WITH" + ",".join(ctes) + "\nSELECT n, base FROM run"
 
@@ -199,7 +207,15 @@ def _wait_rows(shares: Sequence[Share]) -> list[tuple[object, ...]]:
 
 def _event_rows(shares: Sequence[Share]) -> list[tuple[object, ...]]:
     return [
-        (n, event.id, event.name, event.data, None if event.ts is None else to_micros(event.ts), event.is_internal)
+        (
+            n,
+            event.id,
+            event.name,
+            event.data,
+            None if event.ts is None else to_micros(event.ts),
+            event.is_internal,
+            event.target,
+        )
         for n, share in enumerate(shares, start=1)
-        for event in share.events()
+        for event in share.events
     ]

@@ -1,7 +1,7 @@
 """What the parts of the SQL store have in common: the engine, and the statements that both databases write alike.
 
-Locks are always taken in one order: names of events, then runs by id, then everything else. Whoever needs a run's row
-and its waits locks the run first.
+Locks are always taken in one order: names of events, then keys of runs, then runs by id, then everything else. Whoever
+needs a run's row and its waits locks the run first.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ def lock_names(connection: Connection, names: Iterable[tuple[str, ...]], mode: s
     hashes = sorted({_hash64(name) for name in names})
     held = connection.execute(_LOCKS[mode], {"names": hashes}).all()
     return from_micros(held[-1][1]) if held else present(connection)
+
+
+def lock_text(names: Iterable[tuple[str, ...]]) -> str:
+    """Return the statement by which a transaction on Postgres is opened that shares the locks of these names."""
+    hashes = ",".join(map(str, sorted({_hash64(name) for name in names})))
+    return f"SELECT pg_advisory_xact_lock_shared(name) FROM unnest('{{{hashes}}}'::bigint[]) AS name"
 
 
 def present(connection: Connection) -> datetime:

@@ -5,7 +5,7 @@ Built by `sql_journal.py`. Decides nothing and reads no database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from celeriac.platform.durable.memo import AttemptFailed, Entry, OutgoingEvent, StepDone, Wait, WaitBegun
@@ -23,6 +23,9 @@ class Share:
     attempts: list[AttemptFailed] = field(default_factory=list)
     #: with the commit_id of the entry that each came by
     waits: list[tuple[Wait, str]] = field(default_factory=list)
+    #: what its steps and waits send, and the paths at and below which waits are over with its steps
+    events: list[OutgoingEvent] = field(default_factory=list)
+    closes: list[str] = field(default_factory=list)
     #: places of all its entries in the group; `step_places` those of its steps
     places: list[int] = field(default_factory=list)
     step_places: list[int] = field(default_factory=list)
@@ -45,11 +48,7 @@ class Share:
     @property
     def is_lone_step(self) -> bool:
         """Whether it brings one step and nothing else."""
-        return len(self.steps) == 1 and not self.waits and not self.steps[0].events
-
-    def events(self) -> Iterator[OutgoingEvent]:
-        """Return the events that its steps send."""
-        return (event for step in self.steps for event in step.events)
+        return len(self.steps) == 1 and not (self.waits or self.events or self.closes)
 
 
 _NOTHING = Usage()
@@ -68,11 +67,14 @@ def share_out(entries: Sequence[Entry]) -> list[Share]:
             case StepDone():
                 share.steps.append(entry)
                 share.step_places.append(place)
+                share.events += entry.events
+                share.closes += entry.closes
             case AttemptFailed():
                 share.attempts.append(entry)
                 share.waits.append((entry.wait, entry.commit_id))
             case WaitBegun():
                 share.waits.append((entry.wait, entry.commit_id))
+                share.events += entry.events
             case _:
                 raise TypeError(f"{type(entry).__name__} is no entry of the journal")
     return [shares[key] for key in sorted(shares)]

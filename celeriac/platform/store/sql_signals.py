@@ -1,4 +1,4 @@
-"""Signals in SQL: given to the wait that has it, once, under the lock of (tenant, name) that such a wait begins under."""
+"""Signals in SQL: each is given to the wait that has it, once, under the lock under which such a wait begins."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _WAITING = select(waits.c.run_id, waits.c.path, waits.c.number).where(
     waits.c.resolved_at.is_(None),
 )
 
+_GIVEN = select(waits.c.path).where(waits.c.run_id == bindparam("of_run"), waits.c.event_id == bindparam("by_event"))
+
 
 class SqlSignals(SqlPart):
     """The part of the store that signals come in by."""
@@ -38,7 +40,7 @@ class SqlSignals(SqlPart):
                 return Signalled(is_awaited=False)
             key: WaitKey = (found.run_id, found.path, found.number)
             queued = resolve(connection, {key: event.id})
-            if connection.execute(_WAITING, names).first() is not None:
+            if connection.execute(_GIVEN, {"by_event": event.id, "of_run": found.run_id}).first() is None:
                 return Signalled(is_awaited=False)  # its run has just ended
             row = {"id": event.id, "tenant_id": tenant_id, "name": event.name, "data": event.data, "ts": now}
             insert_one(connection, events, {**row, "received_at": now, "is_internal": True, "matched_at": now})

@@ -19,6 +19,15 @@ from celeriac.platform.store.sql_waits import SqlWaits
 
 
 class SqlStore(
-    SqlDeclarations, SqlIngest, SqlClaims, SqlRuns, SqlEndings, SqlJournal, SqlWaits, SqlSignals, SqlPlacements, SqlFleet
+    SqlDeclarations,
+    SqlIngest,
+    SqlClaims,
+    SqlRuns,
+    SqlEndings,
+    SqlJournal,
+    SqlWaits,
+    SqlSignals,
+    SqlPlacements,
+    SqlFleet,
 ):
     """A `Store` over an engine of `celeriac.database.connect`, whose schema has been migrated."""

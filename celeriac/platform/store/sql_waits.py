@@ -55,8 +55,16 @@ _TAKEN = select(waits.c.run_id).where(
     waits.c.resolved_at.is_(None),
 )
 
-#: how many events a look back reads at once
-_PAGE = 500
+_CAME = (
+    select(events)
+    .where(
+        events.c.tenant_id == bindparam("of_tenant"),
+        events.c.name == bindparam("with_name"),
+        events.c.received_at >= bindparam("since", type_=Moment),
+    )
+    .order_by(events.c.received_at)
+    .execution_options(yield_per=500)
+)
 
 
 class SqlWaits(SqlPart):
@@ -101,7 +109,7 @@ class SqlWaits(SqlPart):
         quiet = [key for key, row in zip(keys, found, strict=True) if row.is_quiet]
         with transaction(self._engine) as connection:
             end_quietly(connection, quiet)
-            return resolve(connection, dict.fromkeys(keys - set(quiet)), skip_locked=True)
+            return resolve(connection, dict.fromkeys(set(keys) - set(quiet)), skip_locked=True)
 
 
 def wait_row(run_id: str, tenant_id: str, wait: Wait) -> dict[str, Any]:
@@ -156,27 +164,10 @@ def waits_of(tenant_id: str, run_id: str) -> Select[*tuple[Any, ...]]:
 def _look_back(connection: Connection, claim: Claim, wait: Wait) -> AnyRow | None:
     """Return the first event since `wait.since` that the wait is for."""
     own = visible_event(claim.event)
-    statement = (
-        select(events)
-        .where(
-            events.c.tenant_id == claim.run.tenant_id,
-            events.c.name == wait.event_name,
-            events.c.received_at >= bindparam("since", type_=Moment),
-        )
-        .order_by(events.c.received_at, events.c.id)
-        .limit(_PAGE)
-    )
-    since, seen = wait.since, 0
-    while True:
-        rows = connection.execute(statement.offset(seen), {"since": since}).all()
-        for row in rows:
+    names = {"of_tenant": claim.run.tenant_id, "with_name": wait.event_name, "since": wait.since}
+    with connection.execute(_CAME, names) as found:
+        for row in found:
             shown = visible(row.name, json.loads(row.data), row.sender_id or row.id, row.ts)
             if answers(wait, shown, row.received_at, own=own):
                 return row
-        if len(rows) < _PAGE:
-            return None
-        # Pages begin at the time of the last event, behind those of that time that have been seen.
-        seen = sum(row.received_at == rows[-1].received_at for row in rows) + (
-            seen if rows[-1].received_at == since else 0
-        )
-        since = rows[-1].received_at
+    return None

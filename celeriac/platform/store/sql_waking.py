@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from celeriac.database import db_now
 from celeriac.platform.flow.gate import Queued
@@ -39,7 +39,10 @@ def resolve(connection: Connection, found: Mapping[WaitKey, str | None], *, skip
         return []
     statuses = _lock_runs(connection, {key[0] for key in found}, skip_locked)
     key = (waits.c.run_id, waits.c.path, waits.c.number)
-    open_ones = connection.execute(select(*key).where(waits.c.run_id.in_(statuses), waits.c.resolved_at.is_(None)))
+    # The start of a run that gathers events may have been put off by one of them since somebody looked.
+    is_over = or_(waits.c.kind != "start", waits.c.wake_at <= db_now())
+    found_open = select(*key).where(waits.c.run_id.in_(statuses), waits.c.resolved_at.is_(None), is_over)
+    open_ones = connection.execute(found_open)
     resolved = [tuple(row) for row in open_ones if tuple(row) in found]
     if not resolved:
         return []

@@ -10,16 +10,13 @@ from typing import Any
 from cases.stages.notes import Note, found, noted_here
 from cases.stages.stage import SETTINGS, StepFact
 from celeriac import App, Event, Run
-from celeriac.clock import Duration, duration
+from celeriac.clock import Duration
 from celeriac.ids import new_id
 from celeriac.platform.durable.reads import Page, RunFilter
 from celeriac.platform.flow.gate import TenantLimits
 from celeriac.settings import Settings
 from celeriac.testing import Harness
 from celeriac.wiring import conduct
-
-#: in how many bits time passes
-_BITS = 10
 
 
 class MemoryStage:
@@ -81,9 +78,7 @@ class MemoryStage:
         }
 
     async def pass_time(self, time: Duration) -> None:
-        """Move the clock bit by bit, so that what comes too early is seen to."""
-        for _ in range(_BITS):
-            await self._harness.advance(duration(time) / _BITS)
+        await self._harness.advance(time)
 
     async def cancel(self, run_id: str) -> None:
         self._harness.cancel(run_id)

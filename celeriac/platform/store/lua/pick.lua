@@ -2,7 +2,9 @@
 --
 -- ARGV  3  queue
 --       4  most runs to take
---       5… of links that have ended: run id, fence; their slots are freed first
+--       5  number of links that have ended
+--       6… of each: run id, fence; their slots are freed first
+--       …  JSON of runs that arrive; they are put into their lanes next, as enqueue.lua does
 -- Returns the JSON of each picked run, in order.
 --
 -- Keys (table in shared.lua)
@@ -23,9 +25,16 @@
 -- Only tenants in the ring are looked at, and one that cannot go leaves it, so the work is in proportion to what is
 -- picked, enqueued and released, never to what is blocked.
 
-for i = 5, #ARGV, 2 do
+local first_arriving = 6 + 2 * tonumber(ARGV[5])
+for i = 6, first_arriving - 1, 2 do
   forget(ARGV[i], tonumber(ARGV[i + 1]))
   free(slot_name(ARGV[i], tonumber(ARGV[i + 1])))
+end
+if ARGV[first_arriving] then call('SET', key('born'), NOW, 'NX') end
+for i = first_arriving, #ARGV do
+  local run = cjson.decode(ARGV[i])
+  remember_limits(run)
+  put(run, ARGV[i])
 end
 
 local queue = ARGV[3]

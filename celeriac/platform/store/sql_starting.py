@@ -1,0 +1,228 @@
+"""Starting in SQL: makes a plan true, the runs that begin, those that are joined, and what stands for their keys.
+
+Called inside the transaction of ingest or of `match_pending`, under the locks of the events' names and of the keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from celeriac.database import to_micros
+from celeriac.platform.durable.ending import unstarted_event
+from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.starting import Join, Plan, RunKey, Standing, Start, Unstarted, cancelling_waits
+from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_part import insert_new, lock_names, text_array
+from celeriac.platform.store.sql_rows import AnyRow
+from celeriac.platform.store.sql_waits import wait_row
+from celeriac.platform.store.sql_waking import resolve
+from celeriac.platform.store.tables import events, run_events, run_keys, runs, waits
+
+_MICROSECOND = timedelta(microseconds=1)
+
+_KEY = ("tenant_id", "app", "function_id", "kind", "key")
+
+#: what is written of a run that begins, with the types of Postgres
+_OF_RUN = {
+    **dict.fromkeys(("id", "tenant_id", "app", "function_id", "version", "queue", "event_id", "event_ids"), "text"),
+    **dict.fromkeys(("parent_id", "status", "reason"), "text"),
+    "is_internal": "bool",
+    **dict.fromkeys(("created_at", "queued_at", "ended_at", "deadline", "time_limit"), "bigint"),
+}
+
+_COLUMNS = ", ".join(_OF_RUN)
+
+#: the rows of runs as one value for each column; `of` may name where the events stand that they have to have
+RUNS_ON_POSTGRES = f"""
+INSERT INTO runs ({_COLUMNS})
+SELECT {", ".join(f"r.{column}" for column in _OF_RUN)}
+FROM unnest({", ".join(f"%s::{kind}[]" for kind in _OF_RUN.values())}) AS r ({_COLUMNS})
+{{of}}
+ON CONFLICT (id) DO NOTHING
+RETURNING id"""
+
+_RUN_ON_SQLITE = f"""
+INSERT INTO runs ({_COLUMNS}) VALUES ({", ".join("?" * len(_OF_RUN))}) ON CONFLICT (id) DO NOTHING"""
+
+
+def run_columns(starts: Iterable[Start], now: datetime) -> list[tuple[object, ...]]:
+    """Return the values of the runs that begin, a row for each, in the order of the columns."""
+    moment = to_micros(now)
+    return [_run_row(start, now, moment) for start in starts]
+
+
+def standing_for(connection: Connection, keys: Sequence[RunKey], beside: Iterable[str]) -> dict[RunKey, Standing]:
+    """Return what stands for the keys, which this takes until the transaction ends.
+
+    The runs that stand for them are locked together with those `beside`, which the caller is going to wake or end.
+    """
+    if not keys:
+        return {}
+    lock_names(connection, {("key", *_parts(key)) for key in keys}, "exclusive")
+    place = tuple_(*(run_keys.c[column] for column in _KEY))
+    rows = connection.execute(select(run_keys).where(place.in_(sorted({_parts(key) for key in keys})))).all()
+    gathering = _gathering(connection, {row.run_id for row in rows if row.kind != "idempotency"}, beside)
+    return {_key(row): _standing(row, row.run_id in gathering) for row in rows}
+
+
+def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> set[str]:
+    """Insert the runs that begin, and return the ids of those that were not there yet."""
+    rows = run_columns(starts, now)
+    if not rows:
+        return set()
+    if connection.dialect.name == "postgresql":
+        columns = tuple(text_array(column) for column in zip(*rows, strict=True))
+        return set(connection.exec_driver_sql(RUNS_ON_POSTGRES.format(of=""), columns).scalars())
+    known = _known_runs(connection, [start.run_id for start in starts])
+    connection.exec_driver_sql(_RUN_ON_SQLITE, rows)
+    return {start.run_id for start in starts} - known
+
+
+def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime) -> list[Queued]:
+    """Write what hangs on the runs that have begun, join those that gather, and return all that are queued by it."""
+    starts = [start for start in plan.starts.values() if start.run_id in begun]
+    for one in starts:
+        _hold(connection, one.run_id, one.arrival.tenant_id, one.waits(now), now)
+    joined = [(one.run_id, one.arrival.tenant_id, one.gathered) for one in starts if one.gathered]
+    queued = [queued_start(start) for start in starts if start.status == "queued"]
+    for join in plan.joins.values():
+        joined.append((join.run_id, join.tenant_id, join.gathered))
+        queued += _join(connection, join, now)
+    told = [
+        {"event_id": event_id, "run_id": run_id, "tenant_id": tenant_id}
+        for run_id, tenant_id, gathered in joined
+        for event_id in gathered
+    ]
+    insert_new(connection, run_events, told)
+    _write_keys(connection, plan.keys)
+    insert_new(connection, events, [_unstarted_row(one, now) for one in plan.unstarted])
+    return queued
+
+
+def queued_start(start: Start) -> Queued:
+    """Return a run that begins as the Gate has to know it."""
+    return Queued(
+        run_id=start.run_id,
+        tenant_id=start.arrival.tenant_id,
+        queue=start.function.queue,
+        fence=1,
+        is_internal=start.is_internal,
+    )
+
+
+def _join(connection: Connection, join: Join, now: datetime) -> list[Queued]:
+    place = runs.c.id == join.run_id
+    changed: dict[Any, Any] = {runs.c.deadline: join.deadline}
+    if join.function.rules.batch is not None:
+        more = "," + json.dumps(join.gathered)[1:]
+        changed[runs.c.event_ids] = func.substr(runs.c.event_ids, 1, func.length(runs.c.event_ids) - 1) + more
+    if join.arrival is not None:
+        changed[runs.c.event_id] = join.arrival.id
+        connection.execute(delete(waits).where(waits.c.run_id == join.run_id, waits.c.kind == "cancel"))
+        cancels = cancelling_waits(join.function, join.arrival, since=now, begins_at=join.start_at)
+        _hold(connection, join.run_id, join.tenant_id, cancels, now)
+    connection.execute(update(runs).where(place).values(changed))
+    begins = waits.c.run_id == join.run_id, waits.c.kind == "start"
+    connection.execute(update(waits).where(*begins).values(wake_at=join.start_at))
+    return resolve(connection, {(join.run_id, "", 0): None}) if join.is_full else []
+
+
+def _hold(connection: Connection, run_id: str, tenant_id: str, held: Sequence[Wait], now: datetime) -> None:
+    insert_new(connection, waits, [{**wait_row(run_id, tenant_id, wait), "created_at": now} for wait in held])
+
+
+def _gathering(connection: Connection, run_ids: set[str], beside: Iterable[str]) -> set[str]:
+    """Lock the runs, and return those of `run_ids` that nothing has woken yet."""
+    ids = sorted(run_ids.union(beside))
+    locked = select(runs.c.id, runs.c.status).where(runs.c.id.in_(ids)).order_by(runs.c.id).with_for_update()
+    parked = [row.id for row in connection.execute(locked) if row.status == "parked" and row.id in run_ids]
+    held = waits.c.run_id.in_(parked), waits.c.kind == "start", waits.c.resolved_at.is_(None)
+    return set(connection.execute(select(waits.c.run_id).where(*held)).scalars())
+
+
+def _write_keys(connection: Connection, keys: Mapping[RunKey, Standing]) -> None:
+    if not keys:
+        return
+    new = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(run_keys)
+    kept = {column.name: new.excluded[column.name] for column in run_keys.c if column.name not in _KEY}
+    statement: Any = new.on_conflict_do_update(index_elements=[run_keys.c[name] for name in _KEY], set_=kept)
+    connection.execute(statement, [_key_row(key, known) for key, known in sorted(keys.items())])
+
+
+def _known_runs(connection: Connection, ids: Sequence[str]) -> set[str]:
+    return set(connection.execute(select(runs.c.id).where(runs.c.id.in_(ids))).scalars())
+
+
+def _run_row(start: Start, now: datetime, moment: int) -> tuple[object, ...]:
+    function, deadline, limit = start.function, start.deadline(now), start.function.rules.timeout
+    return (
+        start.run_id,
+        start.arrival.tenant_id,
+        function.app,
+        function.function_id,
+        function.version,
+        function.queue,
+        start.arrival.id,
+        None if start.batch is None else json.dumps(start.batch),
+        start.parent_id,
+        start.status,
+        start.reason,
+        start.is_internal,
+        moment,
+        moment,
+        moment if start.status == "skipped" else None,
+        None if deadline is None else to_micros(deadline),
+        None if limit is None else limit // _MICROSECOND,
+    )
+
+
+def _parts(key: RunKey) -> tuple[str, str, str, str, str]:
+    return key.tenant_id, key.app, key.function_id, key.kind, key.key
+
+
+def _key(row: AnyRow) -> RunKey:
+    return RunKey(tenant_id=row.tenant_id, app=row.app, function_id=row.function_id, kind=row.kind, key=row.key)
+
+
+def _key_row(key: RunKey, known: Standing) -> dict[str, Any]:
+    return {
+        **dict(zip(_KEY, _parts(key), strict=True)),
+        "run_id": known.run_id,
+        "count": known.count,
+        "size": known.size,
+        "begun_at": known.begun_at,
+        "event_ts": known.event_ts,
+        "expires_at": known.expires_at,
+    }
+
+
+def _standing(row: AnyRow, is_gathering: bool) -> Standing:
+    return Standing(
+        run_id=row.run_id,
+        expires_at=row.expires_at,
+        count=row.count,
+        size=row.size,
+        begun_at=row.begun_at,
+        event_ts=row.event_ts,
+        is_gathering=is_gathering,
+    )
+
+
+def _unstarted_row(one: Unstarted, now: datetime) -> dict[str, Any]:
+    event = unstarted_event(one)
+    return {
+        "id": event.id,
+        "tenant_id": one.arrival.tenant_id,
+        "name": event.name,
+        "data": event.data,
+        "ts": now,
+        "received_at": now,
+        "is_internal": event.is_internal,
+        "run_id": one.run_id,
+    }
