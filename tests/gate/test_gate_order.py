@@ -69,3 +69,20 @@ def test_two_pickers_at_once_never_pick_the_same_run(stage: Stage) -> None:
         shares = list(pickers.map(lambda _: picked(gate, 9), range(120)))
     runs = list(chain.from_iterable(shares))
     assert (len(runs), len(set(runs))) == (1_000, 1_000)
+
+
+def test_one_call_frees_a_slot_takes_in_what_arrives_and_picks(gate: Gate) -> None:
+    alone = TenantLimits(running=1, starts_per_second=1e9)
+    gate.enqueue([queued("run_1", limits=alone)])
+    [first] = gate.pick("runs", 10)
+    assert gate.pick("runs", 10, arriving=[queued("run_2", limits=alone)]) == []
+    [second] = gate.pick("runs", 10, ended=[first], arriving=[queued("run_3", limits=alone)])
+    assert second.run_id == "run_2"
+    assert gate.waiting("runs") == 1
+
+
+def test_more_runs_arrive_than_one_call_takes(gate: Gate) -> None:
+    arriving = [queued(f"run_{number:04}") for number in range(1_203)]
+    first = gate.pick("runs", 100, arriving=arriving)
+    assert [run.run_id for run in first] == [f"run_{number:04}" for number in range(100)]
+    assert gate.waiting("runs") == 1_103

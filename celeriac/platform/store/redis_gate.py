@@ -46,8 +46,9 @@ class RedisGate:
         self, queue: str, most: int, *, ended: Sequence[Queued] = (), arriving: Sequence[Queued] = ()
     ) -> list[Queued]:
         links = [part for run in ended for part in (run.run_id, run.fence)]
-        self.enqueue(arriving[PAGE:])
-        news = map(_pack, arriving[:PAGE])
+        before = max(0, len(arriving) - PAGE)
+        self.enqueue(arriving[:before])
+        news = map(_pack, arriving[before:])
         texts = cast(list[str], self._scripts.call("pick", queue, most, len(ended), *links, *news))
         return [_unpack(text) for text in texts]
 

@@ -64,3 +64,48 @@ INSERT INTO events (id, name, data, sender_id, ts, tenant_id, target, received_a
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, ?)
 ON CONFLICT DO NOTHING
 RETURNING id"""
+
+#: what somebody may start or wait for is read whole; of other endings, whose output may be large, the row is enough
+_PENDING = select(events.c.id, events.c.tenant_id, events.c.name).where(events.c.matched_at.is_(None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """An event that comes from outside, with the text of its data."""
+
+    arrival: Arrival
+    text: str
+    sender_id: str | None
+
+    @property
+    def key(self) -> str:
+        """What tells it from other events of its tenant."""
+        return self.sender_id or self.arrival.id
+
+
+class SqlIngest(SqlDeclarations):
+    """The part of the store that events come in by."""
+
+    def ingest(self, tenant_id: str, given: Sequence[Event], *, target: str | None = None) -> Ingested:
+        if not given:
+            return Ingested()
+        with self._opened({(tenant_id, event.name) for event in given}) as (connection, now, declared):
+            if target is not None and target not in declared.functions:
+                raise NotFoundError(f"There is no function {target!r}; is a worker with it running?")
+            came = [_incoming(tenant_id, event, now, target) for event in given]
+            once: dict[str, Incoming] = {}
+            for one in came:
+                once.setdefault(one.key, one)
+            # In the order of the senders' ids, so that two senders of the same events wait for each other in one
+            # direction.
+            new = sorted(once.values(), key=lambda one: one.sender_id or "")
+            first = {one.key: one.arrival.id for one in new}
+            ingested = self._take(connection, declared, new, now)
+            missing = [one for one in new if one.arrival.id not in ingested.stored]
+            if missing:
+                known = _known(connection, tenant_id, [one.sender_id for one in missing], now)
+                first |= known
+                freed = [one for one in missing if one.sender_id not in known]
+                ingested += self._take_by_rules(connection, declared, freed, now)
+        accepted = [Accepted(id=first[one.key], name=one.arrival.name, is_duplicate=first[one.key] != one.arrival.id) for one in came]
+        return Ingested(accepted=accepted, queued=ingested.queued, ended=ingested.ended)
