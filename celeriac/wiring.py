@@ -20,6 +20,7 @@ from celeriac.platform.durable.dispatch import Dispatcher, Links
 from celeriac.platform.durable.intake import Intake, IntakeLimits
 from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
+from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
 from celeriac.platform.memory.memory import Memories
 from celeriac.settings import Settings, load_settings
@@ -119,6 +120,7 @@ def conduct(settings: Settings) -> Conduct:
         max_output_bytes=settings.max_output_bytes,
         max_state_bytes=settings.max_state_bytes,
         max_steps=settings.max_steps,
+        fetch_limits=FetchLimits(allowed_networks=settings.fetch_networks),
     )
 
 

@@ -22,6 +22,7 @@ from celeriac.chaos.judge.evidence import Evidence
 from celeriac.chaos.judge.report import Report, judge
 from celeriac.chaos.load import LIMITED, Load
 from celeriac.chaos.plan import WAYS, Fault, Terms, draw
+from celeriac.chaos.record import Trouble
 from celeriac.chaos.server_faults import REDIS_AWAY, redis_of
 from celeriac.chaos.stage import DEAD_SECONDS, HEARTBEAT_SECONDS, Binaries, Stage
 from celeriac.chaos.strain import Strain
@@ -102,6 +103,7 @@ async def _perform(play: Play) -> Report:
             seconds=play.seconds,
             database=stage.database,
             faults=[_struck(fault) for fault in faults],
+            troubles=[_told(trouble, began_at) for trouble in stage.record.troubles],
             verdicts=await asyncio.to_thread(judge, evidence),
             counts=_counts(evidence, settled_in),
         )
@@ -184,6 +186,11 @@ async def _forgotten_keys(stage: Stage) -> list[str]:
 def _struck(fault: Fault) -> dict[str, Any]:
     says = next(way.says for way in WAYS if (way.code, way.name) == (fault.code, fault.way))
     return {**asdict(fault), "says": says}
+
+
+def _told(trouble: Trouble, began_at: float) -> dict[str, Any]:
+    times = {"since": round(trouble.since - began_at, 3), "until": round(trouble.until - began_at, 3)}
+    return {**asdict(trouble), **times, "began_at": round(began_at, 3)}
 
 
 def _counts(evidence: Evidence, settled_in: float) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class Stage:
         self.workers = [Worker(number, *await self._proxy_pair()) for number in range(self._count)]
         for worker in self.workers:
             self.start(worker)
-        await self.until_ready(*self.workers)
+        await self.until_ready(*self.workers, revives=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -151,15 +151,20 @@ class Stage:
         worker.process, worker.seen_alive_at = Process(command, log=log, env=env), time.monotonic()
         return worker.process
 
-    async def until_ready(self, *workers: Worker) -> None:
-        """Wait until the processes in these places have joined the fleet; one that ends meanwhile is started again."""
+    async def until_ready(self, *workers: Worker, revives: bool = True) -> None:
+        """Wait until the processes in these places have joined the fleet; one that ends meanwhile is started again.
+
+        Raises `ConfigError` where one does not start, at once where nothing is there to break it (not `revives`).
+        """
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
         waiting = [worker for worker in workers if worker.process]
         while waiting and not self._is_over:
-            self.revive()
+            if revives:
+                self.revive()
             await self.look_for_joined()
             waiting = [one for one in waiting if one.process and one.process.pid not in self.record.joined]
-            if waiting and time.monotonic() > deadline:
+            has_failed = not revives and any(one.process and not one.process.is_alive for one in waiting)
+            if has_failed or (waiting and time.monotonic() > deadline):
                 log = self.folder / f"worker-{waiting[0].number}.log"
                 raise ConfigError(f"A worker does not start; it wrote: {last_line(log)} ({log})")
             await asyncio.sleep(_LOOK_EVERY_SECONDS)

@@ -43,6 +43,11 @@ class Run:
     usage: Usage = field(default_factory=Usage)
     #: links executed so far
     links: int = 0
+    #: of the app, as it was declared when the run began
+    version: str = ""
+    #: the run that it does again, and the one that invoked it
+    rerun_of: str | None = None
+    parent_id: str | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

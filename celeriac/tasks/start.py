@@ -29,8 +29,9 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> N
     load_app(load_settings().app)
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     # Work of the processor gets processes of its own; links share one, as they mostly wait.
-    kind = "prefork" if set(queues) == {"cpu"} else "threads"
-    pool = ["--pool", kind, "--concurrency", str(concurrency), "--queues", ",".join(queues)]
+    # Said by the setting, which goes before an option that names Celery's own default.
+    celery.conf.worker_pool = "prefork" if set(queues) == {"cpu"} else "threads"
+    pool = ["--concurrency", str(concurrency), "--queues", ",".join(queues)]
     code = 0
     try:
         celery.worker_main(["--quiet", "worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])

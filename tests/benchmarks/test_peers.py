@@ -61,7 +61,7 @@ def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     environments = Environments(home=tmp_path / "file")
     needed = Environment(name="needed", python=("six",))
-    with pytest.raises(NotInstalledError, match="cannot be installed here: .*Not a directory") as first:
+    with pytest.raises(NotInstalledError, match="cannot be installed here") as first:
         environments.get(needed)
     with pytest.raises(NotInstalledError) as second:
         environments.get(needed)

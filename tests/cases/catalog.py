@@ -44,3 +44,8 @@ def limits_of(case: Case) -> dict[str, Any]:
     """Return the limits that the case's tenant is to have; the default ones where it names none."""
     limits: dict[str, Any] = getattr(case, "LIMITS", {})
     return limits
+
+
+def is_at_home(case: Case) -> bool:
+    """Say whether the case's tenant has to be the one to which crons belong."""
+    return bool(getattr(case, "HOME", False))

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from cases.stages.fleet import fleet_of_all_cases
-from fleet.worker_fleet import Fleet
+from cases.stages.fleet import CaseFleet, fleet_of_all_cases
 from services import fresh_database
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaseFleet]:
     """Two workers that are ready, on each database in turn."""
     folder = tmp_path_factory.mktemp("cases")
     if request.param == "sqlite":

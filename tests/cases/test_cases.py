@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from cases.catalog import case_of, limits_of, playable
-from cases.stages.fleet import fleet_stage
+from cases.catalog import case_of, is_at_home, limits_of, playable
+from cases.stages.fleet import CaseFleet, fleet_stage
 from cases.stages.memory import memory_stage
 from cases.stages.stage import Stage
-from fleet.worker_fleet import Fleet
 
 each_case = pytest.mark.parametrize("name", playable())
 
@@ -27,6 +26,7 @@ async def test_the_case_holds_in_memory(name: str) -> None:
 
 
 @each_case
-async def test_the_case_holds_with_real_workers(name: str, fleet: Fleet) -> None:
+async def test_the_case_holds_with_real_workers(name: str, fleet: CaseFleet) -> None:
     """On worker processes, where time passes by itself."""
-    await check_behaviour(name, fleet_stage(fleet, **limits_of(case_of(name))))
+    case = case_of(name)
+    await check_behaviour(name, fleet_stage(fleet, case.app, at_home=is_at_home(case), **limits_of(case)))

@@ -22,7 +22,8 @@ def test_a_process_of_its_own_performs_the_step(fleet: Fleet, tenant: str) -> No
 def test_a_process_that_is_killed_is_replaced_and_the_run_notices_nothing(fleet: Fleet, tenant: str) -> None:
     fleet.start(queues="cpu", concurrency=1)
     event = fleet.send(tenant, "fleet/placed", n=1, seconds=1.0)
-    [began] = wait_until(lambda: fleet.notes.of("began", path="crunch"), what="the step to begin")
+    run = fleet.run_of(tenant, event)
+    [began] = wait_until(lambda: fleet.notes.of("began", run=run.id, path="crunch"), what="the step to begin")
     os.kill(began["pid"], signal.SIGKILL)
     run = fleet.ended(tenant, event, timeout=30)
     assert run.output == 2
@@ -33,7 +34,8 @@ def test_a_process_that_is_killed_is_replaced_and_the_run_notices_nothing(fleet:
 def test_a_cpu_worker_that_is_killed_hands_its_steps_over(fleet: Fleet, tenant: str) -> None:
     victim = fleet.start(queues="cpu", concurrency=1)
     event = fleet.send(tenant, "fleet/placed", n=1, seconds=1.0)
-    wait_until(lambda: fleet.notes.of("began", path="crunch"), what="the step to begin")
+    run = fleet.run_of(tenant, event)
+    wait_until(lambda: fleet.notes.of("began", run=run.id, path="crunch"), what="the step to begin")
     victim.kill()
     fleet.start(queues="cpu", concurrency=1)
     assert fleet.ended(tenant, event, timeout=30).output == 2

@@ -27,7 +27,7 @@ SETTLES: dict[TroubleKind, float] = {
 #: how late something may be that nothing disturbs
 PUNCTUAL_SECONDS = 2.0
 
-#: an outage of the database that is shorter than the dead time by this cuts nobody off
+#: what keeps workers from renewing their rows for less than the dead time without this cuts nobody off
 _MARGIN_SECONDS = 1.5
 
 
@@ -46,17 +46,19 @@ class Excuses:
     def was_cut_off(self, pid: int, since: float, until: float) -> bool:
         """Say whether something may have cut off the process's work in the meantime."""
         return any(
-            self._cuts(trouble) and concerns(trouble, pid) and trouble.since <= until and trouble.until >= since
+            self._cuts(trouble)
+            and concerns(trouble, pid)
+            and trouble.since <= until
+            and trouble.until + self._grace(trouble) >= since
             for trouble in self.evidence.troubles
         )
 
     def is_stray(self, execution: Execution) -> bool:
         """Say whether the process could not know yet that its run was another's: it had been silent until just then."""
-        grace = 2 * self.evidence.heartbeat + 1.0
         return any(
             trouble.kind == "silence"
             and concerns(trouble, execution.pid)
-            and trouble.since <= execution.began <= trouble.until + grace
+            and trouble.since <= execution.began <= trouble.until + self._grace(trouble)
             for trouble in self.evidence.troubles
         )
 
@@ -99,14 +101,25 @@ class Excuses:
         silences = [t for t in self.evidence.troubles if t.kind == "silence" and pid in t.pids]
         return max([at, joined, *(silence.until for silence in silences if silence.since <= at <= silence.until)])
 
+    def _grace(self, trouble: Trouble) -> float:
+        """Return how long after the trouble a worker may learn at last that it was judged dead, or had to be."""
+        return 0.0 if trouble.kind == "death" else 2 * self.evidence.heartbeat + 1.0
+
     def _cuts(self, trouble: Trouble) -> bool:
         match trouble.kind:
             case "death" | "silence":
                 return True
             case "database":
-                return trouble.until - trouble.since >= self.evidence.dead_after - _MARGIN_SECONDS
+                return self._is_long(trouble)
             case _:
-                return False
+                return self.is_starving(trouble)
+
+    def is_starving(self, trouble: Trouble) -> bool:
+        """Say whether the machine was strained for so long that a worker may have come too late to renew its row."""
+        return trouble.kind == "machine" and self._is_long(trouble)
+
+    def _is_long(self, trouble: Trouble) -> bool:
+        return trouble.until - trouble.since >= self.evidence.dead_after - _MARGIN_SECONDS
 
 
 def concerns(trouble: Trouble, pid: int) -> bool:

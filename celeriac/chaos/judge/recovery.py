@@ -88,7 +88,7 @@ def _is_disturbed(evidence: Evidence, trouble: Trouble, until: float) -> bool:
     )
 
 
-def nobody_is_buried_alive(evidence: Evidence, _: Excuses) -> Verdict:
+def nobody_is_buried_alive(evidence: Evidence, excuses: Excuses) -> Verdict:
     """No worker that lives is judged dead by another, not even after an outage of the database."""
     says = "No live worker is judged dead by another, however long the database was away"
     if evidence.moves is None:
@@ -97,7 +97,7 @@ def nobody_is_buried_alive(evidence: Evidence, _: Excuses) -> Verdict:
     breaches = [
         f"worker {move.id} (pid {move.pid}) was buried at {move.at:.3f} and lived"
         for move in buried
-        if not _was_gone(evidence, move.pid, move.at)
+        if not _was_gone(evidence, excuses, move.pid, move.at)
     ]
     outages = [t.until - t.since for t in evidence.troubles if t.kind == "database"]
     longest = round(max(outages, default=0.0), 2)
@@ -105,17 +105,16 @@ def nobody_is_buried_alive(evidence: Evidence, _: Excuses) -> Verdict:
     return judged("outage", says, breaches, longest_outage_s=longest, workers_that_joined_anew=renewed)
 
 
-def _was_gone(evidence: Evidence, pid: int, at: float) -> bool:
+def _was_gone(evidence: Evidence, excuses: Excuses, pid: int, at: float) -> bool:
     if any(gone.pid == pid and gone.asked_at <= at for gone in evidence.departures):
         return True
-    return any(
-        pid in trouble.pids
-        and (
-            (trouble.kind == "death" and trouble.since - 0.1 <= at)
-            or (trouble.kind in ("silence", "slow") and trouble.since <= at <= trouble.until + PUNCTUAL_SECONDS)
-        )
-        for trouble in evidence.troubles
-    )
+    for trouble in evidence.troubles:
+        # The kernel shows a process as dead before it lets its parent know.
+        is_dead = trouble.kind == "death" and pid in trouble.pids and trouble.since - PUNCTUAL_SECONDS <= at
+        is_mute = trouble.kind in ("silence", "slow") and pid in trouble.pids or excuses.is_starving(trouble)
+        if is_dead or (is_mute and trouble.since <= at <= trouble.until + PUNCTUAL_SECONDS):
+            return True
+    return False
 
 
 def workers_stay(evidence: Evidence, _: Excuses) -> Verdict:

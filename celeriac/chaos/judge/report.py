@@ -64,6 +64,8 @@ class Report:
     #: what struck, in the order of the times
     faults: Sequence[dict[str, Any]] = ()
     verdicts: Sequence[Verdict] = ()
+    #: what the play saw, faults and their consequences, in seconds since its beginning
+    troubles: Sequence[dict[str, Any]] = ()
     #: totals of the play
     counts: dict[str, Any] = field(default_factory=dict)
 
@@ -81,6 +83,7 @@ class Report:
             "database": self.database,
             "counts": self.counts,
             "faults": list(self.faults),
+            "troubles": list(self.troubles),
             "invariants": [verdict.export() for verdict in self.verdicts],
         }
 

@@ -164,7 +164,7 @@ def _create_gathering() -> None:
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("run_id", sa.Text, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("gathered", sa.Integer, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("begun_at", sa.BigInteger, nullable=False),
         sa.Column("event_ts", sa.BigInteger, nullable=False),

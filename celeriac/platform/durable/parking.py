@@ -113,9 +113,14 @@ class Parking:
             self._busy -= 1
             self.check_soon()
 
-    async def stand_still(self, path: str, seconds: float | None = None) -> None:
-        """Park the branch at `path`: for so long as the link lives, or until `seconds` have passed."""
-        future: asyncio.Future[None] = self._loop.create_future()
+    async def stand_still(
+        self, path: str, seconds: float | None = None, *, until: asyncio.Future[Any] | None = None
+    ) -> None:
+        """Park the branch at `path`: for as long as the link lives, until `seconds` have passed, or the future is done.
+
+        There is at most one of the two.
+        """
+        future: asyncio.Future[Any] = until if until is not None else self._loop.create_future()
         timer = None if seconds is None else self._loop.call_later(max(0.0, seconds), _release, future)
         around = [body for body in _around(path) if body in self._bodies]
         self._parked.add(future)

@@ -2,8 +2,8 @@
 
 When a worker dies, every run that it executed is a suspect. After the first death suspects are executed a few at a
 time, and one that was there at a second death alone, so that from then on a death is its own doing. Three deaths alone
-fail the run. Each level of suspicion is one death; a link that ends in order clears it (the store's `park`, `requeue`
-and `finish`).
+fail the run. Each level of suspicion is one death; whatever the run commits clears it, and so does a link
+that ends in order.
 """
 
 from __future__ import annotations

@@ -8,23 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from celeriac.platform.durable.memo import StepKind, Wait
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
 from celeriac.platform.event import Event
-from celeriac.platform.run import Run, Status
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunFilter:
-    """Which runs to list; everything left out matches."""
-
-    status: Status | None = None
-    function_id: str | None = None
-    event_id: str | None = None
+from celeriac.platform.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Runs, newest first; `next_cursor` leads on where there are more (an opaque position, no secret)."""
+    """Runs, newest first; `next_cursor` leads on where there are more (an opaque position, no secret).
+
+    A page may hold fewer runs than were asked for, and yet lead on: a filter by an expression looks at so many runs
+    and no more at a time.
+    """
 
     runs: list[Run]
     next_cursor: str | None = None
@@ -68,6 +64,29 @@ class RunView:
     root_id: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class FunctionView:
+    """A function that the fleet has declared, as one tenant sees it."""
+
+    app: str
+    function_id: str
+    version: str
+    description: str
+    queue: str
+    #: the names of its events, and the schedules of its crons
+    triggers: tuple[str, ...]
+    crons: tuple[str, ...] = ()
+    #: whether events start no runs of it for this tenant
+    is_paused: bool
+    #: when a worker, or the web, last declared it
+    seen_at: datetime
+
+    @property
+    def name(self) -> str:
+        """The name that is unique in a fleet: `app/function_id`."""
+        return f"{self.app}/{self.function_id}"
+
+
 class Reads(Protocol):
     """The reading side of the store; raises `NotFoundError` for unknown ids, another tenant's among them."""
 
@@ -93,6 +112,10 @@ class Reads(Protocol):
 
     def functions(self, tenant_id: str) -> Sequence[str]:
         """Return the ids of the functions that the tenant has runs of, for filters."""
+        ...
+
+    def declared(self, tenant_id: str) -> list[FunctionView]:
+        """Return the functions that events may start, by name; the platform's own are left out."""
         ...
 
     def workers(self, seen_within: timedelta) -> list[Worker]:

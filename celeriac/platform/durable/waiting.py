@@ -12,6 +12,7 @@ from typing import Any
 
 from celeriac.errors import ConfigError, ConflictError, StoreUnavailable
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.listening import Listening
 from celeriac.platform.durable.memo import Memo, Wait
 from celeriac.platform.durable.outgoing import invoked_event, object_text, run_of_invoked
 from celeriac.platform.durable.record import Record, told, told_as, value_of
@@ -27,6 +28,7 @@ class Waiting:
     def __init__(self, record: Record, store: Store, on_sent: Callable[[Sequence[str]], None]) -> None:
         """Tell of events that were committed by `on_sent`."""
         self._record, self._store, self._on_sent = record, store, on_sent
+        self._listening = Listening(record, store)
         self._waits = record.replay.waits
 
     async def until(self, path: str, until: timedelta | datetime) -> None:
@@ -44,7 +46,7 @@ class Waiting:
 
     async def for_event(self, wanted: EventWait) -> Event | None:
         """Stand still until the event comes. The wait is registered in a transaction of its own (see the store)."""
-        memo = await self._record.recall(wanted.path)
+        memo = await self._recall(wanted.path)
         if memo is None:
             wait = self._waits.get(wanted.path) or await self._register(self._event_wait(wanted), wanted.since)
             wait = await self._over(wait)
@@ -58,7 +60,7 @@ class Waiting:
 
     async def for_signal(self, wanted: SignalWait) -> Any:
         """Stand still until the signal is given; the step fails while another wait has it."""
-        memo = await self._record.recall(wanted.path)
+        memo = await self._recall(wanted.path)
         if memo is None:
             now = self._record.clock.now()
             wait = Wait(
@@ -76,7 +78,7 @@ class Waiting:
 
     async def for_run(self, wanted: Invocation) -> Any:
         """Start a run and stand still until it ends: the event that starts it is committed with the wait."""
-        memo = await self._record.recall(wanted.path)
+        memo = await self._recall(wanted.path)
         if memo is None:
             now = self._record.clock.now()
             text = object_text(wanted.path, wanted.data, self._record.conduct.max_event_bytes)
@@ -102,10 +104,13 @@ class Waiting:
 
     async def _over(self, wait: Wait) -> Wait:
         """Return the wait when it is over."""
-        self._record.parking.refuse_timeout(wait.path)
-        if wait.resolved_at is None:
-            await self._record.parking.stand_still(wait.path)
-        return wait
+        return wait if wait.resolved_at is not None else await self._listening.until_over(wait)
+
+    async def _recall(self, path: str) -> Memo | None:
+        memo = await self._record.recall(path)
+        if memo is None:
+            self._record.parking.refuse_timeout(path)
+        return memo
 
     def _event_wait(self, wanted: EventWait) -> Wait:
         value = None
@@ -130,7 +135,6 @@ class Waiting:
         )
 
     async def _register(self, wait: Wait, look_back: timedelta | None = None) -> Wait:
-        self._record.parking.refuse_timeout(wait.path)
         claim = self._record.claim
         try:
             registered = await self._record.in_thread(lambda: self._store.await_event(claim, wait, look_back=look_back))

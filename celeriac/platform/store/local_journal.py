@@ -45,6 +45,7 @@ class LocalJournal(LocalPart):
                 self._send(run, entry.events)
             case _:
                 raise TypeError(f"{type(entry).__name__} is no entry of the journal")
+        run.suspicion = 0
         run.commits[entry.commit_id] = seq
         return seq
 

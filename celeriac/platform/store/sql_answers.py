@@ -102,7 +102,7 @@ def _first(wait: Wait, fitting: Sequence[Arrival], own: Mapping[str, Any]) -> Ar
     return next((one for one in fitting if answers(wait, one.visible, one.received_at, own=own)), None)
 
 
-def _padded(values: Sequence[T]) -> Sequence[T]:
+def _padded(values: list[T]) -> list[T]:
     """Repeat the last value until there are 1, 8, 64, … of them: few statements to plan, whatever the number."""
     size = next((size for size in _SIZES if size >= len(values)), 0)
     return [*values, *values[-1:] * (size - len(values))]

@@ -43,7 +43,7 @@ class SqlCancelling(SqlPart):
         still = _LATE.where(runs.c.id.in_(ids)).order_by(None).add_columns(_LATENESS).order_by(runs.c.id)
         with transaction(self._engine) as connection:
             late = connection.execute(still.with_for_update(skip_locked=True)).all()
-            return end_or_flag(connection, {run_id: reason for run_id, reason in late})
+            return end_or_flag(connection, {row[0]: row[1] for row in late})
 
 
 def end_or_flag(connection: Connection, reasons: Mapping[str, str]) -> list[Run]:

@@ -8,23 +8,24 @@ no rule asks for a key, events and runs go to Postgres in one statement between 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, case, func, or_, select, update
 
-from celeriac.database import NOW, from_micros, opened, reading, to_micros, transaction
+from celeriac.database import NOW, db_now, from_micros, opened, reading, to_micros, transaction
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
 from celeriac.platform.durable.matching import visible
-from celeriac.platform.durable.starting import Plan, keys_of
+from celeriac.platform.durable.starting import Plan, Start, keys_of
 from celeriac.platform.durable.store import Accepted, Ingested
-from celeriac.platform.event import Event
+from celeriac.platform.event import Event, ended_name
+from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_answers import Answer, answered
 from celeriac.platform.store.sql_cancelling import end_or_flag
 from celeriac.platform.store.sql_crons import DUE, tick
@@ -32,16 +33,14 @@ from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
-from celeriac.platform.store.sql_waking import resolve
-from celeriac.platform.store.tables import events
+from celeriac.platform.store.sql_waking import end_quietly, resolve
+from celeriac.platform.store.tables import events, waits
 
 #: how long a sender's id is remembered
 DEDUPE = timedelta(hours=24)
 
 #: how many events of a tick are matched in one transaction
 _PAGE = 500
-
-_OPENING = {name: f"SELECT {NOW[name]}, {REVISION}" for name in ("sqlite", "postgresql")}
 
 _EVENTS_ON_POSTGRES = """
 INSERT INTO events (id, tenant_id, name, data, sender_id, ts, target, received_at, is_internal, matched_at)
@@ -51,22 +50,63 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]) AS e (
 ON CONFLICT DO NOTHING
 RETURNING id"""
 
-#: also says whether any run waits for an event of one of the names
-_AT_ONCE = f"""
-WITH event AS ({_EVENTS_ON_POSTGRES}),
-run AS ({RUNS_ON_POSTGRES.format(of="JOIN event ON event.id = r.event_id")})
+#: says whether any run waits for an event of one of the names
+_AND_AWAITED = """
 SELECT event.id, EXISTS (
     SELECT FROM waits WHERE tenant_id = %s AND event_name = ANY(%s::text[]) AND resolved_at IS NULL
 ) FROM event"""
 
+_EVENTS_ALONE = f"WITH event AS ({_EVENTS_ON_POSTGRES}){_AND_AWAITED}"
+
+_AT_ONCE = f"""
+WITH event AS ({_EVENTS_ON_POSTGRES}),
+run AS ({RUNS_ON_POSTGRES.format(of="JOIN event ON event.id = r.event_id")}){_AND_AWAITED}"""
+
 _EVENT_ON_SQLITE = """
 INSERT INTO events (id, name, data, sender_id, ts, tenant_id, target, received_at, is_internal, matched_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, ?)
-ON CONFLICT DO NOTHING
-RETURNING id"""
+ON CONFLICT DO NOTHING"""
 
-#: what somebody may start or wait for is read whole; of other endings, whose output may be large, the row is enough
 _PENDING = select(events.c.id, events.c.tenant_id, events.c.name).where(events.c.matched_at.is_(None))
+
+#: whether any run waits for the event, under its own name or that of the end of its run
+_IS_AWAITED = (
+    select(waits.c.run_id)
+    .where(
+        waits.c.tenant_id == events.c.tenant_id,
+        waits.c.event_name.in_((events.c.name, ended_name("") + func.coalesce(events.c.run_id, ""))),
+        waits.c.resolved_at.is_(None),
+    )
+    .correlate(events)
+    .exists()
+)
+
+#: Takes the events that nobody else is matching. What nothing starts or waits for is not read: the data of endings may
+#: be large.
+_MARK = (
+    update(events)
+    .where(
+        events.c.id.in_(
+            select(events.c.id)
+            .where(events.c.id.in_(bindparam("ids", expanding=True)), events.c.matched_at.is_(None))
+            .with_for_update(skip_locked=True)
+        )
+    )
+    .values(matched_at=db_now())
+    .returning(
+        *(column for column in events.c if column.name != "data"),
+        case(
+            (
+                or_(
+                    events.c.target.is_not(None),
+                    events.c.name.in_(bindparam("starting", expanding=True)),
+                    _IS_AWAITED,
+                ),
+                events.c.data,
+            )
+        ).label("data"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +123,16 @@ class Incoming:
         return self.sender_id or self.arrival.id
 
 
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of events, so far."""
+
+    #: the ids of those that were new
+    stored: set[str] = field(default_factory=set)
+    queued: list[Queued] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+
 class SqlIngest(SqlDeclarations):
     """The part of the store that events come in by."""
 
@@ -91,7 +141,7 @@ class SqlIngest(SqlDeclarations):
             return Ingested()
         with self._opened({(tenant_id, event.name) for event in given}) as (connection, now, declared):
             if target is not None and target not in declared.functions:
-                raise NotFoundError(f"There is no function {target!r}; is a worker with it running?")
+                raise NotFoundError(f"There is no function {target!r}; does a worker run an app with it?")
             came = [_incoming(tenant_id, event, now, target) for event in given]
             once: dict[str, Incoming] = {}
             for one in came:
@@ -100,12 +150,188 @@ class SqlIngest(SqlDeclarations):
             # direction.
             new = sorted(once.values(), key=lambda one: one.sender_id or "")
             first = {one.key: one.arrival.id for one in new}
-            ingested = self._take(connection, declared, new, now)
-            missing = [one for one in new if one.arrival.id not in ingested.stored]
-            if missing:
-                known = _known(connection, tenant_id, [one.sender_id for one in missing], now)
+            outcome = Outcome()
+            self._take(connection, declared, new, outcome)
+            if missing := [one for one in new if one.arrival.id not in outcome.stored]:
+                known = _known(connection, tenant_id, [one.key for one in missing], now)
                 first |= known
-                freed = [one for one in missing if one.sender_id not in known]
-                ingested += self._take_by_rules(connection, declared, freed, now)
-        accepted = [Accepted(id=first[one.key], name=one.arrival.name, is_duplicate=first[one.key] != one.arrival.id) for one in came]
-        return Ingested(accepted=accepted, queued=ingested.queued, ended=ingested.ended)
+                self._take_by_rules(connection, declared, [one for one in missing if one.key not in known], outcome)
+        accepted = [
+            Accepted(id=first[one.key], name=one.arrival.name, is_duplicate=first[one.key] != one.arrival.id)
+            for one in came
+        ]
+        return Ingested(accepted=accepted, queued=outcome.queued, ended=outcome.ended)
+
+    def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
+        pending = _PENDING if event_ids is None else _PENDING.where(events.c.id.in_(event_ids))
+        with reading(self._engine) as connection:  # mostly there are none, and a look takes no lock
+            found = connection.execute(pending.order_by(events.c.received_at).limit(most)).all()
+        if not found:
+            return Ingested()
+        outcome, names = Outcome(), {row.name for row in found}
+        with self._opened({(row.tenant_id, row.name) for row in found}) as (connection, now, declared):
+            starting = [name for name in names if declared.has_triggers(name)]
+            rows = connection.execute(_MARK, {"ids": [row.id for row in found], "starting": starting}).all()
+            rows = sorted(rows, key=lambda row: (row.received_at, row.id))
+            arrivals = [_arrival(row) for row in rows if row.data is not None]
+            _match(connection, declared, arrivals, now, outcome)
+        accepted = [Accepted(id=row.id, name=row.name) for row in rows]
+        return Ingested(accepted=accepted, queued=outcome.queued, ended=outcome.ended)
+
+    def fire_crons(self, *, most: int = 100) -> Ingested:
+        with reading(self._engine) as connection:  # mostly none is due, and a look takes no lock
+            if connection.execute(DUE).first() is None:
+                return Ingested()
+        tenants = self._tenants()
+        with transaction(self._engine) as connection:
+            ids = tick(connection, tenants, most)
+        fired = Ingested()
+        for start in range(0, len(ids), _PAGE):
+            page = self.match_pending(ids[start : start + _PAGE], most=_PAGE)
+            fired.accepted.extend(page.accepted)
+            fired.queued.extend(page.queued)
+            fired.ended.extend(page.ended)
+        return fired
+
+    @contextmanager
+    def _opened(self, names: Iterable[tuple[str, str]]) -> Iterator[tuple[Connection, datetime, Declared]]:
+        """Open a transaction under the shared locks of these names, with its time and what is declared then."""
+        opening = f"SELECT {NOW[self._engine.dialect.name]}, {REVISION}"
+        if self._is_postgres:
+            opening = f"{lock_text(names)}; {opening}"
+        with opened(self._engine, opening) as (connection, (micros, revision)):
+            yield connection, from_micros(micros), self._declared_at(connection, revision)
+
+    def _take(self, connection: Connection, declared: Declared, new: Sequence[Incoming], outcome: Outcome) -> None:
+        """Store events and what they set going; at once, where no key has to be looked up first."""
+        if not self._is_postgres or (declared.has_rules and any(keys_of(one.arrival, declared) for one in new)):
+            self._take_by_rules(connection, declared, new, outcome)
+            return
+        now = new[0].arrival.received_at
+        plan = Plan(declared, now)
+        for one in new:
+            plan.take(one.arrival)
+        stored, is_awaited = _store_at_once(connection, new, list(plan.starts.values()))
+        outcome.stored |= stored
+        answers = answered(connection, [one.arrival for one in new if one.arrival.id in stored]) if is_awaited else []
+        begun = {start.run_id for start in plan.starts.values() if start.arrival.id in stored}
+        outcome.queued += complete(connection, plan, begun, now)
+        _answer(connection, answers, outcome)
+
+    def _take_by_rules(
+        self, connection: Connection, declared: Declared, new: Sequence[Incoming], outcome: Outcome
+    ) -> None:
+        if not new:
+            return
+        stored = _store(connection, new)
+        outcome.stored |= stored
+        arrivals = [one.arrival for one in new if one.arrival.id in stored]
+        _match(connection, declared, arrivals, new[0].arrival.received_at, outcome)
+
+
+def _incoming(tenant_id: str, event: Event, now: datetime, target: str | None) -> Incoming:
+    id, ts = new_id("evt"), event.ts or now
+    text = event.text if isinstance(event, CheckedEvent) else encode({} if event.data is None else event.data)
+    data = event.data if isinstance(event, CheckedEvent) else json.loads(text)
+    return Incoming(
+        arrival=Arrival(
+            id=id,
+            tenant_id=tenant_id,
+            visible=visible(event.name, data, event.id or id, ts),
+            ts=ts,
+            received_at=now,
+            size=len(text),
+            target=target,
+        ),
+        text=text,
+        sender_id=event.id,
+    )
+
+
+def _arrival(row: AnyRow) -> Arrival:
+    return Arrival(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        visible=visible(row.name, json.loads(row.data), row.sender_id or row.id, row.ts),
+        ts=row.ts,
+        received_at=row.received_at,
+        size=len(row.data),
+        is_internal=bool(row.is_internal),
+        target=row.target,
+        sender=row.run_id,
+    )
+
+
+def _event_columns(new: Sequence[Incoming]) -> list[tuple[object, ...]]:
+    return [(one.arrival.id, one.arrival.name, one.text, one.sender_id, to_micros(one.arrival.ts)) for one in new]
+
+
+def _store_at_once(connection: Connection, new: Sequence[Incoming], starts: Sequence[Start]) -> tuple[set[str], bool]:
+    """Insert events with the runs that they start; return the ids of the new ones, and whether any may be awaited."""
+    first = new[0].arrival
+    now = to_micros(first.received_at)
+    names = sorted({one.arrival.name for one in new})
+    of_events = [text_array(column) for column in zip(*_event_columns(new), strict=True)]
+    common = (first.tenant_id, first.target, now)
+    awaited = (first.tenant_id, text_array(names))
+    if starts:
+        of_runs = [text_array(column) for column in zip(*run_columns(starts, first.received_at), strict=True)]
+        rows = connection.exec_driver_sql(_AT_ONCE, (*of_events, *common, *of_runs, *awaited)).all()
+    else:
+        rows = connection.exec_driver_sql(_EVENTS_ALONE, (*of_events, *common, *awaited)).all()
+    return {row[0] for row in rows}, any(row[1] for row in rows)
+
+
+def _store(connection: Connection, new: Sequence[Incoming]) -> set[str]:
+    """Insert events; return the ids of those that were new."""
+    first = new[0].arrival
+    now = to_micros(first.received_at)
+    if connection.dialect.name == "postgresql":
+        columns = [text_array(column) for column in zip(*_event_columns(new), strict=True)]
+        found = connection.exec_driver_sql(_EVENTS_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
+        return set(found.scalars())
+    common = (first.tenant_id, first.target, now, now)
+    rows = [(*row, *common) for row in _event_columns(new)]
+    if all(one.sender_id is None for one in new):
+        connection.exec_driver_sql(_EVENT_ON_SQLITE, rows)
+        return {one.arrival.id for one in new}
+    return {
+        one.arrival.id
+        for one, row in zip(new, rows, strict=True)
+        if connection.exec_driver_sql(_EVENT_ON_SQLITE, row).rowcount
+    }
+
+
+def _known(connection: Connection, tenant_id: str, sender_ids: Sequence[str], now: datetime) -> dict[str, str]:
+    """Return the first events of these senders' ids; an id that is older than a day is given free instead."""
+    place = (events.c.tenant_id == tenant_id, events.c.sender_id.in_(sender_ids))
+    connection.execute(update(events).where(*place, events.c.received_at <= now - DEDUPE).values(sender_id=None))
+    return {row.sender_id: row.id for row in connection.execute(select(events.c.sender_id, events.c.id).where(*place))}
+
+
+def _match(
+    connection: Connection, declared: Declared, arrivals: Sequence[Arrival], now: datetime, outcome: Outcome
+) -> None:
+    """Start, wake and cancel what stored events are for."""
+    if not arrivals:
+        return
+    answers = answered(connection, [arrival for arrival in arrivals if arrival.target is None])
+    keys = [key for arrival in arrivals for key in keys_of(arrival, declared)]
+    plan = Plan(declared, now)
+    for key, known in standing_for(connection, keys, {answer.key[0] for answer in answers}).items():
+        plan.know(key, known)
+    for arrival in arrivals:
+        plan.take(arrival)
+    begun = begin(connection, list(plan.starts.values()), now)
+    outcome.queued += complete(connection, plan, begun, now)
+    _answer(connection, answers, outcome)
+
+
+def _answer(connection: Connection, answers: Sequence[Answer], outcome: Outcome) -> None:
+    """Cancel and wake the runs that stood there for these events."""
+    cancels = {answer.key: answer.event_id for answer in answers if answer.kind == "cancel"}
+    if cancels:
+        end_quietly(connection, cancels)
+        cancelled = end_or_flag(connection, {key[0]: "cancelled" for key in cancels})
+        outcome.ended += [run.id for run in cancelled if run.status == "cancelled"]
+    outcome.queued += resolve(connection, {one.key: one.event_id for one in answers if one.key not in cancels})

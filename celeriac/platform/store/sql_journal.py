@@ -26,7 +26,7 @@ _UPDATE_RUN = """
 UPDATE runs SET
     steps = steps + ?, waits = waits + ?, model_calls = model_calls + ?, tool_calls = tool_calls + ?,
     input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cached_tokens = cached_tokens + ?,
-    reasoning_tokens = reasoning_tokens + ?, cost_usd = cost_usd + ?
+    reasoning_tokens = reasoning_tokens + ?, cost_usd = cost_usd + ?, suspicion = 0
 WHERE id = ? AND fence = ? AND tenant_id = ? AND status = 'running'
 RETURNING steps"""
 

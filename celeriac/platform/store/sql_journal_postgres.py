@@ -45,7 +45,8 @@ run AS (
         output_tokens = r.output_tokens + t.output_tokens,
         cached_tokens = r.cached_tokens + t.cached_tokens,
         reasoning_tokens = r.reasoning_tokens + t.reasoning_tokens,
-        cost_usd = r.cost_usd + t.cost_usd
+        cost_usd = r.cost_usd + t.cost_usd,
+        suspicion = 0
     FROM share t {join}
     WHERE r.id = t.run_id AND r.fence = t.fence AND r.tenant_id = t.tenant_id AND r.status = 'running'
     RETURNING t.n, r.id, r.tenant_id, r.steps - t.steps AS base
@@ -108,7 +109,7 @@ WITH run AS (
     UPDATE runs SET
         steps = steps + %s, waits = waits + %s, model_calls = model_calls + %s, tool_calls = tool_calls + %s,
         input_tokens = input_tokens + %s, output_tokens = output_tokens + %s, cached_tokens = cached_tokens + %s,
-        reasoning_tokens = reasoning_tokens + %s, cost_usd = cost_usd + %s
+        reasoning_tokens = reasoning_tokens + %s, cost_usd = cost_usd + %s, suspicion = 0
     WHERE id = %s AND tenant_id = %s AND fence = %s AND status = 'running'
     RETURNING id, tenant_id, steps
 )

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, or_, select
+from sqlalchemy import Connection, Engine, and_, select
 
-from celeriac.database import db_ago, from_micros, reading, to_micros
+from celeriac.database import db_ago, reading
 from celeriac.errors import NotFoundError
-from celeriac.platform.durable.reads import Page, RunFilter, RunView
+from celeriac.platform.durable.reads import FunctionView, Page, RunView
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
 from celeriac.platform.durable.tree import AttemptRecord, StepRecord, step_tree, waiting_words
 from celeriac.platform.run import Run
+from celeriac.platform.store.sql_functions import declared_functions
 from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_of, run_of, wait_of, worker_of
+from celeriac.platform.store.sql_run_filter import (
+    Place,
+    before,
+    conditions,
+    decode_place,
+    encode_place,
+    is_chosen,
+    looked_at,
+    place_of,
+)
 from celeriac.platform.store.sql_waits import wait_with_event, waits_of
 from celeriac.platform.store.tables import attempts, events, functions, runs, steps, waits, workers
 
@@ -31,19 +40,16 @@ class SqlReads:
         self._engine = engine
 
     def runs(self, tenant_id: str, where: RunFilter, *, limit: int = 20, cursor: str | None = None) -> Page:
-        statement = _filtered(tenant_id, where)
-        if cursor is not None:
-            micros, run_id = _decode_cursor(cursor)
-            before = from_micros(micros)
-            statement = statement.where(
-                or_(runs.c.created_at < before, and_(runs.c.created_at == before, runs.c.id < run_id))
-            )
-        statement = statement.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(limit + 1)
+        place = None if cursor is None else decode_place(cursor)
         with reading(self._engine) as connection:
-            rows = connection.execute(statement).all()
-        has_more = len(rows) > limit
-        rows = rows[:limit]
-        return Page(runs=[run_of(row) for row in rows], next_cursor=_encode_cursor(rows[-1]) if has_more else None)
+            if where.if_ is None:
+                found, place = _next_runs(connection, tenant_id, where, place, limit)
+            else:
+                found, place = _next_chosen(connection, tenant_id, where, place, limit)
+        return Page(
+            runs=[run_of(row) for row in found],
+            next_cursor=None if place is None else encode_place(place),
+        )
 
     def run(self, tenant_id: str, run_id: str) -> Run:
         with reading(self._engine) as connection:
@@ -104,6 +110,10 @@ class SqlReads:
         with reading(self._engine) as connection:
             return sorted(connection.execute(statement).scalars())
 
+    def declared(self, tenant_id: str) -> list[FunctionView]:
+        with reading(self._engine) as connection:
+            return declared_functions(connection, tenant_id)
+
     def workers(self, seen_within: timedelta) -> list[Worker]:
         statement = select(workers).where(workers.c.seen_at > db_ago(seen_within)).order_by(workers.c.id)
         with reading(self._engine) as connection:
@@ -111,6 +121,10 @@ class SqlReads:
 
 
 _OLDEST_FIRST = (runs.c.created_at, runs.c.id)
+_NEWEST_FIRST = (runs.c.created_at.desc(), runs.c.id.desc())
+
+#: how many runs an expression is asked about for one page, and how often so many
+_LOOK, _LOOKS = 50, 40
 
 #: runs, each once for every wait of its that is open, or once without one
 _WAITING = select(runs.c.id, runs.c.status, functions.c.retries, *WAIT).select_from(
@@ -127,15 +141,34 @@ def _allowed(retries: int | None) -> int | None:
     return None if retries is None else retries + 1
 
 
-def _filtered(tenant_id: str, where: RunFilter) -> Select[*tuple[Any, ...]]:
-    statement = select(runs).where(runs.c.tenant_id == tenant_id)
-    if where.status is not None:
-        statement = statement.where(runs.c.status == where.status)
-    if where.function_id is not None:
-        statement = statement.where(runs.c.function_id == where.function_id)
-    if where.event_id is not None:
-        statement = statement.where(runs.c.event_id == where.event_id)
-    return statement
+def _next_runs(
+    connection: Connection, tenant_id: str, where: RunFilter, place: Place | None, limit: int
+) -> tuple[list[AnyRow], Place | None]:
+    """Return the runs before the place, and the place where there are more."""
+    statement = select(runs).where(*conditions(tenant_id, where), *(() if place is None else (before(place),)))
+    rows = connection.execute(statement.order_by(*_NEWEST_FIRST).limit(limit + 1)).all()
+    return list(rows[:limit]), place_of(rows[limit - 1]) if len(rows) > limit else None
+
+
+def _next_chosen(
+    connection: Connection, tenant_id: str, where: RunFilter, place: Place | None, limit: int
+) -> tuple[list[AnyRow], Place | None]:
+    """Return those before the place of which the expression is true, out of so many that are looked at."""
+    chosen: list[AnyRow] = []
+    for _ in range(_LOOKS):
+        statement = looked_at(where).where(*conditions(tenant_id, where), *(() if place is None else (before(place),)))
+        rows = connection.execute(statement.order_by(*_NEWEST_FIRST).limit(_LOOK)).all()
+        chosen += [row for row in rows if is_chosen(where, row)]
+        if len(chosen) > limit:  # one more, to know that there is one
+            chosen = chosen[:limit]
+            place = place_of(chosen[-1])
+            break
+        place = place_of(rows[-1]) if len(rows) == _LOOK else None
+        if place is None:
+            break
+    ids = [row.id for row in chosen]
+    whole = {row.id: row for row in connection.execute(select(runs).where(runs.c.id.in_(ids)))} if ids else {}
+    return [whole[id] for id in ids if id in whole], place
 
 
 def _row_of(connection: Connection, tenant_id: str, run_id: str) -> AnyRow:
@@ -173,25 +206,3 @@ def _attempts_of(connection: Connection, tenant_id: str, run_id: str) -> list[At
         )
         for row in found
     ]
-
-
-def _encode_cursor(row: AnyRow) -> str:
-    text = json.dumps([to_micros(row.created_at), row.id])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _decode_cursor(cursor: str) -> tuple[int, str]:
-    """Read back a cursor; raise `ValueError` for one that this file has not written."""
-    try:
-        micros, run_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, UnicodeError, ValueError, TypeError) as error:
-        raise ValueError(f"{cursor[:40]!r} is no cursor; take it from a page's next_cursor") from error
-    if not (
-        isinstance(micros, int)
-        and abs(micros) < 2**53
-        and isinstance(run_id, str)
-        and run_id.isascii()
-        and run_id.isprintable()
-    ):
-        raise ValueError(f"{cursor[:40]!r} is no cursor; take it from a page's next_cursor")
-    return micros, run_id

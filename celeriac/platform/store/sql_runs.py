@@ -9,17 +9,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, null, select, update
+from sqlalchemy import ColumnElement, bindparam, literal_column, null, select, update
 
-from celeriac.database import Moment, db_now, reading, single, transaction
-from celeriac.errors import NotFoundError
+from celeriac.database import Moment, db_now, reading, single
 from celeriac.platform.durable.memo import Memo
-from celeriac.platform.durable.store import Claim, Ending
+from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
-from celeriac.platform.run import FINAL, Run
-from celeriac.platform.store.sql_endings import end_at_once
 from celeriac.platform.store.sql_part import SqlPart, present
-from celeriac.platform.store.sql_rows import QUEUED, queued_of, run_of
+from celeriac.platform.store.sql_rows import QUEUED, queued_of
 from celeriac.platform.store.tables import runs, steps
 
 #: the condition under which a claim is still a right; `right_of` fills it in
@@ -97,24 +94,6 @@ class SqlRuns(SqlPart):
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
 
-    def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:
-        place = (runs.c.id == run_id, runs.c.tenant_id == tenant_id)
-        with transaction(self._engine) as connection:
-            row = connection.execute(select(runs.c.status).where(*place).with_for_update()).one_or_none()
-            if row is None:
-                raise NotFoundError(f"There is no run {run_id!r}; look it up with `celeriac runs ls`")
-            if row.status in FINAL:
-                return _read(connection, run_id)
-            if row.status == "running":
-                # A wake too, so that a link which is about to park sees the flag instead.
-                connection.execute(
-                    update(runs)
-                    .where(*place)
-                    .values(cancel_requested=True, cancel_reason=reason, wakes=runs.c.wakes + 1)
-                )
-                return _read(connection, run_id)
-            return end_at_once(connection, run_id, Ending(status="cancelled", reason=reason))
-
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:
             names = {"before": present(connection) - older_than, "after_id": after}
@@ -124,7 +103,3 @@ class SqlRuns(SqlPart):
 def right_of(claim: Claim) -> dict[str, Any]:
     """Return the parameters of `HELD`."""
     return {"held_run": claim.run.id, "held_tenant": claim.run.tenant_id, "held_fence": claim.fence}
-
-
-def _read(connection: Connection, run_id: str) -> Run:
-    return run_of(connection.execute(select(runs).where(runs.c.id == run_id)).one())

@@ -194,7 +194,7 @@ def _key_row(key: RunKey, known: Standing) -> dict[str, Any]:
     return {
         **dict(zip(_KEY, _parts(key), strict=True)),
         "run_id": known.run_id,
-        "count": known.count,
+        "gathered": known.count,
         "size": known.size,
         "begun_at": known.begun_at,
         "event_ts": known.event_ts,
@@ -206,7 +206,7 @@ def _standing(row: AnyRow, is_gathering: bool) -> Standing:
     return Standing(
         run_id=row.run_id,
         expires_at=row.expires_at,
-        count=row.count,
+        count=row.gathered,
         size=row.size,
         begun_at=row.begun_at,
         event_ts=row.event_ts,

@@ -6,8 +6,8 @@ holds for it on both databases and for its twin in memory.
 
 from __future__ import annotations
 
+from celeriac.platform.store.sql_cancelling import SqlCancelling
 from celeriac.platform.store.sql_claims import SqlClaims
-from celeriac.platform.store.sql_declarations import SqlDeclarations
 from celeriac.platform.store.sql_endings import SqlEndings
 from celeriac.platform.store.sql_fleet import SqlFleet
 from celeriac.platform.store.sql_ingest import SqlIngest
@@ -19,8 +19,8 @@ from celeriac.platform.store.sql_waits import SqlWaits
 
 
 class SqlStore(
-    SqlDeclarations,
     SqlIngest,
+    SqlCancelling,
     SqlClaims,
     SqlRuns,
     SqlEndings,

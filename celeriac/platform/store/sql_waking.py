@@ -6,7 +6,7 @@ replays instead, and moves a parked run to queued. Always called inside a transa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
@@ -56,10 +56,16 @@ def resolve(connection: Connection, found: Mapping[WaitKey, str | None], *, skip
     return _wake(connection, {run: statuses[run] for run, _, _ in resolved})
 
 
-def end_quietly(connection: Connection, keys: Sequence[WaitKey]) -> None:
-    """Resolve open waits that nobody stands still for: their runs are not woken."""
-    if keys:
-        named = [{"in_run": run, "at_path": path, "of_number": number, "by_event": None} for run, path, number in keys]
+def end_quietly(connection: Connection, found: Mapping[WaitKey, str | None]) -> None:
+    """Resolve open waits that nobody stands still for, each by the event with that id or by its time.
+
+    Their runs are not woken.
+    """
+    if found:
+        named = [
+            {"in_run": run, "at_path": path, "of_number": number, "by_event": event_id}
+            for (run, path, number), event_id in found.items()
+        ]
         connection.execute(_RESOLVE.where(waits.c.resolved_at.is_(None)), named)
 
 

@@ -293,7 +293,7 @@ run_keys = Table(
     Column("key", Text, primary_key=True),
     #: the run that stands for the key, and the number and bytes of the events that it has gathered
     Column("run_id", Text, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("gathered", Integer, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("begun_at", Moment, nullable=False),
     #: when its event happened

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from sqlalchemy import text
 
 from cases.stages.notes import Note
 from cases.stages.stage import SETTINGS, StepFact
-from celeriac import Event, Run
+from celeriac import App, Event, Run
 from celeriac.clock import Duration, duration
+from celeriac.database import connect, from_micros, to_micros, transaction
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.reads import Page, RunFilter, StepView
 from celeriac.platform.step import as_events
@@ -24,11 +27,29 @@ _PENDING = "SELECT count(*) FROM events WHERE tenant_id = :tenant AND matched_at
 _RUNNING = "SELECT count(*) FROM runs WHERE tenant_id = :tenant AND ended_at IS NULL"
 
 
+_DUE = "SELECT next_at FROM crons WHERE app = :app AND function_id = :function ORDER BY next_at"
+_DUE_NOW = "UPDATE crons SET next_at = :now WHERE app = :app AND function_id = :function"
+
+
+class CaseFleet(Fleet):
+    """Two workers that have the functions of all cases."""
+
+    #: the tenant of the crons
+    home: str
+
+    def __enter__(self) -> Self:
+        """Start the servers, make the home tenant, and start the workers."""
+        super().__enter__()
+        self.home = self.env["CELERIAC_DEFAULT_TENANT"] = self.tenant("home")
+        self.start_two()
+        return self
+
+
 class FleetStage:
     """A `Stage` of one tenant on a fleet; what the workers do is seen in the database and in their notes."""
 
-    def __init__(self, fleet: Fleet, tenant_id: str) -> None:
-        self._fleet = fleet
+    def __init__(self, fleet: CaseFleet, app: App, tenant_id: str) -> None:
+        self._fleet, self._app = fleet, app
         self._tenant = tenant_id
 
     async def send(self, event: str | Event | Sequence[Event], data: Any = None) -> list[str]:
@@ -73,6 +94,14 @@ class FleetStage:
         assert page.next_cursor is None
         return page.runs[::-1]
 
+    async def begun(self, function_id: str) -> Run:
+        async def first() -> Run | None:
+            return next(iter(await self.runs(function_id)), None)
+
+        found = await until(first, PATIENCE, f"{function_id} to have a run")
+        assert found is not None
+        return found
+
     async def page(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
         return self._fleet.rooms.reads.runs(self._tenant, where, limit=limit, cursor=cursor)
 
@@ -98,22 +127,45 @@ class FleetStage:
                 worker.kill()
         self._fleet.launch_two()
 
+    def pause(self, function_id: str, *, is_paused: bool = True) -> None:
+        self._fleet.rooms.store.pause(self._tenant, self._app.name, function_id, is_paused=is_paused)
+
+    def deploy(self, app: App) -> None:
+        self._fleet.rooms.store.declare(app.name, app.declarations(home=self._fleet.home), app.schemas())
+
+    def due(self, function_id: str) -> list[datetime]:
+        return [from_micros(row.next_at) for row in self._fleet.sql(_DUE, **self._named(function_id))]
+
+    async def tick(self, function_id: str) -> None:
+        """Put what is due next back to now: which day it is makes no difference to what fires."""
+        engine = connect(self._fleet.database_url)
+        with transaction(engine) as connection:
+            connection.execute(
+                text(_DUE_NOW), self._named(function_id) | {"now": to_micros(self._fleet.rooms.store.now())}
+            )
+        engine.dispose()
+
+        def have_fired() -> bool:
+            return all(due > self._fleet.rooms.store.now() for due in self.due(function_id))
+
+        await until(have_fired, PATIENCE, "the crons to fire")
+
+    def _named(self, function_id: str) -> dict[str, Any]:
+        return {"app": self._app.name, "function": function_id}
+
     def notes(self, kind: str, **facts: Any) -> list[Note]:
         return self._fleet.notes.of(kind, tenant=self._tenant, **facts)
 
 
-def fleet_stage(fleet: Fleet, **limits: Any) -> FleetStage:
-    """Give a case a tenant of its own with these limits."""
-    return FleetStage(fleet, fleet.tenant("case", **limits))
+def fleet_stage(fleet: CaseFleet, app: App, *, at_home: bool, **limits: Any) -> FleetStage:
+    """Give a case the home tenant, or one of its own with these limits."""
+    return FleetStage(fleet, app, fleet.home if at_home else fleet.tenant("case", **limits))
 
 
-@contextmanager
-def fleet_of_all_cases(folder: Path, database_url: str | None) -> Iterator[Fleet]:
-    """Start two workers that have the functions of all cases."""
+def fleet_of_all_cases(folder: Path, database_url: str | None) -> CaseFleet:
+    """Return a fleet that is not started yet."""
     settings = {f"CELERIAC_{name.upper()}": str(value) for name, value in SETTINGS.items()}
-    with Fleet(folder, database_url, app="cases.every_app:app", **settings) as fleet:
-        fleet.start_two()
-        yield fleet
+    return CaseFleet(folder, database_url, app="cases.every_app:app", **settings)
 
 
 def _with_descendants(views: Sequence[StepView]) -> Iterator[StepView]:

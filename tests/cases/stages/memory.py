@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from cases.stages.notes import Note, found, noted_here
@@ -14,6 +15,7 @@ from celeriac.clock import Duration
 from celeriac.ids import new_id
 from celeriac.platform.durable.reads import Page, RunFilter
 from celeriac.platform.flow.gate import TenantLimits
+from celeriac.platform.store.local_records import as_seen
 from celeriac.settings import Settings
 from celeriac.testing import Harness
 from celeriac.wiring import conduct
@@ -22,8 +24,9 @@ from celeriac.wiring import conduct
 class MemoryStage:
     """A `Stage` over a harness; each verb returns once all runs have ended or wait."""
 
-    def __init__(self, harness: Harness) -> None:
-        self._harness = harness
+    def __init__(self, harness: Harness, app: App) -> None:
+        self._harness, self._app = harness, app
+        self._store = harness._rooms.store
 
     async def send(self, event: str | Event | Sequence[Event], data: Any = None) -> list[str]:
         return [run.id for run in await self._harness.send(event, data)]
@@ -55,10 +58,14 @@ class MemoryStage:
     async def runs(self, function_id: str | None = None) -> list[Run]:
         return [run for run in self._harness.runs() if function_id in (None, run.function_id)]
 
+    async def begun(self, function_id: str) -> Run:
+        return (await self.runs(function_id))[0]
+
     async def page(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
         """Page through the runs as `SqlReads` does; the cursor is a place in the list."""
-        runs = self._harness.runs()[::-1]
-        for name in ("status", "function_id", "event_id"):
+        kept = list(self._store.all.values())[::-1]
+        runs = [one.run for one in kept if where.holds_for(one.run, as_seen(one.event))]
+        for name in ("status", "function_id"):
             wanted = getattr(where, name)
             runs = [run for run in runs if wanted in (None, getattr(run, name))]
         since = int(cursor or 0)
@@ -86,6 +93,19 @@ class MemoryStage:
     async def crash(self) -> None:
         await self._harness.restart()
 
+    def pause(self, function_id: str, *, is_paused: bool = True) -> None:
+        self._store.pause(self._harness.tenant, self._app.name, function_id, is_paused=is_paused)
+
+    def deploy(self, app: App) -> None:
+        self._store.declare(app.name, app.declarations(home=self._harness.tenant), app.schemas())
+
+    def due(self, function_id: str) -> list[datetime]:
+        name = f"{self._app.name}/{function_id}"
+        return sorted(due_at for place, (_, due_at) in self._store._crons.items() if place[0] == name)
+
+    async def tick(self, function_id: str) -> None:
+        await self._harness.advance("1d")
+
     def notes(self, kind: str, **facts: Any) -> list[Note]:
         return found(noted_here(), tenant=self._harness.tenant, kind=kind, **facts)
 
@@ -93,7 +113,7 @@ class MemoryStage:
 @asynccontextmanager
 async def memory_stage(app: App, **limits: Any) -> AsyncIterator[MemoryStage]:
     """Give the app a harness and a tenant with these limits."""
-    settings = Settings(**SETTINGS, _env_file=None)  # type: ignore[arg-type,call-arg]
+    settings = Settings(**SETTINGS, _env_file=None)  # type: ignore[call-arg]
     tenant, tenant_limits = new_id("ten"), TenantLimits(**limits)
     async with Harness(app, tenant=tenant, limits=tenant_limits, conduct=conduct(settings)) as harness:
-        yield MemoryStage(harness)
+        yield MemoryStage(harness, app)

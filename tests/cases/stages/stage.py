@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from cases.stages.notes import Note
-from celeriac import Event, Run
+from celeriac import App, Event, Run
 from celeriac.clock import Duration
 from celeriac.platform.durable.reads import Page, RunFilter
 
 #: settings of all stages; the limits are low so that a case can reach them, and a failed attempt is repeated at once
-SETTINGS: dict[str, float] = {
+SETTINGS: dict[str, Any] = {
     "retry_seconds": 0,
     "link_budget_seconds": 0.5,
     "max_steps": 30,
     "max_output_bytes": 20_000,
     "max_state_bytes": 50_000,
+    "fetch_allow": "127.0.0.0/8",
 }
 
 
@@ -69,6 +71,10 @@ class Stage(Protocol):
         """Return the runs of the function, or all, oldest first."""
         ...
 
+    async def begun(self, function_id: str) -> Run:
+        """Wait until the function has a run, and return the first."""
+        ...
+
     async def page(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
         """Return one page of the list of runs."""
         ...
@@ -87,6 +93,22 @@ class Stage(Protocol):
 
     async def crash(self) -> None:
         """Take everything that is not committed from all workers, and let others go on."""
+        ...
+
+    def pause(self, function_id: str, *, is_paused: bool = True) -> None:
+        """Let events start no runs of the case's function for its tenant, or again."""
+        ...
+
+    def deploy(self, app: App) -> None:
+        """Declare another version of the case's app, as its workers do when they begin."""
+        ...
+
+    def due(self, function_id: str) -> list[datetime]:
+        """Return when the function's crons are due next."""
+        ...
+
+    async def tick(self, function_id: str) -> None:
+        """Let all crons of the function come to their time once; they are daily ones."""
         ...
 
     def notes(self, kind: str, **facts: Any) -> list[Note]:

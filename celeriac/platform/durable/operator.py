@@ -1,0 +1,63 @@
+"""The operator: the one door by which the web, the CLI and an app do something to runs from outside.
+
+It does it in the truth first, and tells the Gate what follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celeriac.errors import ConflictError
+from celeriac.platform.durable.bulk import BulkAction, BulkKind, Count, check_bulk
+from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.operations import Operations
+from celeriac.platform.durable.order import STEP_ORDER_CHANGED, order_signal
+from celeriac.platform.durable.reads import Reads
+from celeriac.platform.durable.rerun import Wish
+from celeriac.platform.durable.run_filter import RunFilter
+from celeriac.platform.durable.store import Signalled, Store
+from celeriac.platform.run import Run
+
+
+class Operator:
+    """Acts on runs; safe to share between threads."""
+
+    def __init__(self, store: Store, operations: Operations, reads: Reads, dispatcher: Dispatcher) -> None:
+        """Take the truth in its three parts, and the way to the fleet."""
+        self._store, self._operations, self._reads, self._dispatcher = store, operations, reads, dispatcher
+
+    def rerun(self, tenant_id: str, run_id: str, wish: Wish | None = None) -> Run:
+        """Do an ended run again, and return the new run; as `Operations.rerun`."""
+        queued = self._operations.rerun(tenant_id, run_id, wish or Wish())
+        self._dispatcher.dispatch([queued])
+        return self._reads.run(tenant_id, queued.run_id)
+
+    def resume(self, tenant_id: str, run_id: str) -> Run:
+        """Let a run go on that stands still because its code meets other steps than it remembers.
+
+        Raises `ConflictError` for a run that does not.
+        """
+        run = self._reads.run(tenant_id, run_id)
+        is_awaited = run.status == "parked" and run.reason == STEP_ORDER_CHANGED
+        if not is_awaited or not self.signal(tenant_id, order_signal(run_id)).is_awaited:
+            raise ConflictError(
+                f"Run {run_id!r} does not stand still for a changed order of steps: it is {run.status}",
+                code="run_not_stopped",
+            )
+        return self._reads.run(tenant_id, run_id)
+
+    def signal(self, tenant_id: str, name: str, data: Any = None) -> Signalled:
+        """Give a signal to the run that waits for it, if there is one."""
+        signalled = self._store.signal(tenant_id, name, data)
+        self._dispatcher.dispatch(signalled.queued)
+        return signalled
+
+    def count(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> Count:
+        """Say how many runs a bulk action would change; raise `ConfigError` for a filter that it refuses."""
+        check_bulk(kind, where)
+        return self._operations.count(tenant_id, kind, where)
+
+    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
+        """Begin a bulk action, which the workers carry out; raise `ConfigError` for a filter that it refuses."""
+        check_bulk(kind, where)
+        return self._operations.begin(tenant_id, kind, where)
