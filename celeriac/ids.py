@@ -14,7 +14,7 @@ from base64 import b32hexencode
 from itertools import count
 from typing import Literal
 
-Kind = Literal["run", "evt", "ten", "key", "wrk", "wai", "mem", "msg", "res", "thr"]
+Kind = Literal["run", "evt", "ten", "key", "wrk", "wai", "mem", "msg", "res", "thr", "blk"]
 
 _ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUV", "ABCDEFGHJKMNPQRSTVWXYZ")
 

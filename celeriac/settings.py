@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     max_output_bytes: int = Field(4 * 1024 * 1024, gt=0, description="largest result of a step, in bytes of JSON")
     max_state_bytes: int = Field(32 * 1024 * 1024, gt=0, description="largest sum of the results of one run, in bytes")
     max_steps: int = Field(1_000, gt=0, le=10_000, description="most steps of one run")
+    retention_days: int = Field(
+        30, ge=0, le=36_500, description="how long ended runs and their events are kept, in days; 0: for ever"
+    )
     cache_seconds: float = Field(3_600.0, gt=0, allow_inf_nan=False, description="how long step results stay in Redis")
     fetch_allow: str = Field("", description="private networks that fetches may reach, like 10.1.0.0/16,10.2.0.0/16")
     memory_embedder: str = Field("hashing", description="embedder of the memories: hashing, or openai:<model>")

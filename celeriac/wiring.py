@@ -18,6 +18,8 @@ from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher, Links
 from celeriac.platform.durable.intake import Intake, IntakeLimits
+from celeriac.platform.durable.operations import Operations
+from celeriac.platform.durable.operator import Operator
 from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
 from celeriac.platform.fetching.limits import FetchLimits
@@ -46,6 +48,8 @@ class Installation:
     links: Links
     dispatcher: Dispatcher
     intake: Intake
+    operations: Operations
+    operator: Operator
     tenants: Tenants
     keys: Keys
     #: opens no connection and loads no Mem0 before it is used
@@ -62,6 +66,7 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.redis_cache import RedisCache
     from celeriac.platform.store.redis_connection import connect as connect_redis
     from celeriac.platform.store.redis_gate import RedisGate
+    from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.tenants.keys import Keys
@@ -74,6 +79,7 @@ def build(settings: Settings) -> Installation:
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
+    reads, operations = SqlReads(engine), SqlOperations(engine)
 
     def close() -> None:
         engine.dispose()
@@ -82,7 +88,7 @@ def build(settings: Settings) -> Installation:
     return Installation(
         settings=settings,
         store=store,
-        reads=SqlReads(engine),
+        reads=reads,
         gate=gate,
         cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
         links=links,
@@ -90,6 +96,8 @@ def build(settings: Settings) -> Installation:
         intake=Intake(
             store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
         ),
+        operations=operations,
+        operator=Operator(store, operations, reads, dispatcher),
         tenants=tenants,
         keys=Keys(engine),
         memories=mem0_memories(engine, settings.memory_embedder),

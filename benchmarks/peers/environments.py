@@ -78,7 +78,7 @@ def _run(command: list[str]) -> None:
         raise NotInstalledError(f"{Path(command[0]).name} took more than {INSTALL_SECONDS} s") from None
     if done.returncode != 0:
         lines = (done.stderr + done.stdout).strip().splitlines() or [f"it ended with {done.returncode}"]
-        raise NotInstalledError(next((line for line in lines if "error" in line.lower()), lines[-1]))
+        raise NotInstalledError(next((line for line in reversed(lines) if "error" in line.lower()), lines[-1])[:200])
 
 
 def _fingerprint(environment: Environment) -> str:

@@ -19,7 +19,7 @@ from celeriac.errors import StoreUnavailable
 
 Strike = Callable[[Stage, Fault], Awaitable[None]]
 
-_STRIKES: dict[str, Strike] = {
+STRIKES: dict[str, Strike] = {
     "F1:killed": worker_faults.kill,
     "F1:killed-all": worker_faults.kill,
     **{f"F1:{point.replace(' ', '-')}": worker_faults.trap for point in POINTS},
@@ -67,6 +67,6 @@ async def strike(stage: Stage, load: Load, fault: Fault) -> None:
             load.send_stubborn()
         case _:
             try:
-                await _STRIKES[name_of(fault)](stage, fault)
+                await STRIKES[name_of(fault)](stage, fault)
             except (*REDIS_AWAY, StoreUnavailable) as error:  # another fault has struck it down
                 stage.record.tell(f"{name_of(fault)} was cut short: {error}")

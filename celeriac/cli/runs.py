@@ -29,7 +29,7 @@ def runs() -> None:
 def ls(tenant: str, limit: int, cursor: str | None, as_json: bool, **where: str | None) -> None:
     """List runs, newest first."""
     from celeriac.cli.run_text import runs_table
-    from celeriac.platform.durable.reads import RunFilter
+    from celeriac.platform.durable.run_filter import RunFilter
     from celeriac.web.api.answers import page_json
 
     wanted = RunFilter(

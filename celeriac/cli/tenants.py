@@ -26,6 +26,7 @@ _LIMITS: list[tuple[str, Any, str]] = [
     ("running", click.IntRange(min=1), "Links that may run at the same time."),
     ("starts_per_second", click.FloatRange(min=0, min_open=True), "Runs that may start each second."),
     ("starts_burst", click.IntRange(min=1), "Run starts that may be saved up."),
+    ("retention_days", click.IntRange(min=0), "Days that ended runs and their events are kept; 0: for ever."),
 ]
 
 
@@ -57,7 +58,7 @@ def ls(as_json: bool) -> None:
     if as_json:
         emit({"data": [_tenant_json(tenant) for tenant in found]})
     elif found:
-        headers = ("tenant", "running", "starts/s", "burst", "created", "name")
+        headers = ("tenant", "running", "starts/s", "burst", "kept days", "created", "name")
         click.echo(table(headers, [_row(tenant) for tenant in found]))
     else:
         note("There are no tenants yet; `celeriac tenants create NAME` makes one.")
@@ -77,7 +78,8 @@ def limits(tenant_id: str, as_json: bool, **limits: Any) -> None:
         emit(asdict(tenant.limits))
     else:
         texts = {name: text for name, _, text in _LIMITS}
-        click.echo(table(("limit", "is", "for"), [(n, f"{v:g}", texts[n]) for n, v in asdict(tenant.limits).items()]))
+        rows = [(name, _shown(value), texts[name]) for name, value in asdict(tenant.limits).items()]
+        click.echo(table(("limit", "is", "for"), rows))
 
 
 def _given(limits: dict[str, Any]) -> dict[str, Any]:
@@ -92,5 +94,9 @@ def _tenant_json(tenant: Tenant) -> dict[str, Any]:
 
 
 def _row(tenant: Tenant) -> tuple[str, ...]:
-    limits = (f"{value:g}" for value in asdict(tenant.limits).values())
+    limits = map(_shown, asdict(tenant.limits).values())
     return (tenant.id, *limits, ago(tenant.created_at), tenant.name)
+
+
+def _shown(limit: float | None) -> str:
+    return "default" if limit is None else f"{limit:g}"

@@ -20,10 +20,12 @@ from celeriac.platform.durable.store import Link
 from celeriac.platform.inline import forbid_inline
 from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
+from celeriac.tasks.bulk import BulkActions
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
 from celeriac.tasks.loop_watch import LoopWatch
 from celeriac.tasks.reconcile import Reconcile
+from celeriac.tasks.retention import Retention
 from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
 from celeriac.tasks.watchdog import Consumer, Watchdog
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 
 TIMERS_SECONDS = 0.1
 RECONCILE_SECONDS = 1.0
+BULK_SECONDS = 0.5
+RETENTION_SECONDS = 0.1
 WATCHDOG_SECONDS = 10.0
 
 
@@ -97,6 +101,8 @@ class WorkerProcess:
             Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, self._queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
+            Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
+            Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
         ]
         self._tickers.append(Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS))
         watchdog = Watchdog(

@@ -14,6 +14,8 @@ tenants = Table(
     Column("running", Integer, nullable=False),
     Column("starts_per_second", Double, nullable=False),
     Column("starts_burst", Integer, nullable=False),
+    #: NULL: as the installation says; 0: for ever
+    Column("retention_days", Integer),
     Column("created_at", Moment, nullable=False),
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -94,7 +94,5 @@ def _unknown(tenant_id: str) -> NotFoundError:
 
 
 def _tenant_of(row: Mapping[str, Any]) -> Tenant:
-    limits = Limits(
-        running=row["running"], starts_per_second=row["starts_per_second"], starts_burst=row["starts_burst"]
-    )
+    limits = Limits(**{one.name: row[one.name] for one in fields(Limits)})
     return Tenant(id=row["id"], name=row["name"], limits=limits, created_at=row["created_at"])

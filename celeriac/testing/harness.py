@@ -21,6 +21,7 @@ from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.intake import Intake
 from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.performing import perform
 from celeriac.platform.durable.placed import Process, of_member
 from celeriac.platform.durable.store import Link
@@ -154,6 +155,13 @@ class Harness:
         self._engine.close()
         self._rooms.cache.clear()
         self._start()
+
+    async def rerun(self, run_id: str, *, from_step: str | None = None, input: Any = None) -> Run:
+        """Do an ended run again, or from a step on, with another input for it; settle, and return the new run."""
+        queued = self._rooms.store.rerun(self.tenant, run_id, Wish(from_step=from_step, input=input))
+        self._dispatcher.dispatch([queued])
+        await self.settle()
+        return self.run(queued.run_id)
 
     def run(self, run_id: str) -> Run:
         """Return a run as it stands."""

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from celeriac.platform.durable.reads import Page, RunFilter
+from celeriac.platform.durable.reads import Page
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.web.auth import tenant_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms

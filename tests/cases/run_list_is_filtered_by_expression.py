@@ -1,4 +1,4 @@
-"""The list of runs can be asked by an expression over the run's event, or over its outcome, and is paged all the same."""
+"""The list of runs can be asked by an expression over their events or their outcomes, and is paged all the same."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cases.catalog import case_names, case_of, playable
-from cases.table import TABLE, WAITING, Elsewhere
+from cases.table import BEYOND, TABLE, WAITING, Elsewhere
 
 LIST = Path(__file__).with_name("names.txt")
 
@@ -18,8 +18,8 @@ def names_of_the_list() -> list[str]:
 
 
 def cases_of_the_table() -> list[str]:
-    """Return all cases that the table names."""
-    return [case for cases in TABLE.values() if not isinstance(cases, Elsewhere) for case in cases]
+    """Return all cases that the table names, those beyond the list too."""
+    return [*BEYOND, *(case for cases in TABLE.values() if not isinstance(cases, Elsewhere) for case in cases)]
 
 
 def test_every_name_of_the_list_has_a_row() -> None:

@@ -106,7 +106,10 @@ async def test_a_condition_on_the_end_of_a_run() -> None:
     @app.function(on="go")
     async def waits(ctx: Context) -> Any:
         ended = await ctx.step.wait_for_event(
-            "w", "celeriac/run.finished", if_="async.data.function_id == 'works' && async.data.output == 2", timeout="1h"
+            "w",
+            "celeriac/run.finished",
+            if_="async.data.function_id == 'works' && async.data.output == 2",
+            timeout="1h",
         )
         return None if ended is None else ended.data["output"]
 

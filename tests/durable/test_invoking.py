@@ -141,7 +141,7 @@ async def test_the_output_comes_back_through_the_annotation_of_the_function() ->
         [run] = await h.send("go")
         await h.settle()
         assert h.run(run.id).status == "completed"
-    assert [one for one in seen if isinstance(one, Quote)][0] == Quote(cents=990)
+    assert next(one for one in seen if isinstance(one, Quote)) == Quote(cents=990)
     assert seen[-1] == {"cents": 990}
 
 
@@ -177,5 +177,3 @@ async def test_what_cannot_be_invoked_is_refused_where_it_is_asked(target: str, 
         [run] = await h.send("go")
         error = h.run(run.id).error
         assert error is not None and words in error["message"]
-
-

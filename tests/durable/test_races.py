@@ -287,7 +287,7 @@ async def test_branches_that_are_not_started_are_closed_without_a_word() -> None
     async def races(ctx: Context) -> None:
         await ctx.step.race(
             quick=ctx.step.run("quick", lambda: 1),
-            fetch=ctx.step.fetch("fetch", "http://127.0.0.1:1/"),
+            body=ctx.step.run("body", asyncio.Event().wait),
             wait=ctx.step.wait_for_event("w", "e", timeout="1d"),
             invoke=ctx.step.invoke("i", "a/b"),
         )

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from celeriac import Context, NonRetriableError
-from celeriac.platform.durable.memo import Memo
+from celeriac.platform.durable.memo import Entry, Memo
+from celeriac.platform.store.local_store import LocalStore
 from celeriac.testing import Harness
 from engine_stage import Stage, new_app, soon
 
@@ -186,3 +188,60 @@ async def test_the_log_inside_a_step_names_the_step(caplog: pytest.LogCaptureFix
         await h.send("go")
     [line] = [record for record in caplog.records if record.name == "celeriac.run"]
     assert line.step == "part/one"  # type: ignore[attr-defined]
+
+
+async def test_steps_that_were_committed_together_move_the_code_as_they_will_on_replay() -> None:
+    async def meets(ctx: Context, order: list[Any]) -> None:
+        all_are_in = asyncio.Barrier(3)
+
+        async def together() -> None:
+            await all_are_in.wait()
+
+        async def left() -> None:
+            await asyncio.gather(*(asyncio.gather(ctx.step.run(name, together)) for name in "ab"))
+            order.append("left")
+
+        async def right() -> None:
+            await ctx.step.run("c", together)
+            order.append("right")
+
+        await asyncio.gather(left(), right())
+
+    live, replayed = await orders_of(meets)
+    assert live == replayed
+
+
+async def test_a_step_whose_branch_was_cancelled_while_it_was_committed_is_remembered() -> None:
+    app, ran, store = new_app(), [], SlowStore()
+
+    @app.function(on="go", retries=0)
+    async def cancels(ctx: Context) -> str:
+        branch = asyncio.create_task(_awaited(ctx.step.run("inner", ran.append, 1)))
+        await asyncio.to_thread(store.is_committing.wait, 10)
+        branch.cancel()
+        asyncio.get_running_loop().call_later(0.05, store.may_commit.set)
+        await asyncio.wait({branch})
+        assert branch.cancelled()
+        return str(await ctx.step.run("after", lambda: "went on"))
+
+    async with Stage(app, store=store) as stage:
+        [run_id] = stage.send("go")
+        assert (await stage.finish(run_id)).output == "went on"
+        assert (ran, [memo.path for memo in stage.steps(run_id)]) == ([1], ["inner", "after"])
+
+
+async def _awaited(step: Awaitable[Any]) -> Any:
+    return await step
+
+
+class SlowStore(LocalStore):
+    """A store that takes its time for the first commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_committing, self.may_commit = threading.Event(), threading.Event()
+
+    def commit(self, entries: Sequence[Entry]) -> list[int | None]:
+        self.is_committing.set()
+        assert self.may_commit.wait(10)
+        return super().commit(entries)

@@ -47,6 +47,11 @@ class Stage:
         """Return the claim on a fresh run of `work`."""
         return self.claim(self.queued(tenant).run_id, worker)
 
+    def claimed_of(self, event: Event) -> Claim:
+        """Return the claim on the run that an event starts."""
+        (queued,) = self.send(event)
+        return self.claim(queued.run_id)
+
     def claim(self, run_id: str, worker: str = "wrk_one", link: Link = LINK) -> Claim:
         """Claim a run that must be queued."""
         claim = self.store.claim(run_id, worker, link)

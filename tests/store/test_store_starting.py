@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from starting_stage import AT_ONCE, batched, debounced, ruled, run, run_of, sent, ticket, woken
-from store_stage import FUTURE, OTHER, PAST, TENANT, Stage, function, ids, outgoing, step_done
+from store_stage import FUTURE, LINK, OTHER, PAST, TENANT, Stage, function, ids, outgoing, step_done
 
 from celeriac.errors import NotFoundError
 from celeriac.platform.event import INVOKED, Event
@@ -55,7 +55,7 @@ def test_a_paused_function_skips_its_events_and_says_why(stage: Stage) -> None:
     skipped = sent(stage, ticket())
     assert (skipped.status, skipped.reason) == ("skipped", "paused")
     assert skipped.ended_at is not None
-    assert stage.store.claim(skipped.id, "wrk_one", link=None) is None  # type: ignore[arg-type]
+    assert stage.store.claim(skipped.id, "wrk_one", LINK) is None
 
 
 def test_a_pause_holds_for_its_tenant_until_it_is_taken_back(stage: Stage) -> None:

@@ -5,10 +5,11 @@ For the case `recovery` that process is a child (`dbos_worker`), and a new one w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dbos import DBOS, DBOSClient
+from dbos import DBOS, DBOSClient, WorkflowStatus
 
 from benchmarks.peers.programs.dbos_functions import launch, trivial_steps, url
 from benchmarks.peers.programs.processes import Processes
@@ -39,8 +40,11 @@ class Killed:
         self._client = client
 
     def submit(self, runs: int) -> None:
-        """Let a child start them."""
+        """Let a child start them; nobody else would start one that it had not begun with when it is killed."""
         self._children.start_python("-m", "benchmarks.peers.programs.dbos_worker", "--runs", str(runs))
+        while len(_started(self._client)) < runs:
+            self._children.refuse_dead()
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """Kill the child."""
@@ -57,8 +61,12 @@ class Killed:
 
 def count_ended(client: DBOSClient) -> int:
     """Count the runs with effects that have succeeded."""
-    found = client.list_workflows(status="SUCCESS", limit=1000, load_input=False, load_output=False)
-    return sum(run.workflow_id.startswith("run-") for run in found)
+    return sum(run.status == "SUCCESS" for run in _started(client))
+
+
+def _started(client: DBOSClient) -> list[WorkflowStatus]:
+    found = client.list_workflows(limit=1000, load_input=False, load_output=False)
+    return [run for run in found if run.workflow_id.startswith("run-")]
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def _was_gone(evidence: Evidence, excuses: Excuses, pid: int, at: float) -> bool
     for trouble in evidence.troubles:
         # The kernel shows a process as dead before it lets its parent know.
         is_dead = trouble.kind == "death" and pid in trouble.pids and trouble.since - PUNCTUAL_SECONDS <= at
-        is_mute = trouble.kind in ("silence", "slow") and pid in trouble.pids or excuses.is_starving(trouble)
+        is_mute = (trouble.kind in ("silence", "slow") and pid in trouble.pids) or excuses.is_starving(trouble)
         if is_dead or (is_mute and trouble.since <= at <= trouble.until + PUNCTUAL_SECONDS):
             return True
     return False

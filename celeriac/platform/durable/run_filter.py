@@ -48,7 +48,7 @@ class RunFilter:
         return self == RunFilter()
 
     def holds_for(self, run: Run, event: Mapping[str, Any] | None) -> bool:
-        """Say whether the expression is true of a run and its event, as expressions see it; None: it is kept no more."""
+        """Say whether the expression is true of a run and its event, as expressions see it; None: it is not kept."""
         return self.if_ is None or holds(self.if_, {"event": event or {}, "run": _visible(run)})
 
     def encode(self) -> str:

@@ -286,7 +286,7 @@ def cancelling_waits(function: Declaration, arrival: Arrival, *, since: datetime
             Wait(
                 path=f"~cancel:{number}",
                 kind="cancel",
-                wake_at=begins_at + (trigger.timeout or FOREVER),
+                wake_at=begins_at + (FOREVER if trigger.timeout is None else trigger.timeout),
                 event_name=trigger.event,
                 match_path=trigger.match,
                 match_value=None if trigger.match is None else encode(value),

@@ -137,6 +137,17 @@ class Renewal:
     cancelled: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Due:
+    """What is due at this moment, of each kind whether there is any."""
+
+    events: bool
+    waits: bool
+    placed: bool
+    crons: bool
+    deadlines: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signalled:
     """What came of a signal: whether somebody waited for it, and the runs that are queued now because of it."""
@@ -267,6 +278,10 @@ class Store(Placements, Protocol):
         A queued or parked one ends here and now, as no link executes it; a running one is flagged, and its worker
         ends it. Returns the run as it stands then. Raises `NotFoundError`, also for another tenant's run.
         """
+        ...
+
+    def due(self) -> Due:
+        """Say what is due, for `match_pending`, `wake_due`, `wake_placed`, `fire_crons` and `expire` to be called."""
         ...
 
     def wake_due(self, *, most: int = 500) -> list[Queued]:

@@ -156,6 +156,8 @@ class LocalIngest(LocalPart):
             event_id=start.arrival.id,
             status=start.status,
             reason=start.reason,
+            version=function.version,
+            parent_id=start.parent_id,
             created_at=now,
             ended_at=now if start.status in FINAL else None,
         )

@@ -53,6 +53,8 @@ class StoredRun:
     deadline: datetime | None = None
     time_limit: timedelta | None = None
     parent_id: str | None = None
+    #: what replaces the inputs of steps, by path
+    overrides: dict[str, Any] = field(default_factory=dict)
     root_id: str | None = None
     link_id: str | None = None
     steps: dict[str, tuple[Memo, StepDone]] = field(default_factory=dict)
@@ -132,5 +134,6 @@ def as_claim(run: StoredRun) -> Claim:
         link=Link(id=run.link_id or "", root_id=run.root_id or ""),
         cancel_reason=run.cancel_reason,
         suspicion=run.suspicion,
+        overrides=run.overrides,
         queued_for=(run.claimed_at or run.queued_at) - run.queued_at,
     )

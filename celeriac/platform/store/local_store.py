@@ -9,9 +9,10 @@ from celeriac.platform.store.local_declarations import LocalDeclarations
 from celeriac.platform.store.local_fleet import LocalFleet
 from celeriac.platform.store.local_ingest import LocalIngest
 from celeriac.platform.store.local_journal import LocalJournal
+from celeriac.platform.store.local_reruns import LocalReruns
 from celeriac.platform.store.local_runs import LocalRuns
 from celeriac.platform.store.local_waits import LocalWaits
 
 
-class LocalStore(LocalDeclarations, LocalIngest, LocalRuns, LocalJournal, LocalWaits, LocalFleet):
-    """A `Store` of one process."""
+class LocalStore(LocalDeclarations, LocalIngest, LocalRuns, LocalReruns, LocalJournal, LocalWaits, LocalFleet):
+    """A `Store` of one process; of the operations it knows the rerun."""

@@ -8,6 +8,7 @@ Runs that traffic is changing are waited for; they are locked in the order of th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, literal_column, or_, select, update
@@ -23,6 +24,7 @@ from celeriac.platform.store.sql_reruns import SqlReruns, all_again
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_run_filter import (
     behind,
+    chunks_before,
     conditions,
     decode_place,
     encode_place,
@@ -35,8 +37,8 @@ from celeriac.platform.store.tables import bulk_actions, runs
 #: the status is written out, as a partial index is not found by a parameter
 _RUNNING = bulk_actions.c.status == literal_column("'running'")
 
-#: of so many runs, the newest, an expression is asked to tell how many there are of all; this many at a time
-_ASKED, _LOOK = 2_000, 100
+#: how many runs, the newest ones, an expression is asked about to tell how many there are of all, and how often so many
+_LOOK, _LOOKS = 50, 40
 
 
 class SqlBulk(SqlReruns):
@@ -48,23 +50,26 @@ class SqlBulk(SqlReruns):
             if where.if_ is None or not total:
                 return Count(total=total)
             asked, chosen = _ask(connection, tenant_id, kind, where)
-        if asked < _ASKED:
+        if asked < _LOOK * _LOOKS:
             return Count(total=chosen)
         return Count(total=round(total * chosen / asked), is_exact=False)
 
     def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
-        with transaction(self._engine) as connection:
-            row = {
-                "id": new_id("blk"),
-                "tenant_id": tenant_id,
-                "kind": kind,
-                "filter": where.encode(),
-                "status": "running",
-                "created_at": present(connection),
-            }
-            row["total"] = _count(connection, tenant_id, kind, where)
-            connection.execute(insert(bulk_actions).values(row))
-            return _action_of(connection.execute(select(bulk_actions).where(bulk_actions.c.id == row["id"])).one())
+        with reading(self._engine) as connection:
+            now = present(connection)
+            total = _count(connection, tenant_id, kind, where)
+        row = {
+            "id": new_id("blk"),
+            "tenant_id": tenant_id,
+            "kind": kind,
+            "filter": where.encode(),
+            "status": "running",
+            "total": total,
+            "created_at": now,
+        }
+        with single(self._engine) as connection:
+            written = insert(bulk_actions).values(row).returning(*bulk_actions.c)
+            return _action_of(connection.execute(written).one())
 
     def action(self, tenant_id: str, action_id: str) -> BulkAction:
         with reading(self._engine) as connection:
@@ -84,9 +89,7 @@ class SqlBulk(SqlReruns):
     def abort(self, tenant_id: str, action_id: str) -> BulkAction:
         place = (bulk_actions.c.id == action_id, bulk_actions.c.tenant_id == tenant_id)
         with single(self._engine) as connection:
-            connection.execute(
-                update(bulk_actions).where(*place, _RUNNING).values(status="aborted", ended_at=db_now())
-            )
+            connection.execute(update(bulk_actions).where(*place, _RUNNING).values(status="aborted", ended_at=db_now()))
             return _action_of(_row_of(connection, tenant_id, action_id))
 
     def running(self) -> list[str]:
@@ -104,7 +107,7 @@ class SqlBulk(SqlReruns):
         with transaction(self._engine) as connection:
             held = connection.execute(_standing(action_id).with_for_update(skip_locked=True)).one_or_none()
             if held is None or held.cursor != row.cursor:
-                return Advance(goes_on=True)  # another worker is at it, or was
+                return Advance()  # another worker is at it
             advance = self._do(connection, action, chosen) if chosen else Advance()
             goes_on = len(page) == PAGE
             changed = len(advance.ended) + len(advance.queued) + advance.flagged
@@ -164,15 +167,11 @@ def _count(connection: Connection, tenant_id: str, kind: BulkKind, where: RunFil
 
 def _ask(connection: Connection, tenant_id: str, kind: BulkKind, where: RunFilter) -> tuple[int, int]:
     """Ask the expression about the newest runs; return about how many, and for how many it is true."""
-    statement = looked_at(where).where(
-        *conditions(tenant_id, where), runs.c.status.in_(sorted(statuses_of(kind)))
-    )
-    newest = statement.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(_ASKED)
-    rows = connection.execution_options(yield_per=_LOOK).execute(newest)
+    looked = looked_at(where).where(*conditions(tenant_id, where), runs.c.status.in_(sorted(statuses_of(kind))))
     asked = chosen = 0
-    for row in rows:
-        asked += 1
-        chosen += is_chosen(where, row)
+    for rows in islice(chunks_before(connection, looked, None, size=_LOOK), _LOOKS):
+        asked += len(rows)
+        chosen += sum(is_chosen(where, row) for row in rows)
     return asked, chosen
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from itertools import islice
 
 from sqlalchemy import Connection, Engine, and_, select
 
@@ -21,6 +21,7 @@ from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_of, run_of, wai
 from celeriac.platform.store.sql_run_filter import (
     Place,
     before,
+    chunks_before,
     conditions,
     decode_place,
     encode_place,
@@ -155,16 +156,13 @@ def _next_chosen(
 ) -> tuple[list[AnyRow], Place | None]:
     """Return those before the place of which the expression is true, out of so many that are looked at."""
     chosen: list[AnyRow] = []
-    for _ in range(_LOOKS):
-        statement = looked_at(where).where(*conditions(tenant_id, where), *(() if place is None else (before(place),)))
-        rows = connection.execute(statement.order_by(*_NEWEST_FIRST).limit(_LOOK)).all()
+    looked = looked_at(where).where(*conditions(tenant_id, where))
+    for rows in islice(chunks_before(connection, looked, place, size=_LOOK), _LOOKS):
         chosen += [row for row in rows if is_chosen(where, row)]
+        place = place_of(rows[-1]) if len(rows) == _LOOK else None
         if len(chosen) > limit:  # one more, to know that there is one
             chosen = chosen[:limit]
             place = place_of(chosen[-1])
-            break
-        place = place_of(rows[-1]) if len(rows) == _LOOK else None
-        if place is None:
             break
     ids = [row.id for row in chosen]
     whole = {row.id: row for row in connection.execute(select(runs).where(runs.c.id.in_(ids)))} if ids else {}

@@ -138,11 +138,10 @@ def begin_again(connection: Connection, again: Sequence[Again], now: datetime) -
     """Insert the new runs with what cancels them and the events that they have gathered; return those that are new."""
     begun = set(insert_returning(connection, runs, [_row(one, now) for one in again], "id"))
     new = [one for one in again if one.run_id in begun]
-    for one in new:
-        gathered = select(run_events.c.event_id, literal(one.run_id), run_events.c.tenant_id).where(
-            run_events.c.run_id == one.source.id
-        )
-        connection.execute(insert(run_events).from_select(["event_id", "run_id", "tenant_id"], gathered))
+    of_old = {one.source.id: one.run_id for one in new}
+    gathered = select(run_events).where(run_events.c.run_id.in_(sorted(of_old)))
+    rows = [{**row._asdict(), "run_id": of_old[row.run_id]} for row in connection.execute(gathered)]
+    insert_new(connection, run_events, rows)
     insert_new(
         connection,
         waits,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, null, or_, select
 
 from celeriac.database import from_micros, to_micros
 from celeriac.platform.durable.matching import visible
@@ -69,6 +69,19 @@ def looked_at(where: RunFilter) -> Select[*tuple[Any, ...]]:
     return select(*columns, *_OF_EVENT, data).select_from(
         runs.outerjoin(events, and_(events.c.id == runs.c.event_id, events.c.tenant_id == runs.c.tenant_id))
     )
+
+
+def chunks_before(
+    connection: Connection, statement: Select[*tuple[Any, ...]], place: Place | None, *, size: int
+) -> Iterator[Sequence[AnyRow]]:
+    """Go through runs from the newest on, so many at a time; the last chunk is shorter, or empty."""
+    while True:
+        narrowed = statement if place is None else statement.where(before(place))
+        rows = connection.execute(narrowed.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(size)).all()
+        yield rows
+        if len(rows) < size:
+            return
+        place = place_of(rows[-1])
 
 
 def is_chosen(where: RunFilter, row: AnyRow) -> bool:

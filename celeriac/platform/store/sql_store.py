@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from celeriac.platform.store.sql_cancelling import SqlCancelling
 from celeriac.platform.store.sql_claims import SqlClaims
+from celeriac.platform.store.sql_due import SqlDue
 from celeriac.platform.store.sql_endings import SqlEndings
 from celeriac.platform.store.sql_fleet import SqlFleet
 from celeriac.platform.store.sql_ingest import SqlIngest
@@ -27,6 +28,7 @@ class SqlStore(
     SqlJournal,
     SqlWaits,
     SqlSignals,
+    SqlDue,
     SqlPlacements,
     SqlFleet,
 ):

@@ -209,6 +209,13 @@ waits = Table(
         sqlite_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
         postgresql_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
     ),
+    #: an event stays for as long as a run was woken by it
+    Index(
+        "ix_waits_event_id",
+        "event_id",
+        sqlite_where=text("event_id IS NOT NULL"),
+        postgresql_where=text("event_id IS NOT NULL"),
+    ),
 )
 
 #: raised whenever what an app has declared, or its pauses, change: by the sum of them a process knows what it has read

@@ -7,7 +7,7 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from celeriac.platform.durable.reads import RunFilter
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.web.api.answers import page_json, run_json, view_json
 from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
 from celeriac.web.auth import admit_bearer, tenant_id

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from celeriac.platform.durable.reads import RunFilter
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.run import MOVES, Run, Status
 from celeriac.tenants.tenant import Tenant
 from celeriac.web.api.answers import view_json

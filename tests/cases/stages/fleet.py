@@ -113,10 +113,19 @@ class FleetStage:
             if view.status in ("completed", "failed")
         }
 
+    async def remembered(self, run_id: str, path: str) -> StepFact:
+        async def is_there() -> bool:
+            return path in await self.steps(run_id)
+
+        await until(is_there, PATIENCE, f"run {run_id} to remember {path}")
+        return (await self.steps(run_id))[path]
+
+    def now(self) -> datetime:
+        return self._fleet.rooms.store.now()
+
     async def pass_time(self, time: Duration) -> None:
-        store = self._fleet.rooms.store
-        moment = store.now() + duration(time)
-        await until(lambda: store.now() >= moment, PATIENCE, f"{time} to pass")
+        moment = self.now() + duration(time)
+        await until(lambda: self.now() >= moment, PATIENCE, f"{time} to pass")
 
     async def cancel(self, run_id: str) -> None:
         cancel(self._fleet.rooms.store, self._fleet.rooms.gate, self._tenant, run_id)
@@ -140,13 +149,11 @@ class FleetStage:
         """Put what is due next back to now: which day it is makes no difference to what fires."""
         engine = connect(self._fleet.database_url)
         with transaction(engine) as connection:
-            connection.execute(
-                text(_DUE_NOW), self._named(function_id) | {"now": to_micros(self._fleet.rooms.store.now())}
-            )
+            connection.execute(text(_DUE_NOW), self._named(function_id) | {"now": to_micros(self.now())})
         engine.dispose()
 
         def have_fired() -> bool:
-            return all(due > self._fleet.rooms.store.now() for due in self.due(function_id))
+            return all(due > self.now() for due in self.due(function_id))
 
         await until(have_fired, PATIENCE, "the crons to fire")
 

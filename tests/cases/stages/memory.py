@@ -84,6 +84,12 @@ class MemoryStage:
             for memo in self._harness.steps(run_id)
         }
 
+    async def remembered(self, run_id: str, path: str) -> StepFact:
+        return (await self.steps(run_id))[path]
+
+    def now(self) -> datetime:
+        return self._harness.clock.now()
+
     async def pass_time(self, time: Duration) -> None:
         await self._harness.advance(time)
 

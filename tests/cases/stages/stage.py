@@ -83,6 +83,14 @@ class Stage(Protocol):
         """Return the run's steps by their paths."""
         ...
 
+    async def remembered(self, run_id: str, path: str) -> StepFact:
+        """Wait until the step has ended."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the time by the clock that timers go by."""
+        ...
+
     async def pass_time(self, time: Duration) -> None:
         """Let so much time pass, by the clock that timers go by."""
         ...
