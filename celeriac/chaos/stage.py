@@ -42,6 +42,7 @@ HEARTBEAT_SECONDS, DEAD_SECONDS = 0.5, 3.0
 CONCURRENCY = 16
 
 _READY_WITHIN_SECONDS = 60.0
+_LEAVES_WITHIN_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 0.05
 
 
@@ -196,20 +197,24 @@ class Stage:
                 worker.seen_alive_at = time.monotonic()
                 continue
             has_joined = process.pid in self.record.joined
-            is_trapped = bool(self.trapping) and process.exit_code == -signal.SIGKILL
             detail = f"exit code {process.exit_code}{'' if has_joined else ', before it had joined'}"
-            self.record.note(
-                Trouble(
-                    kind="death",
-                    since=worker.seen_alive_at,
-                    until=time.monotonic(),
-                    pids=(process.pid,),
-                    fault=self.trapping if is_trapped else "",
-                    is_unasked=has_joined and not is_trapped,
-                    detail=detail,
-                )
-            )
+            self._note_end(process, since=worker.seen_alive_at, detail=detail)
             self.start(worker)
+
+    def _note_end(self, process: Process, *, since: float, detail: str) -> None:
+        """Note the end of a process that nobody has killed from outside."""
+        is_trapped = bool(self.trapping) and process.exit_code == -signal.SIGKILL
+        self.record.note(
+            Trouble(
+                kind="death",
+                since=since,
+                until=time.monotonic(),
+                pids=(process.pid,),
+                fault=self.trapping if is_trapped else "",
+                is_unasked=not is_trapped and process.pid in self.record.joined,
+                detail=detail,
+            )
+        )
 
     async def replace(self, worker: Worker, *, skew: float | None = None) -> None:
         """Let a new process join, and then the old one leave in order."""
@@ -220,10 +225,12 @@ class Stage:
             return
         worker.leaving.append(old)
         asked_at = time.monotonic()
-        exit_code = await asyncio.to_thread(old.end, within=30)
+        exit_code = await asyncio.to_thread(old.end, within=_LEAVES_WITHIN_SECONDS)
         worker.leaving.remove(old)
-        departure = Departure(pid=old.pid, asked_at=asked_at, gone_at=time.monotonic(), exit_code=exit_code)
-        self.record.departures.append(departure)
+        gone_at = time.monotonic()
+        self.record.departures.append(Departure(pid=old.pid, asked_at=asked_at, gone_at=gone_at, exit_code=exit_code))
+        if exit_code:
+            self._note_end(old, since=asked_at, detail=f"exit code {exit_code} after SIGTERM")
 
     def skew_file(self, worker: Worker) -> Path:
         """Return the file that says how much the worker's clock is off."""

@@ -6,7 +6,7 @@ from outside of runs (`send` and its kin) stands in `sending.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
@@ -22,7 +22,14 @@ from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.engine import Registry
 from celeriac.platform.durable.failure import FailureFunction, as_told, failure_function
 from celeriac.platform.durable.function import Function
-from celeriac.platform.durable.options import FunctionOptions, Options, RunOptions, check_names, read_options
+from celeriac.platform.durable.options import (
+    FunctionOptions,
+    OnFailure,
+    Options,
+    RunOptions,
+    check_names,
+    read_options,
+)
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.models.model import Model, ModelLike
 from celeriac.platform.sending import Sending
@@ -74,9 +81,11 @@ class App(Sending):
         if callable(id):
             raise ConfigError(f"Write @app.function() with brackets above {getattr(id, '__name__', id)!r}")
         check_names(options, FunctionOptions, "App.function")
+        read = read_options("App.function" if id is None else f"Function {id!r}", options)
 
         def declare(fn: Callable[P, R]) -> Function[P, R]:
-            return self._declare(fn, id or getattr(fn, "__name__", "").strip("_").replace("_", "-").lower(), options)
+            name = id or getattr(fn, "__name__", "").strip("_").replace("_", "-").lower()
+            return self._declare(fn, name, read, options.get("on_failure"))
 
         return declare
 
@@ -89,8 +98,9 @@ class App(Sending):
         async def run(ctx: Context[Any], input: str) -> dict[str, Any]:
             return (await network.run(input)).export()
 
-        described = {"description": network.description, **options}
-        return self._declare(run, id or f"network-{slug(network.name)}", described)
+        name = id or f"network-{slug(network.name)}"
+        read = replace(read_options(f"Function {name!r}", options), description=network.description)
+        return self._declare(run, name, read, options.get("on_failure"))
 
     def agent(
         self, agent: Agent[Any, Any], *, id: str | None = None, **options: Unpack[RunOptions]
@@ -102,8 +112,9 @@ class App(Sending):
             result = await agent.run(input)
             return {"output": result.output, "text": result.text, "results": [result.export()]}
 
-        described = {"description": agent.description, **options}
-        return self._declare(run, id or f"agent-{slug(agent.name)}", described)
+        name = id or f"agent-{slug(agent.name)}"
+        read = replace(read_options(f"Function {name!r}", options), description=agent.description)
+        return self._declare(run, name, read, options.get("on_failure"))
 
     def event(self, name: str, model: type[BaseModel]) -> None:
         """Bind a model to an event name: data that does not fit is refused, and `ctx.event.data` has its type."""
@@ -123,10 +134,9 @@ class App(Sending):
             self.event(name, model)
         self._included.append(other)
 
-    def _declare(self, fn: Callable[P, R], id: str, given: Mapping[str, Any]) -> Function[P, R]:
-        options = read_options(f"Function {id!r}", given)
+    def _declare(self, fn: Callable[P, R], id: str, options: Options, on_failure: OnFailure | None) -> Function[P, R]:
         function = self._register(Function(fn, app=self.name, id=id, options=options))
-        if (on_failure := given.get("on_failure")) is not None:
+        if on_failure is not None:
             self._register(failure_function(function, on_failure))
         return function
 

@@ -96,27 +96,32 @@ class WorkerProcess:
             on_joined=self._on_joined,
         )
         self._heartbeat.run_once()
-        reconcile = Reconcile(rooms.store, rooms.dispatcher, self._engine, self._heartbeat, dead_after=dead_after)
-        self._tickers = [
-            Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
-            Ticker("timers", Timers(rooms.store, rooms.dispatcher, self._queues), TIMERS_SECONDS),
-            Ticker("reconcile", reconcile, RECONCILE_SECONDS),
-            Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
-            Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
-        ]
-        self._tickers.append(Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS))
-        watchdog = Watchdog(
-            rooms.links,
-            self._consumer,
-            queues=self._queues,
-            capacity=self._capacity,
-            is_draining=lambda: self._engine.is_draining,
-        )
-        self._tickers.append(Ticker("watchdog", watchdog, WATCHDOG_SECONDS))
+        self._tickers = self._make_tickers(dead_after)
         for ticker in self._tickers:
             ticker.start()
         self.has_started = True
         log.info("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))
+
+    def _make_tickers(self, dead_after: timedelta) -> list[Ticker]:
+        """Return the rounds by which this worker keeps its place, and does its part for all."""
+        rooms, queues, capacity = self._rooms, self._queues, self._capacity
+        reconcile = Reconcile(rooms.store, rooms.dispatcher, self._engine, self._heartbeat, dead_after=dead_after)
+        watchdog = Watchdog(
+            rooms.links,
+            self._consumer,
+            queues=queues,
+            capacity=capacity,
+            is_draining=lambda: self._engine.is_draining,
+        )
+        return [
+            Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
+            Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
+            Ticker("reconcile", reconcile, RECONCILE_SECONDS),
+            Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
+            Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
+            Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),
+            Ticker("watchdog", watchdog, WATCHDOG_SECONDS),
+        ]
 
     def advance(self, run_id: str, link: Link) -> bool:
         """Execute one link; see `Engine.advance`."""

@@ -22,6 +22,8 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> N
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("celeriac.tasks").setLevel(logging.INFO)
+    from celery import signals
+
     from celeriac.settings import load_settings
     from celeriac.tasks.celery import app as celery
     from celeriac.tasks.process import load_app, running_process
@@ -33,10 +35,14 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> N
     celery.conf.worker_pool = "prefork" if set(queues) == {"cpu"} else "threads"
     pool = ["--concurrency", str(concurrency), "--queues", ",".join(queues)]
     code = 0
+    codes: list[int] = []
+    signals.worker_shutdown.connect(lambda sender, **_: codes.append(sender.exitcode or 0), weak=False)
     try:
         celery.worker_main(["--quiet", "worker", *pool, *options, "--hostname", f"celeriac-{os.getpid()}@%h"])
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    # Of a consumer that broke Celery tells in no other way, and a worker that it terminates does not even shut down.
+    code = code or max(codes, default=1)
     process = running_process()
     if process is None or not process.has_started:
         code = code or 1  # Celery ends in order when a worker cannot start; its supervisor has to know

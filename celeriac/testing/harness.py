@@ -21,9 +21,9 @@ from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.intake import Intake
 from celeriac.platform.durable.memo import Memo
-from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.performing import perform
 from celeriac.platform.durable.placed import Process, of_member
+from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits

@@ -20,4 +20,5 @@ async def play(stage: Stage) -> None:
     """Names that begin like it, and names that nearly do."""
     for name in ("/foo/1", "/foo/bar", "/foo/bar/deep", "/foo", "/food/1", "/bar/1"):
         await stage.send(_PREFIX + name)
+    await stage.send(f"again/{_PREFIX}/foo/1")
     assert [run.output for run in await stage.all_ended()] == ["/foo/1", "/foo/bar", "/foo/bar/deep"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from celeriac.chaos.effects import Effect
 from celeriac.chaos.judge.evidence import Evidence, Move, WorkerMove
 from celeriac.chaos.judge.report import Report, judge
-from celeriac.chaos.record import Departure, Trouble
+from celeriac.chaos.record import Trouble
 from chaos.courtroom import (
     FIRST,
     SECOND,
@@ -158,11 +158,14 @@ def test_a_burial_of_the_living_is_reported() -> None:
 
 
 def test_a_worker_that_ends_by_itself_is_reported() -> None:
-    """Or does not leave in order."""
+    """Unless it took poison, or could open no file any more."""
     fell = Trouble(kind="death", since=8.0, until=8.0, pids=(SECOND,), is_unasked=True, detail="exit code 1")
     assert list(broken(replace(honest(), troubles=[fell]))) == ["workers"]
-    left = Departure(pid=SECOND, asked_at=8.0, gone_at=9.0, exit_code=-9)
-    assert list(broken(replace(honest(), departures=[left]))) == ["workers"]
+    no_files = Trouble(kind="redis", since=7.0, until=9.0, pids=(SECOND,), fault="F13:no-files")
+    assert broken(replace(honest(), troubles=[fell, no_files])) == {}
+    deadly = run_row("run_deadly", "deadly", parent_id=None)
+    poisoned = with_effects(effect("began", 7.9, "run_deadly", "die", "p", SECOND), troubles=[fell])
+    assert broken(replace(poisoned, runs={**poisoned.runs, "run_deadly": deadly})) == {}
 
 
 def test_without_the_effect_log_only_sql_is_judged() -> None:

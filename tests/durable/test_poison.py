@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 from engine_stage import Hold, Stage, new_app, soon
@@ -52,16 +53,20 @@ async def test_a_suspect_that_may_not_execute_yet_stands_queued_so_that_no_death
 
     async with Stage(app) as stage:
         first, second = stage.send("go")[0], stage.send("go")[0]
-        for number in range(ALONE):
-            links = [stage.advance(run, f"w{number}") for run in (first, second)]
-            await hold.is_entered()
-            stage.kill(f"w{number}")
-            del links
+        await _die_together(stage, hold, [first, second])
         alone = stage.advance(first, "z")
         await hold.is_entered()
         waits = stage.advance(second, "z")
         await until(lambda: stage.run(second).status == "queued", what="the second to stand queued")
         hold.let_go()
-        await soon(alone)
-        await soon(waits)
+        await soon(asyncio.gather(alone, waits))
         assert [stage.run(run).output for run in (first, second)] == ["done", "done"]
+
+
+async def _die_together(stage: Stage, hold: Hold, runs: list[str]) -> None:
+    """Let workers die with both runs until each has to be executed alone."""
+    for number in range(ALONE):
+        for run in runs:
+            stage.advance(run, f"w{number}")
+            await hold.is_entered()
+        stage.kill(f"w{number}")

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from celeriac import Context, NonRetriableError
+from celeriac import Context, NonRetriableError, RetryAfterError
 from celeriac.platform.durable.memo import Entry, Memo
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.testing import Harness
 from engine_stage import Stage, new_app, soon
+from waiting import until
 
 
 async def orders_of(body: Callable[[Context, list[Any]], Awaitable[None]]) -> list[list[Any]]:
@@ -191,43 +192,60 @@ async def test_the_log_inside_a_step_names_the_step(caplog: pytest.LogCaptureFix
 
 
 async def test_steps_that_were_committed_together_move_the_code_as_they_will_on_replay() -> None:
-    async def meets(ctx: Context, order: list[Any]) -> None:
-        all_are_in = asyncio.Barrier(3)
+    app, orders, store = new_app(), [], SlowStore()
 
-        async def together() -> None:
-            await all_are_in.wait()
+    @app.function(on="go")
+    async def meets(ctx: Context) -> None:
+        order: list[str] = []
 
         async def left() -> None:
-            await asyncio.gather(*(asyncio.gather(ctx.step.run(name, together)) for name in "ab"))
+            await asyncio.gather(*(asyncio.gather(ctx.step.run(name, lambda: 1)) for name in "ab"))
             order.append("left")
 
         async def right() -> None:
-            await ctx.step.run("c", together)
+            for _ in range(9):
+                await asyncio.sleep(0)  # until the others are on their way
+            await ctx.step.run("c", lambda: 1)
             order.append("right")
 
-        await asyncio.gather(left(), right())
-
-    live, replayed = await orders_of(meets)
-    assert live == replayed
-
-
-async def test_a_step_whose_branch_was_cancelled_while_it_was_committed_is_remembered() -> None:
-    app, ran, store = new_app(), [], SlowStore()
-
-    @app.function(on="go", retries=0)
-    async def cancels(ctx: Context) -> str:
-        branch = asyncio.create_task(_awaited(ctx.step.run("inner", ran.append, 1)))
-        await asyncio.to_thread(store.is_committing.wait, 10)
-        branch.cancel()
-        asyncio.get_running_loop().call_later(0.05, store.may_commit.set)
-        await asyncio.wait({branch})
-        assert branch.cancelled()
-        return str(await ctx.step.run("after", lambda: "went on"))
+        await asyncio.gather(left(), right(), ctx.step.send_event("before", "sent"))
+        orders.append(order)
+        await ctx.step.sleep("pause", "1h")
 
     async with Stage(app, store=store) as stage:
         [run_id] = stage.send("go")
-        assert (await stage.finish(run_id)).output == "went on"
-        assert (ran, [memo.path for memo in stage.steps(run_id)]) == ([1], ["inner", "after"])
+        link = stage.advance(run_id)
+        queue = stage.engine()._journal._queue
+        await until(lambda: queue.qsize() == 3, what="three steps behind the one that is being committed")
+        store.may_commit.set()
+        await soon(link)
+        stage.pass_time("1h")
+        await stage.finish(run_id)
+    assert orders == [["left", "right"]] * 2
+
+
+async def test_a_step_whose_branch_was_cancelled_while_it_was_committed_is_remembered() -> None:
+    app, ran, attempts, store = new_app(), [], [], SlowStore()
+
+    async def cancels_its_branch(ctx: Context) -> None:
+        branch = asyncio.create_task(_awaited(ctx.step.run("inner", ran.append, 1)))
+        if not attempts:
+            attempts.append(1)
+            await asyncio.to_thread(store.is_committing.wait, 10)
+            branch.cancel()
+            asyncio.get_running_loop().call_later(0.05, store.may_commit.set)
+            await asyncio.wait({branch})
+            raise RetryAfterError("once more", 0)
+        await branch
+
+    @app.function(on="go")
+    async def works(ctx: Context) -> None:
+        await ctx.step.run("outer", cancels_its_branch, ctx)
+
+    async with Stage(app, store=store) as stage:
+        [run_id] = stage.send("go")
+        assert (await stage.finish(run_id)).status == "completed"
+        assert (ran, [memo.path for memo in stage.steps(run_id)]) == ([1], ["outer/inner", "outer"])
 
 
 async def _awaited(step: Awaitable[Any]) -> Any:

@@ -187,6 +187,17 @@ async def test_a_body_that_goes_another_way_at_its_next_attempt_stops_no_run() -
     assert (await replayed(body)).status == "completed"
 
 
+async def test_remembered_steps_inside_of_a_body_that_is_not_done_stop_no_run() -> None:
+    async def body(ctx: Context) -> None:
+        async def outer() -> None:
+            await ctx.step.run("inner", lambda: 1)
+            await ctx.step.sleep("nap", "1h")
+
+        await ctx.step.run("outer", outer)
+
+    assert (await replayed(body)).status == "completed"
+
+
 async def test_what_the_losers_of_a_race_remember_stops_no_run() -> None:
     async def body(ctx: Context) -> None:
         async def slow() -> None:
@@ -196,6 +207,35 @@ async def test_what_the_losers_of_a_race_remember_stops_no_run() -> None:
         await ctx.step.race(slow=slow(), nap=ctx.step.sleep("nap", "1h"))
 
     assert (await replayed(body)).status == "completed"
+
+
+@pytest.mark.filterwarnings("ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_what_a_loser_came_to_in_a_race_of_its_own_stops_no_run() -> None:
+    async def body(ctx: Context) -> None:
+        shared = ctx.step.run("shared", lambda: 1)
+
+        async def inner() -> None:
+            await ctx.step.race(shared=shared, nap=ctx.step.sleep("inner nap", "9d"))
+            await ctx.step.sleep("long", "9d")
+
+        await ctx.step.race(inner=inner(), nap=ctx.step.sleep("nap", "1h"))
+
+    assert (await replayed(body)).status == "completed"
+
+
+async def test_a_step_that_is_gone_from_the_branch_that_won_stops_the_run() -> None:
+    codes = [["one", "two"], ["one"]]
+
+    async def body(ctx: Context) -> None:
+        async def wins() -> None:
+            for name in codes[0]:
+                await ctx.step.run(name, lambda: 1)
+
+        await ctx.step.race(wins=wins(), nap=ctx.step.sleep("nap", "9d"))
+        codes.pop(0)
+        codes.append(["one"])
+
+    assert (await replayed(body)).reason == "step_order_changed"
 
 
 async def test_steps_that_were_made_and_not_awaited_yet_stop_no_run() -> None:

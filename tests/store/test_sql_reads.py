@@ -5,13 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, update
 from store_stage import FUTURE, OTHER, PAST, TENANT, Stage, attempt_failed, event_wait, function, step_done, worker
 
+from celeriac.database import transaction
 from celeriac.errors import NotFoundError
+from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.durable.reads import RunFilter
 from celeriac.platform.event import Event
+from celeriac.platform.flow.limits import Batch
+from celeriac.platform.run import Status
 from celeriac.platform.store.sql_reads import SqlReads
+from celeriac.platform.store.tables import runs
 
 ALL = RunFilter()
 
@@ -142,3 +147,24 @@ def test_the_view_shows_attempts_and_how_many_are_left(sql_stage: Stage, reads: 
     view = reads.view(TENANT, claim.run.id)
     assert view.waiting_for == "retries step 'charge' at 2100-01-01 00:00:00 UTC (attempt 3 of 3)"
     assert [attempt.error for attempt in view.steps[0].attempts] == [{"name": "OSError", "message": "no"}] * 2
+
+
+def test_the_runs_of_an_event_are_also_those_that_it_joined(sql_stage: Stage, engine: Engine) -> None:
+    sql_stage.declare(function(rules=StartRules(batch=Batch(2, timeout=timedelta(hours=1)))), function("plain"))
+    accepted = sql_stage.store.ingest(TENANT, [Event("ticket", {}), Event("ticket", {})]).accepted
+    [first, second] = [SqlReads(engine).event_runs(TENANT, one.id) for one in accepted]
+    assert [run.function_id for run in first] == [run.function_id for run in second] == ["plain", "work"]
+    assert [run.id for run in first if run.function_id == "work"] == [
+        run.id for run in second if run.function_id == "work"
+    ]
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "parked", "completed", "failed", "cancelled", "skipped"])
+def test_runs_are_listed_by_any_status(sql_stage: Stage, engine: Engine, status: Status) -> None:
+    sql_stage.queued()
+    run_id = sql_stage.queued().run_id
+    with transaction(engine) as connection:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(status=status, worker_id="wrk_one"))
+    found = SqlReads(engine).runs(TENANT, RunFilter(status=status)).runs
+    assert [run.id for run in found if run.id == run_id] == [run_id]
+    assert {run.status for run in found} == {status}

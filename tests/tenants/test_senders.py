@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from celeriac import App
-from celeriac.database import migrate
 from celeriac.errors import ConfigError, NotFoundError
 from celeriac.settings import load_settings
-from celeriac.wiring import Installation, installation
-
-
-@pytest.fixture
-def deployment(sqlite_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    """This process's own installation."""
-    migrate(sqlite_url)
-    monkeypatch.setenv("CELERIAC_DATABASE_URL", sqlite_url)
-    monkeypatch.setenv("CELERIAC_REDIS_URL", redis_url)
-    caches = (load_settings, installation)
-    for cached in caches:
-        cached.cache_clear()
-    yield installation()
-    installation().close()
-    for cached in caches:
-        cached.cache_clear()
-
-
-@pytest.fixture
-def shop() -> App:
-    """An app with one function."""
-    app = App("shop")
-
-    @app.function(on="shop/order.placed")
-    async def ship(ctx: object) -> None:
-        """Ship an order."""
-
-    return app
+from celeriac.wiring import Installation
 
 
 def test_an_event_is_sent_for_a_tenant_that_is_there(deployment: Installation, shop: App) -> None:

@@ -13,9 +13,6 @@ from celeriac.chaos.record import Trouble
 
 _NO_MOVES = "the database was not given the triggers that note every move"
 
-#: how long a worker may take to leave
-_LEAVES_WITHIN_SECONDS = 30.0
-
 
 @dataclass(frozen=True)
 class Rescue:
@@ -119,25 +116,27 @@ def _was_gone(evidence: Evidence, excuses: Excuses, pid: int, at: float) -> bool
 
 def workers_stay(evidence: Evidence, _: Excuses) -> Verdict:
     """No worker ends that nobody ended; who is asked to leave does so in order."""
-    breaches = []
-    for trouble in evidence.troubles:
-        if trouble.is_unasked and not any(_took_poison(evidence, pid, trouble.until) for pid in trouble.pids):
-            breaches.append(f"process {trouble.pids} ended by itself: {trouble.detail}")
-    for departure in evidence.departures:
-        if departure.exit_code:
-            breaches.append(f"process {departure.pid} left with exit code {departure.exit_code}")
+    breaches = [
+        f"process {trouble.pids} ended by itself: {trouble.detail}"
+        for trouble in evidence.troubles
+        if trouble.is_unasked and not _had_to_end(evidence, trouble)
+    ]
     slowest = max((gone.gone_at - gone.asked_at for gone in evidence.departures), default=0.0)
     says = "No worker ends by itself, and those that are asked to leave do so in order"
     counts = {"left_in_order": len(evidence.departures), "slowest_leave_s": round(slowest, 2)}
     return judged("workers", says, breaches, **counts)
 
 
-def _took_poison(evidence: Evidence, pid: int, until: float) -> bool:
-    """Say whether a deadly body was the last thing that the process began."""
+def _had_to_end(evidence: Evidence, death: Trouble) -> bool:
+    """Say whether a deadly body was the last thing that the process began, or it could open no file any more."""
     deadly = {run.id for run in evidence.runs.values() if run.function_id == "deadly"}
     ended = {effect.by for effect in evidence.effects if effect.kind == "ended"}
-    return any(
-        effect.kind == "began" and effect.pid == pid and effect.run in deadly and effect.by not in ended
+    took_poison = any(
+        effect.kind == "began" and effect.pid in death.pids and effect.run in deadly and effect.by not in ended
         for effect in evidence.effects
-        if effect.at <= until
+        if effect.at <= death.until
+    )
+    return took_poison or any(
+        other.fault == "F13:no-files" and set(other.pids) & set(death.pids) and other.since <= death.until
+        for other in evidence.troubles
     )

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from celeriac.platform.codec import Uncodable, encode, encode_within, storable
@@ -26,6 +27,8 @@ from celeriac.platform.placement import Placement, load
 from celeriac.platform.signature import is_async
 
 log = logging.getLogger(__name__)
+
+Delays = Callable[..., timedelta | None]
 
 
 def perform(
@@ -52,7 +55,7 @@ def perform(
             value = _call(*load(placement))
         text = encode_within(value, conduct.max_output_bytes, f"The output of step {path!r}")
     except Exception as error:  # noqa: BLE001  # user code may raise anything
-        woken = _fail(store, claim, placement, error, begun, conduct)
+        woken = _fail(store, claim, error, begun, _delays(placement, conduct))
     else:
         woken = store.commit_placed(claim, _done(claim, begun, store.now(), value=text))
     if woken is None:
@@ -74,13 +77,17 @@ def _call(fn: Callable[..., Any], args: list[Any]) -> Any:
     return asyncio.run(fn(*args)) if is_async(fn) else fn(*args)
 
 
-def _fail(
-    store: Store, claim: PlacedClaim, placement: Placement, error: Exception, begun: datetime, conduct: Conduct
-) -> list[Queued] | None:
+def _delays(placement: Placement, conduct: Conduct) -> Delays:
+    """Return what says how long to wait after the failure of an attempt, or None where there is no other one."""
+    retries = conduct.retries if placement.retries is None else placement.retries
+    return partial(next_retry, retries=retries, fixed=conduct.retry_delay)
+
+
+def _fail(store: Store, claim: PlacedClaim, error: Exception, begun: datetime, delays: Delays) -> list[Queued] | None:
     now = store.now()
     number = claim.failed + 1
     told = encode({"name": type(error).__name__, "message": storable(str(error))[:10_000]})
-    delay = next_retry(error, failed=number, retries=conduct.retries if placement.retries is None else placement.retries, now=now, fixed=conduct.retry_delay)
+    delay = delays(error, failed=number, now=now)
     if delay is None or isinstance(error, Uncodable):
         return store.commit_placed(claim, _done(claim, begun, now, error=told))
     again = AttemptFailed(

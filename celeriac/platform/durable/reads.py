@@ -107,7 +107,7 @@ class Reads(Protocol):
         ...
 
     def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:
-        """Return the runs that the event started."""
+        """Return the runs that the event started, and those that it joined while they gathered."""
         ...
 
     def functions(self, tenant_id: str) -> Sequence[str]:

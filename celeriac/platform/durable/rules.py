@@ -27,6 +27,7 @@ CancelOn = str | Trigger | Sequence[str | Trigger]
 
 MOST_TRIGGERS = 10
 MOST_CANCEL_ON = 5
+MOST_OF_A_BATCH = 10_000
 
 #: nothing stands still for longer
 _LONGEST = timedelta(days=366)
@@ -124,6 +125,8 @@ def _read_batch(what: str, batch: Batch) -> Batch:
         raise ConfigError(f"{what}: batch={batch!r} must be a Batch, such as Batch(100, timeout='10s')")
     if not isinstance(batch.size, int) or isinstance(batch.size, bool) or batch.size < 2:
         raise ConfigError(f"{what}: Batch(size={batch.size!r}) must be 2 or more; without batch= each event is a run")
+    if batch.size > MOST_OF_A_BATCH:
+        raise ConfigError(f"{what}: Batch(size={batch.size}) must be at most {MOST_OF_A_BATCH}")
     timeout = _within(what, "Batch(timeout=)", batch.timeout, _SECOND, _LONGEST)
     for name in ("key", "if_"):
         if (expression := getattr(batch, name)) is not None:

@@ -20,6 +20,8 @@ from celeriac.platform.durable.placed import of_member
 from celeriac.platform.flow.gate import Queued
 from celeriac.settings import Settings
 
+_REDIS_TRANSPORT = "celeriac.platform.store.redis_transport:Transport"
+
 _REDIS_OPTIONS = {
     "ack_emulation": False,  # one Redis command a message instead of nine; the truth is in SQL
     "priority_steps": [0],  # one list a queue; priority is the gate's
@@ -55,6 +57,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that becomes a replica answers so, and is a master again some time
         broker_pool_limit=20,
         broker_pool_acquire_timeout=5,
         task_publish_retry=False,  # what is not sent stays queued in SQL, and reconcile finds it
@@ -62,6 +65,8 @@ def celery_app(settings: Settings) -> Celery:
         task_default_queue="runs",
         task_queues=[Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]  # kombu is not typed
         broker_transport_options=_REDIS_OPTIONS if url.startswith(("redis", "unix", "sentinel")) else {},
+        # Of the others kombu reads more than the transport out of the scheme.
+        broker_transport=_REDIS_TRANSPORT if url.startswith("redis:") else None,
     )
     return app
 

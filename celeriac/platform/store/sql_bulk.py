@@ -8,6 +8,7 @@ Runs that traffic is changing are waited for; they are locked in the order of th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -112,7 +113,7 @@ class SqlBulk(SqlReruns):
             goes_on = len(page) == PAGE
             changed = len(advance.ended) + len(advance.queued) + advance.flagged
             _move(connection, action_id, page, goes_on=goes_on, changed=changed)
-            return Advance(queued=advance.queued, ended=advance.ended, goes_on=goes_on)
+            return replace(advance, goes_on=goes_on)
 
     def _do(self, connection: Connection, action: BulkAction, chosen: Sequence[str]) -> Advance:
         if action.kind == "rerun":

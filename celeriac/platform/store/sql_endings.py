@@ -18,7 +18,7 @@ from celeriac.platform.durable.memo import OutgoingEvent
 from celeriac.platform.durable.store import Claim, End, Ending
 from celeriac.platform.run import Run
 from celeriac.platform.store.sql_part import SqlPart, insert_new, text_array
-from celeriac.platform.store.sql_rows import run_of
+from celeriac.platform.store.sql_rows import event_of, run_of
 from celeriac.platform.store.sql_waking import close
 from celeriac.platform.store.tables import events, runs, steps
 
@@ -113,7 +113,10 @@ def end_at_once(connection: Connection, run_id: str, ending: Ending) -> Run:
     close(connection, run_id)
     row = connection.execute(select(runs).where(runs.c.id == run_id)).one()
     run = run_of(row)
-    told = [ending_event(run), *_deferred(connection, run_id)]
+    event = None
+    if run.status == "failed":
+        event = event_of(connection.execute(select(events).where(events.c.id == row.event_id)).one())
+    told = [ending_event(run, event), *_deferred(connection, run_id)]
     insert_new(connection, events, [_event_row(run, event) for event in told])
     return run
 

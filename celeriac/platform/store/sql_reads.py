@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, and_, select, union
 
 from celeriac.database import db_ago, reading
 from celeriac.errors import NotFoundError
@@ -30,7 +30,7 @@ from celeriac.platform.store.sql_run_filter import (
     place_of,
 )
 from celeriac.platform.store.sql_waits import wait_with_event, waits_of
-from celeriac.platform.store.tables import attempts, events, functions, runs, steps, waits, workers
+from celeriac.platform.store.tables import attempts, events, functions, run_events, runs, steps, waits, workers
 
 
 class SqlReads:
@@ -98,9 +98,10 @@ class SqlReads:
 
     def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:
         known = select(events.c.id).where(events.c.id == event_id, events.c.tenant_id == tenant_id)
-        statement = (
-            select(runs).where(runs.c.tenant_id == tenant_id, runs.c.event_id == event_id).order_by(*_OLDEST_FIRST)
-        )
+        started = select(runs.c.id).where(runs.c.tenant_id == tenant_id, runs.c.event_id == event_id)
+        joined = select(run_events.c.run_id).where(run_events.c.event_id == event_id)
+        statement = select(runs).where(runs.c.tenant_id == tenant_id, runs.c.id.in_(union(started, joined)))
+        statement = statement.order_by(*_OLDEST_FIRST)
         with reading(self._engine) as connection:
             if connection.execute(known).one_or_none() is None:
                 raise NotFoundError(f"There is no event {event_id!r}; its id is in the answer to its submission")

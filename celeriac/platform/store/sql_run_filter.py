@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, literal_column, null, or_, select
 
 from celeriac.database import from_micros, to_micros
 from celeriac.platform.durable.matching import visible
 from celeriac.platform.durable.run_filter import RunFilter
+from celeriac.platform.run import MOVES, Status
 from celeriac.platform.store.sql_rows import AnyRow, run_of
-from celeriac.platform.store.tables import events, runs
+from celeriac.platform.store.tables import STANDING_OUT, events, runs
 
 #: a place among the runs of a tenant
 Place = tuple[datetime, str]
@@ -34,7 +35,9 @@ _OF_EVENT = (
 def conditions(tenant_id: str, where: RunFilter) -> list[ColumnElement[bool]]:
     """Return the conditions of a filter without its expression."""
     found = [runs.c.tenant_id == tenant_id]
-    for name in ("status", "app", "function_id", "event_id"):
+    if where.status is not None:
+        found += _of_status(where.status)
+    for name in ("app", "function_id", "event_id"):
         if (wanted := getattr(where, name)) is not None:
             found.append(runs.c[name] == wanted)
     if where.event_name is not None:
@@ -44,6 +47,18 @@ def conditions(tenant_id: str, where: RunFilter) -> list[ColumnElement[bool]]:
         found.append(runs.c.created_at >= where.created_after)
     if where.created_before is not None:
         found.append(runs.c.created_at < where.created_before)
+    return found
+
+
+def _of_status(status: Status) -> list[ColumnElement[bool]]:
+    """Return the conditions of a status; partial indexes are found by values that are written out."""
+    if status not in MOVES:
+        return [false()]
+    found: list[ColumnElement[bool]] = [runs.c.status == literal_column(f"'{status}'")]
+    if status in STANDING_OUT:
+        found.append(runs.c.status.in_([literal_column(f"'{one}'") for one in STANDING_OUT]))
+    if status == "running":
+        found.append(runs.c.worker_id.is_not(None))
     return found
 
 

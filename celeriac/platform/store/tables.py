@@ -23,7 +23,7 @@ def _flag(name: str) -> Column[Any]:
 
 
 #: statuses that lists of runs are searched for by an index
-STANDING_OUT = "status IN ('parked', 'failed', 'cancelled', 'skipped')"
+STANDING_OUT = ("parked", "failed", "cancelled", "skipped")
 
 events = Table(
     "events",
@@ -114,8 +114,8 @@ runs = Table(
     Index(
         "ix_runs_tenant_id_status_created_at",
         *("tenant_id", "status", "created_at", "id"),
-        sqlite_where=text(STANDING_OUT),
-        postgresql_where=text(STANDING_OUT),
+        sqlite_where=text(f"status IN {STANDING_OUT}"),
+        postgresql_where=text(f"status IN {STANDING_OUT}"),
     ),
     Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
