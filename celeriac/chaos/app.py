@@ -32,6 +32,9 @@ EFFECTS_FILE = "effects.jsonl"
 #: of all bodies that may fail, and how long the next attempt waits
 _FAILING, _RETRY_SECONDS = 0.3, 0.2
 
+#: how often a signal is given to nobody before its giver despairs
+_RINGS = 400
+
 app = App("chaos", retries=20)
 
 _folder = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
@@ -186,6 +189,67 @@ async def child(ctx: Context, n: int, parent: str) -> int:
         value = await done(ctx, "hear", 2 * n, 0.02)
         await ctx.step.send_event("tell", "chaos/told", {"n": n, "value": value})
         return int(value)
+
+
+@app.function()
+async def double(ctx: Context, n: int, parent: str) -> int:
+    """Be the child of a run that invokes or defers it."""
+    with link(ctx):
+        return int(await done(ctx, "double", 2 * n, 0.02))
+
+
+@app.function(on="chaos/invoker")
+async def invoker(ctx: Context, n: int) -> int:
+    """Run a child and go on with what it returns."""
+    with link(ctx):
+        await done(ctx, "before", n)
+        doubled = await ctx.step.invoke("child", double, {"n": n, "parent": ctx.run.id})
+        return int(await done(ctx, "after", doubled))
+
+
+@app.function(on="chaos/leaver")
+async def leaver(ctx: Context, n: int) -> int:
+    """Leave a child behind that starts when this run has ended."""
+    with link(ctx):
+        await ctx.step.defer("later", double, {"n": n, "parent": ctx.run.id})
+        return int(await done(ctx, "last", n))
+
+
+# -- signals, races -----------------------------------------------------------------------------------------------
+
+
+@app.function(on="chaos/ring")
+async def ring(ctx: Context, n: int) -> int:
+    """Wait for a signal."""
+    with link(ctx):
+        given = await ctx.step.wait_for_signal("bell", f"bell-{n}", timeout="10m")
+        return int(await done(ctx, "after", -1 if given is None else n + given["plus"]))
+
+
+@app.function(on="chaos/ringer")
+async def ringer(ctx: Context, n: int, plus: int) -> str:
+    """Give the signal until somebody hears it."""
+    with link(ctx):
+        for attempt in range(_RINGS):
+            if await ctx.step.send_signal(f"ring-{attempt}", f"bell-{n}", {"plus": plus}):
+                return "heard"
+            await ctx.step.sleep(f"nap-{attempt}", 0.5)
+        return "nobody heard it"
+
+
+@app.function(on="chaos/race")
+async def race(ctx: Context, n: int) -> int:
+    """Let a short step win against a long one and a sleep."""
+    with link(ctx):
+        _, value = await ctx.step.race(
+            quick=done(ctx, "quick", n, 0.01), slow=done(ctx, "slow", -1, 2.0), asleep=_asleep(ctx)
+        )
+        return int(value)
+
+
+async def _asleep(ctx: Context) -> int:
+    await ctx.step.sleep("asleep", 60)
+    return -2
 
 
 # -- a network ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import time
@@ -25,7 +26,6 @@ STRIKES: dict[str, Strike] = {
     **{f"F1:{point.replace(' ', '-')}": worker_faults.trap for point in POINTS},
     "F2:rolled": worker_faults.roll,
     "F2:rolled-all": worker_faults.roll,
-    "F3:stopped": worker_faults.stop,
     "F4:killed": server_faults.lose_redis,
     "F4:flushed": server_faults.flush,
     "F4:paused": server_faults.pause,
@@ -51,6 +51,9 @@ STRIKES: dict[str, Strike] = {
     "F13:read-only": server_faults.refuse_writes,
 }
 
+#: after which slow steps are in the middle of their bodies
+_UNDER_WAY_SECONDS = 1.0
+
 #: how long stubborn steps hold a worker up
 _STUBBORN_SECONDS = 7.0
 
@@ -65,6 +68,10 @@ async def strike(stage: Stage, load: Load, fault: Fault) -> None:
             now = time.monotonic()
             stage.record.note(Trouble(kind="load", since=now, until=now + _STUBBORN_SECONDS, fault=name_of(fault)))
             load.send_stubborn()
+        case "F3":
+            load.send_slow()
+            await asyncio.sleep(_UNDER_WAY_SECONDS)
+            await worker_faults.stop(stage, fault)
         case _:
             try:
                 await STRIKES[name_of(fault)](stage, fault)

@@ -28,6 +28,7 @@ Ends = Literal["completed", "cancelled", "poisoned", "waiting"]
 LIMITED = Limits(running=6, starts_per_second=10.0, starts_burst=20)
 
 _TICK_SECONDS, _BURST = 0.25, 6
+_SLOW_RUNS = 6
 _AGAIN_SECONDS = 0.2
 #: an answer or a cancellation that did not get through by then never will
 _PATIENCE_SECONDS = 90.0
@@ -118,7 +119,9 @@ class Load:
             self._ask: 3,
             self._late: 1,
             self._branch: 2,
-            self._parent: 2,
+            self._family: 4,
+            self._ring: 1,
+            self._race: 1,
             self._talk: 2,
             self._long: 2,
         }
@@ -163,8 +166,21 @@ class Load:
         seconds = round(self._chance.uniform(0, 2), 2)
         return lambda tenant, n, _: self._start(tenant, "branch", {"n": n, "seconds": seconds}, output=222 * n)
 
-    def _parent(self) -> Send:
-        return lambda tenant, n, _: self._start(tenant, "parent", {"n": n}, output=2 * n)
+    def _family(self) -> Send:
+        kind, times = self._chance.choice((("parent", 2), ("invoker", 2), ("leaver", 1)))
+        return lambda tenant, n, _: self._start(tenant, kind, {"n": n}, output=times * n)
+
+    def _ring(self) -> Send:
+        after = self._chance.uniform(0, 1)
+
+        def send(tenant: str, n: int, plus: int) -> None:
+            self._start(tenant, "ring", {"n": n}, output=n + plus, after=after)
+            self._start(tenant, "ringer", {"n": n, "plus": plus}, output="heard", after=0.5)
+
+        return send
+
+    def _race(self) -> Send:
+        return lambda tenant, n, _: self._start(tenant, "race", {"n": n}, output=n)
 
     def _talk(self) -> Send:
         turns = self._chance.randrange(1, 6)
@@ -181,6 +197,13 @@ class Load:
         return lambda tenant, n, _: self._start(
             tenant, "count", {"n": n, **data}, ends="cancelled", output=_sum(n, 60), cancel=after
         )
+
+    def send_slow(self) -> None:
+        """Send runs whose bodies are long enough to outlast the silence of their worker."""
+        for _ in range(_SLOW_RUNS):
+            self._number += 1
+            data = {"n": self._number, "steps": 3, "seconds": 2.5}
+            self._start(self.tenants[0], "count", data, output=_sum(self._number, 3))
 
     def send_stubborn(self) -> None:
         """Send steps that resist: their timeouts, and whoever cancels their runs."""
@@ -202,9 +225,17 @@ class Load:
     # -- how it is sent -----------------------------------------------------------------------------------------
 
     def _start(
-        self, tenant: str, function_id: str, data: dict[str, Any], *, cancel: float | None = None, **facts: Any
+        self,
+        tenant: str,
+        function_id: str,
+        data: dict[str, Any],
+        *,
+        after: float = 0.0,
+        cancel: float | None = None,
+        **facts: Any,
     ) -> None:
         async def start() -> None:
+            await asyncio.sleep(after)
             event_id = await self._accept(tenant, f"chaos/{function_id}", data)
             if event_id is None:
                 return

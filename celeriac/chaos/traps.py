@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -32,6 +31,10 @@ class Traps:
         """Let the next process that comes to the point die there."""
         self._path(point).touch()
 
+    def is_set(self, point: Point) -> bool:
+        """Say whether nobody has sprung it yet."""
+        return self._path(point).exists()
+
     def lift(self, point: Point) -> bool:
         """Take the trap away; return whether it had not been sprung."""
         try:
@@ -42,7 +45,7 @@ class Traps:
 
     def spring(self, point: Point) -> None:
         """Die here by SIGKILL, where a trap is set."""
-        if self._folder is not None and self._path(point).exists() and self.lift(point):
+        if self._folder is not None and self.is_set(point) and self.lift(point):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def lay(self) -> None:
@@ -55,12 +58,6 @@ class Traps:
                 self.spring("before the commit")
 
         event.listen(Engine, "before_cursor_execute", commits)
-
-    def clear(self) -> None:
-        """Take all traps away."""
-        for point in POINTS:
-            with suppress(FileNotFoundError):  # it was sprung, or never set
-                self._path(point).unlink()
 
     def _path(self, point: Point) -> Path:
         assert self._folder is not None, "no folder, no traps"

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from celeriac.chaos.plan import Fault
@@ -37,17 +38,29 @@ async def kill(stage: Stage, fault: Fault) -> None:
 async def trap(stage: Stage, fault: Fault) -> None:
     """Let the first worker that comes to a certain point die there."""
     point: Point = next(point for point in POINTS if point.replace(" ", "-") == fault.way)
-    deaths, deadline = len(stage.record.troubles), time.monotonic() + _TRAPPED_WITHIN_SECONDS
+    before = _deaths_by(stage, fault)
     stage.trapping = name_of(fault)
     stage.traps.set(point)
     try:
-        while len(stage.record.troubles) == deaths and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-            stage.revive()
+        await _watch(stage, lambda: not stage.traps.is_set(point))
     finally:
-        stage.traps.lift(point)
-        stage.trapping = ""
+        was_sprung = not stage.traps.lift(point)
+    if was_sprung:
+        await _watch(stage, lambda: _deaths_by(stage, fault) > before)
+    stage.trapping = ""
     await stage.until_ready(*stage.workers)
+
+
+def _deaths_by(stage: Stage, fault: Fault) -> int:
+    return sum(trouble.fault == name_of(fault) for trouble in stage.record.troubles)
+
+
+async def _watch(stage: Stage, is_over: Callable[[], bool]) -> None:
+    """Look after the workers until something is so, but not for long."""
+    deadline = time.monotonic() + _TRAPPED_WITHIN_SECONDS
+    while not is_over() and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+        stage.revive()
 
 
 async def roll(stage: Stage, fault: Fault) -> None:

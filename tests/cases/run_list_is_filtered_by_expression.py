@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cases.stages.stage import Stage
 from celeriac import App, Context, Event
-from celeriac.platform.durable.reads import RunFilter
+from celeriac.platform.durable.run_filter import RunFilter
 
 app = App("run-list-is-filtered-by-expression")
 
@@ -19,13 +19,15 @@ async def doubles(ctx: Context, n: int) -> dict[str, int]:
 
 async def listed(stage: Stage, if_: str) -> list[int]:
     """Turn pages of three until the end; return the numbers of the runs, in order."""
-    found, cursor = [], None
-    while cursor is not None or not found:
+    found: list[int] = []
+    cursor = None
+    while True:
         page = await stage.page(RunFilter(function_id="doubles", if_=if_), limit=3, cursor=cursor)
-        found += [run.output["twice"] // 2 for run in page.runs]
         assert len(page.runs) <= 3
+        found += [run.output["twice"] // 2 for run in page.runs]
         cursor = page.next_cursor
-    return sorted(found)
+        if cursor is None:
+            return sorted(found)
 
 
 async def play(stage: Stage) -> None:

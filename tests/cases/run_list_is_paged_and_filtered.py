@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cases.stages.stage import Stage
 from celeriac import App, Context, Event
-from celeriac.platform.durable.reads import RunFilter
+from celeriac.platform.durable.run_filter import RunFilter
 
 app = App("run-list-is-paged-and-filtered")
 
@@ -25,12 +25,14 @@ async def fails(ctx: Context, n: int) -> None:
 
 async def ids_of_pages(stage: Stage, where: RunFilter, limit: int) -> list[list[str]]:
     """Turn all pages."""
-    pages, cursor = [], None
-    while cursor is not None or not pages:
+    pages: list[list[str]] = []
+    cursor = None
+    while True:
         page = await stage.page(where, limit=limit, cursor=cursor)
         pages.append([run.id for run in page.runs])
         cursor = page.next_cursor
-    return pages
+        if cursor is None:
+            return pages
 
 
 async def play(stage: Stage) -> None:

@@ -187,6 +187,21 @@ async def test_a_body_that_goes_another_way_at_its_next_attempt_stops_no_run() -
     assert (await replayed(body)).status == "completed"
 
 
+async def test_a_function_that_goes_another_way_at_its_next_attempt_stops_no_run() -> None:
+    attempts: list[int] = []
+
+    async def body(ctx: Context) -> None:
+        try:
+            attempts.append(1)
+            if len(attempts) < 2:
+                raise OSError("busy")
+            await ctx.step.run("use", lambda: 1)
+        finally:
+            await ctx.step.run("close", lambda: 1)
+
+    assert (await replayed(body)).status == "completed"
+
+
 async def test_remembered_steps_inside_of_a_body_that_is_not_done_stop_no_run() -> None:
     async def body(ctx: Context) -> None:
         async def outer() -> None:

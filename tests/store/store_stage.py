@@ -74,7 +74,7 @@ class Stage:
 
     def begin(self, claim: Claim, wait: Wait) -> None:
         """Let the run reach a wait."""
-        if wait.kind == "event":
+        if wait.kind in ("event", "signal"):
             assert self.store.await_event(claim, wait) is not None
         else:
             assert self.store.commit([wait_begun(claim, wait)]) == [0]
@@ -110,9 +110,9 @@ def attempt_failed(claim: Claim, path: str, number: int, wake_at: datetime = FUT
     )
 
 
-def wait_begun(claim: Claim, wait: Wait) -> WaitBegun:
+def wait_begun(claim: Claim, wait: Wait, **options: Any) -> WaitBegun:
     """Make the entry of a wait for a time."""
-    return WaitBegun(**right_of(claim), path=wait.path, wait=wait)
+    return WaitBegun(**right_of(claim), path=wait.path, wait=wait, **options)
 
 
 def right_of(claim: Claim) -> dict[str, Any]:

@@ -118,9 +118,7 @@ def test_another_tenant_loses_nothing(sql_stage: Stage, operations: Operations, 
     assert {table.name: count(engine, table) for table in (*OF_RUNS, tables.events)} == before
 
 
-def test_an_event_stays_for_as_long_as_a_run_is_of_it(
-    sql_stage: Stage, operations: Operations, engine: Engine
-) -> None:
+def test_an_event_stays_for_as_long_as_a_run_is_of_it(sql_stage: Stage, operations: Operations, engine: Engine) -> None:
     """One that is done again needs the old event."""
     old = full(sql_stage)
     age(engine)

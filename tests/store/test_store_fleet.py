@@ -93,13 +93,13 @@ def test_nobody_is_buried_without_a_reason(stage: Stage) -> None:
     assert stage.store.renew("wrk_one").is_alive
 
 
-def test_a_run_claimed_for_a_worker_that_was_judged_dead_is_found(sql_stage: Stage) -> None:
+def test_a_run_claimed_for_a_worker_that_was_judged_dead_is_found(stage: Stage) -> None:
     """The worker learns of its end by its next heartbeat; a claim in between would stand for ever."""
-    sql_stage.store.register(worker())
-    sql_stage.store.bury(["wrk_one"])
-    claim = sql_stage.claimed("wrk_one")
-    assert sql_stage.store.bury([], silent_for=HOUR) == []
-    assert ids(sql_stage.store.bury([], silent_for=AT_ONCE)) == [claim.run.id]
+    stage.store.register(worker())
+    stage.store.bury(["wrk_one"])
+    claim = stage.claimed("wrk_one")
+    assert stage.store.bury([], silent_for=HOUR) == []
+    assert ids(stage.store.bury([], silent_for=AT_ONCE)) == [claim.run.id]
 
 
 def test_a_worker_reads_back_as_it_was_written(stage: Stage) -> None:

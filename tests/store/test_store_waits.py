@@ -177,3 +177,24 @@ def test_a_wait_reads_back_as_it_was_written(stage: Stage) -> None:
     wait = Wait(path="turn:1/nap", kind="sleep", wake_at=FUTURE)
     stage.begin(claim, wait)
     assert stage.store.waits(claim) == [wait]
+
+
+def test_a_time_that_was_over_within_its_own_link_wakes_nobody(stage: Stage) -> None:
+    claim = stage.claimed()
+    stage.begin(claim, sleep("nap", PAST))
+    stage.store.commit([attempt_failed(claim, "charge", 1, PAST)])
+    stage.store.commit([step_done(claim, "nap", kind="sleep"), step_done(claim, "charge", attempt=2)])
+    stage.begin(claim, sleep("long", FUTURE))
+    assert stage.store.park(stage.refreshed(claim))
+    assert stage.store.wake_due() == []
+    assert stage.store.wake_due() == []
+
+
+def test_a_time_that_wakes_nobody_keeps_no_other_from_waking(stage: Stage) -> None:
+    claim = stage.claimed()
+    stage.begin(claim, sleep("nap", PAST))
+    stage.store.commit([step_done(claim, "nap", kind="sleep")])
+    stage.begin(claim, sleep("other", PAST))
+    assert stage.store.park(stage.refreshed(claim))
+    assert ids(stage.store.wake_due()) == [claim.run.id]
+    assert stage.store.wake_due() == []

@@ -46,20 +46,18 @@ class Excuses:
     def was_cut_off(self, pid: int, since: float, until: float) -> bool:
         """Say whether something may have cut off the process's work in the meantime."""
         return any(
-            self._cuts(trouble)
-            and concerns(trouble, pid)
-            and trouble.since <= until
-            and trouble.until + self._grace(trouble) >= since
+            trouble.kind == "death" or self._let_go(pid, since, until + self._grace)
             for trouble in self.evidence.troubles
+            if self._cuts(trouble) and concerns(trouble, pid) and self._touches(trouble, since, until)
         )
 
     def is_stray(self, execution: Execution) -> bool:
         """Say whether the process could not know yet that its run was another's: it had been silent until just then."""
         return any(
-            trouble.kind == "silence"
-            and concerns(trouble, execution.pid)
-            and trouble.since <= execution.began <= trouble.until + self._grace(trouble)
+            self._let_go(execution.pid, trouble.since, execution.began + self._grace)
             for trouble in self.evidence.troubles
+            if trouble.kind == "silence" and concerns(trouble, execution.pid)
+            if self._touches(trouble, execution.began, execution.began)
         )
 
     def deadline(self, due: float) -> float:
@@ -101,9 +99,23 @@ class Excuses:
         silences = [t for t in self.evidence.troubles if t.kind == "silence" and pid in t.pids]
         return max([at, joined, *(silence.until for silence in silences if silence.since <= at <= silence.until)])
 
-    def _grace(self, trouble: Trouble) -> float:
-        """Return how long after the trouble a worker may learn at last that it was judged dead, or had to be."""
-        return 0.0 if trouble.kind == "death" else 2 * self.evidence.heartbeat + 1.0
+    @property
+    def _grace(self) -> float:
+        """How long after a trouble a worker may learn at last that it was judged dead, or had to be."""
+        return 2 * self.evidence.heartbeat + 1.0
+
+    def _touches(self, trouble: Trouble, since: float, until: float) -> bool:
+        over = trouble.until + (0.0 if trouble.kind == "death" else self._grace)
+        return trouble.since <= until and over >= since
+
+    def _let_go(self, pid: int, since: float, until: float) -> bool:
+        """Say whether the process lost its place in the fleet in the meantime, and with it its runs.
+
+        Where no triggers have noted it, the trouble alone has to do.
+        """
+        return self.evidence.moves is None or any(
+            move.what == "left" and move.pid == pid and since <= move.at <= until for move in self.evidence.worker_moves
+        )
 
     def _cuts(self, trouble: Trouble) -> bool:
         match trouble.kind:

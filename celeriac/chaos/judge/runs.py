@@ -18,6 +18,9 @@ _ALLOWED = {
     "waiting": {"parked"},
 }
 
+#: functions that start one child each: by an event, by invoke, and after their end
+_PARENTS = {"parent", "invoker", "leaver"}
+
 #: this many deaths fail a run as poison, also where none of them was its own doing
 _DEATHS_OF_POISON = 3
 

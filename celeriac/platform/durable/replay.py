@@ -75,7 +75,7 @@ class Replay:
 
         What is below the path is still to come, and so is what is in a body that is tried again: it may go another way.
         """
-        if not self._unasked:
+        if not self._unasked or "" in self.waits:  # the function's own body is tried again
             return []
         tried = {one for one, wait in self.waits.items() if wait.kind == "retry" and one}
         return [

@@ -10,6 +10,7 @@ from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.local_placements import LocalPlacements
 from celeriac.platform.store.local_records import (
+    StoredRun,
     as_queued,
     place,
 )
@@ -55,7 +56,8 @@ class LocalFleet(LocalPlacements):
                 dead |= {id for id, (_, seen) in self._workers.items() if seen < self.now() - silent_for}
             for worker_id in dead:
                 self._workers.pop(worker_id, None)
-            lost = [run for run in self.all.values() if run.run.status == "running" and run.worker_id in dead]
+            running = [run for run in self.all.values() if run.run.status == "running"]
+            lost = [run for run in running if run.worker_id in dead or self._is_orphaned(run, silent_for)]
             for run in lost:
                 run.suspicion += 1
                 if run.suspicion >= POISON:
@@ -64,6 +66,12 @@ class LocalFleet(LocalPlacements):
                     self._queue(run)
             left = [claim for worker_id in dead for claim, _ in self.performing(worker_id)]
             return [as_queued(run) for run in lost if not run.run.is_final] + self.give_back_placed(left)
+
+    def _is_orphaned(self, run: StoredRun, silent_for: timedelta | None) -> bool:
+        """Whether its worker has no row: it was claimed in the moment in which its worker was judged dead."""
+        if silent_for is None or run.worker_id in self._workers or run.claimed_at is None:
+            return False
+        return run.claimed_at <= self.now() - silent_for
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         """Return what the worker holds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from celeriac.database import db_now, reading, transaction
 from celeriac.errors import NotFoundError
@@ -19,7 +19,9 @@ from celeriac.platform.store.sql_part import SqlPart
 from celeriac.platform.store.sql_rows import run_of
 from celeriac.platform.store.tables import runs
 
-_LATE = select(runs.c.id).where(runs.c.deadline.is_not(None), runs.c.deadline <= db_now()).order_by(runs.c.deadline)
+_IS_LATE = (runs.c.deadline.is_not(None), runs.c.deadline <= db_now())
+
+_LATE = select(runs.c.id).where(*_IS_LATE).order_by(runs.c.deadline).limit(bindparam("most"))
 
 #: why a run that is past its deadline is cancelled
 _LATENESS = case((runs.c.started_at.is_(None), "start_timeout"), else_="timeout")
@@ -37,10 +39,10 @@ class SqlCancelling(SqlPart):
 
     def expire(self, *, most: int = 100) -> list[Run]:
         with reading(self._engine) as connection:  # mostly there is none, and a look takes no lock
-            ids = list(connection.execute(_LATE.limit(most)).scalars())
+            ids = list(connection.execute(_LATE, {"most": most}).scalars())
         if not ids:
             return []
-        still = _LATE.where(runs.c.id.in_(ids)).order_by(None).add_columns(_LATENESS).order_by(runs.c.id)
+        still = select(runs.c.id, _LATENESS).where(runs.c.id.in_(ids), *_IS_LATE).order_by(runs.c.id)
         with transaction(self._engine) as connection:
             late = connection.execute(still.with_for_update(skip_locked=True)).all()
             return end_or_flag(connection, {row[0]: row[1] for row in late})

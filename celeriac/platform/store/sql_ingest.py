@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
 
 from celeriac.database import NOW, db_now, from_micros, opened, reading, to_micros, transaction
 from celeriac.errors import NotFoundError
@@ -21,7 +21,7 @@ from celeriac.ids import new_id
 from celeriac.platform.codec import encode
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
-from celeriac.platform.durable.matching import visible
+from celeriac.platform.durable.matching import names_of, visible
 from celeriac.platform.durable.starting import Plan, Start, keys_of
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import Event, ended_name
@@ -50,10 +50,14 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]) AS e (
 ON CONFLICT DO NOTHING
 RETURNING id"""
 
-#: says whether any run waits for an event of one of the names
+#: Says whether any run waits for an event of one of the names. The order is that of the index, without which Postgres
+#: may read all waits of a tenant that has many.
 _AND_AWAITED = """
 SELECT event.id, EXISTS (
-    SELECT FROM waits WHERE tenant_id = %s AND event_name = ANY(%s::text[]) AND resolved_at IS NULL
+    SELECT FROM (SELECT %s::text AS tenant_id, unnest(%s::text[]) AS name) AS n, LATERAL (
+        SELECT FROM waits w WHERE w.tenant_id = n.tenant_id AND w.event_name = n.name AND w.resolved_at IS NULL
+        ORDER BY w.match_key LIMIT 1
+    ) AS one
 ) FROM event"""
 
 _EVENTS_ALONE = f"WITH event AS ({_EVENTS_ON_POSTGRES}){_AND_AWAITED}"
@@ -67,18 +71,32 @@ INSERT INTO events (id, name, data, sender_id, ts, tenant_id, target, received_a
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, ?)
 ON CONFLICT DO NOTHING"""
 
-_PENDING = select(events.c.id, events.c.tenant_id, events.c.name).where(events.c.matched_at.is_(None))
+_PENDING = (
+    select(events.c.id, events.c.tenant_id, events.c.name)
+    .where(events.c.matched_at.is_(None))
+    .order_by(events.c.received_at)
+    .limit(bindparam("most"))
+)
+
+_PENDING_OF = _PENDING.where(events.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def _first_wait(name: ColumnElement[str]) -> ColumnElement[str | None]:
+    """Return a wait for the event under this name, found in the order of the index as above."""
+    return (
+        select(waits.c.run_id)
+        .where(waits.c.tenant_id == events.c.tenant_id, waits.c.event_name == name, waits.c.resolved_at.is_(None))
+        .order_by(waits.c.match_key)
+        .limit(1)
+        .correlate(events)
+        .scalar_subquery()
+    )
+
 
 #: whether any run waits for the event, under its own name or that of the end of its run
-_IS_AWAITED = (
-    select(waits.c.run_id)
-    .where(
-        waits.c.tenant_id == events.c.tenant_id,
-        waits.c.event_name.in_((events.c.name, ended_name("") + func.coalesce(events.c.run_id, ""))),
-        waits.c.resolved_at.is_(None),
-    )
-    .correlate(events)
-    .exists()
+_IS_AWAITED = or_(
+    _first_wait(events.c.name).is_not(None),
+    _first_wait(ended_name("") + func.coalesce(events.c.run_id, "")).is_not(None),
 )
 
 #: Takes the events that nobody else is matching. What nothing starts or waits for is not read: the data of endings may
@@ -106,6 +124,17 @@ _MARK = (
             )
         ).label("data"),
     )
+)
+
+
+_AWAITED = (
+    select(waits.c.run_id)
+    .where(
+        waits.c.tenant_id.in_(bindparam("tenants", expanding=True)),
+        waits.c.event_name.in_(bindparam("names", expanding=True)),
+        waits.c.resolved_at.is_(None),
+    )
+    .limit(1)
 )
 
 
@@ -163,9 +192,9 @@ class SqlIngest(SqlDeclarations):
         return Ingested(accepted=accepted, queued=outcome.queued, ended=outcome.ended)
 
     def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
-        pending = _PENDING if event_ids is None else _PENDING.where(events.c.id.in_(event_ids))
+        pending, named = (_PENDING, {}) if event_ids is None else (_PENDING_OF, {"ids": list(event_ids)})
         with reading(self._engine) as connection:  # mostly there are none, and a look takes no lock
-            found = connection.execute(pending.order_by(events.c.received_at).limit(most)).all()
+            found = connection.execute(pending, {"most": most, **named}).all()
         if not found:
             return Ingested()
         outcome, names = Outcome(), {row.name for row in found}
@@ -315,16 +344,23 @@ def _match(
     """Start, wake and cancel what stored events are for."""
     if not arrivals:
         return
-    answers = answered(connection, [arrival for arrival in arrivals if arrival.target is None])
+    answers = answered(connection, arrivals) if _is_awaited(connection, arrivals) else []
     keys = [key for arrival in arrivals for key in keys_of(arrival, declared)]
     plan = Plan(declared, now)
     for key, known in standing_for(connection, keys, {answer.key[0] for answer in answers}).items():
         plan.know(key, known)
     for arrival in arrivals:
         plan.take(arrival)
-    begun = begin(connection, list(plan.starts.values()), now)
-    outcome.queued += complete(connection, plan, begun, now)
+    begin(connection, list(plan.starts.values()), now)
+    outcome.queued += complete(connection, plan, set(plan.starts), now)
     _answer(connection, answers, outcome)
+
+
+def _is_awaited(connection: Connection, arrivals: Sequence[Arrival]) -> bool:
+    """Say whether any run waits for an event of these names, before each of them is looked at."""
+    tenants = sorted({arrival.tenant_id for arrival in arrivals})
+    names = sorted({name for arrival in arrivals for name in names_of(arrival.visible)})
+    return bool(connection.execute(_AWAITED, {"tenants": tenants, "names": names}).first())
 
 
 def _answer(connection: Connection, answers: Sequence[Answer], outcome: Outcome) -> None:

@@ -44,8 +44,7 @@ INSERT INTO runs ({_COLUMNS})
 SELECT {", ".join(f"r.{column}" for column in _OF_RUN)}
 FROM unnest({", ".join(f"%s::{kind}[]" for kind in _OF_RUN.values())}) AS r ({_COLUMNS})
 {{of}}
-ON CONFLICT (id) DO NOTHING
-RETURNING id"""
+ON CONFLICT (id) DO NOTHING"""
 
 _RUN_ON_SQLITE = f"""
 INSERT INTO runs ({_COLUMNS}) VALUES ({", ".join("?" * len(_OF_RUN))}) ON CONFLICT (id) DO NOTHING"""
@@ -71,17 +70,16 @@ def standing_for(connection: Connection, keys: Sequence[RunKey], beside: Iterabl
     return {_key(row): _standing(row, row.run_id in gathering) for row in rows}
 
 
-def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> set[str]:
-    """Insert the runs that begin, and return the ids of those that were not there yet."""
+def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> None:
+    """Insert the runs that begin."""
     rows = run_columns(starts, now)
     if not rows:
-        return set()
+        return
     if connection.dialect.name == "postgresql":
         columns = tuple(text_array(column) for column in zip(*rows, strict=True))
-        return set(connection.exec_driver_sql(RUNS_ON_POSTGRES.format(of=""), columns).scalars())
-    known = _known_runs(connection, [start.run_id for start in starts])
-    connection.exec_driver_sql(_RUN_ON_SQLITE, rows)
-    return {start.run_id for start in starts} - known
+        connection.exec_driver_sql(RUNS_ON_POSTGRES.format(of=""), columns)
+    else:
+        connection.exec_driver_sql(_RUN_ON_SQLITE, rows)
 
 
 def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime) -> list[Queued]:
@@ -153,10 +151,6 @@ def _write_keys(connection: Connection, keys: Mapping[RunKey, Standing]) -> None
     kept = {column.name: new.excluded[column.name] for column in run_keys.c if column.name not in _KEY}
     statement: Any = new.on_conflict_do_update(index_elements=[run_keys.c[name] for name in _KEY], set_=kept)
     connection.execute(statement, [_key_row(key, known) for key, known in sorted(keys.items())])
-
-
-def _known_runs(connection: Connection, ids: Sequence[str]) -> set[str]:
-    return set(connection.execute(select(runs.c.id).where(runs.c.id.in_(ids))).scalars())
 
 
 def _run_row(start: Start, now: datetime, moment: int) -> tuple[object, ...]:

@@ -15,7 +15,8 @@ from celeriac import App, Event, Run
 from celeriac.clock import Duration, duration
 from celeriac.database import connect, from_micros, to_micros, transaction
 from celeriac.platform.durable.cancelling import cancel
-from celeriac.platform.durable.reads import Page, RunFilter, StepView
+from celeriac.platform.durable.reads import Page, StepView
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.step import as_events
 from fleet.worker_fleet import Fleet
 from waiting import until
@@ -25,8 +26,6 @@ PATIENCE = 30.0
 
 _PENDING = "SELECT count(*) FROM events WHERE tenant_id = :tenant AND matched_at IS NULL"
 _RUNNING = "SELECT count(*) FROM runs WHERE tenant_id = :tenant AND ended_at IS NULL"
-
-
 _DUE = "SELECT next_at FROM crons WHERE app = :app AND function_id = :function ORDER BY next_at"
 _DUE_NOW = "UPDATE crons SET next_at = :now WHERE app = :app AND function_id = :function"
 
@@ -62,24 +61,20 @@ class FleetStage:
         return run_id
 
     async def run(self, run_id: str) -> Run:
-        return self._fleet.rooms.reads.run(self._tenant, run_id)
+        return self._run(run_id)
 
     async def status(self, run_id: str, status: str) -> Run:
-        async def has_status() -> Run | None:
-            run = await self.run(run_id)
+        def has_status() -> bool:
+            run = self._run(run_id)
             assert run.status == status or not run.is_final, run
-            return run if run.status == status else None
+            return run.status == status
 
-        found = await until(has_status, PATIENCE, f"run {run_id} to be {status}")
-        assert found is not None
-        return found
+        await until(has_status, PATIENCE, f"run {run_id} to be {status}")
+        return self._run(run_id)
 
     async def ended(self, run_id: str) -> Run:
-        async def has_ended() -> bool:
-            return (await self.run(run_id)).is_final
-
-        await until(has_ended, PATIENCE, f"run {run_id} to end")
-        return await self.run(run_id)
+        await until(lambda: self._run(run_id).is_final, PATIENCE, f"run {run_id} to end")
+        return self._run(run_id)
 
     async def all_ended(self, function_id: str | None = None) -> list[Run]:
         def nothing_is_left() -> bool:
@@ -87,38 +82,24 @@ class FleetStage:
             return not left
 
         await until(nothing_is_left, PATIENCE, "all runs to end")
-        return await self.runs(function_id)
+        return self._runs(function_id)
 
     async def runs(self, function_id: str | None = None) -> list[Run]:
-        page = await self.page(RunFilter(function_id=function_id), limit=100)
-        assert page.next_cursor is None
-        return page.runs[::-1]
+        return self._runs(function_id)
 
     async def begun(self, function_id: str) -> Run:
-        async def first() -> Run | None:
-            return next(iter(await self.runs(function_id)), None)
-
-        found = await until(first, PATIENCE, f"{function_id} to have a run")
-        assert found is not None
-        return found
+        await until(lambda: self._runs(function_id), PATIENCE, f"{function_id} to have a run")
+        return self._runs(function_id)[0]
 
     async def page(self, where: RunFilter, *, limit: int, cursor: str | None = None) -> Page:
         return self._fleet.rooms.reads.runs(self._tenant, where, limit=limit, cursor=cursor)
 
     async def steps(self, run_id: str) -> dict[str, StepFact]:
-        top = self._fleet.rooms.reads.view(self._tenant, run_id).steps
-        return {
-            view.path: StepFact(kind=view.kind, output=view.output, error=view.error, attempts=len(view.attempts))
-            for view in _with_descendants(top)
-            if view.status in ("completed", "failed")
-        }
+        return self._steps(run_id)
 
     async def remembered(self, run_id: str, path: str) -> StepFact:
-        async def is_there() -> bool:
-            return path in await self.steps(run_id)
-
-        await until(is_there, PATIENCE, f"run {run_id} to remember {path}")
-        return (await self.steps(run_id))[path]
+        await until(lambda: path in self._steps(run_id), PATIENCE, f"run {run_id} to remember {path}")
+        return self._steps(run_id)[path]
 
     def now(self) -> datetime:
         return self._fleet.rooms.store.now()
@@ -157,11 +138,27 @@ class FleetStage:
 
         await until(have_fired, PATIENCE, "the crons to fire")
 
-    def _named(self, function_id: str) -> dict[str, Any]:
-        return {"app": self._app.name, "function": function_id}
-
     def notes(self, kind: str, **facts: Any) -> list[Note]:
         return self._fleet.notes.of(kind, tenant=self._tenant, **facts)
+
+    def _run(self, run_id: str) -> Run:
+        return self._fleet.rooms.reads.run(self._tenant, run_id)
+
+    def _runs(self, function_id: str | None) -> list[Run]:
+        page = self._fleet.rooms.reads.runs(self._tenant, RunFilter(function_id=function_id), limit=100)
+        assert page.next_cursor is None
+        return page.runs[::-1]
+
+    def _steps(self, run_id: str) -> dict[str, StepFact]:
+        top = self._fleet.rooms.reads.view(self._tenant, run_id).steps
+        return {
+            view.path: StepFact(kind=view.kind, output=view.output, error=view.error, attempts=len(view.attempts))
+            for view in _with_descendants(top)
+            if view.status in ("completed", "failed")
+        }
+
+    def _named(self, function_id: str) -> dict[str, Any]:
+        return {"app": self._app.name, "function": function_id}
 
 
 def fleet_stage(fleet: CaseFleet, app: App, *, at_home: bool, **limits: Any) -> FleetStage:

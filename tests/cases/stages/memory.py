@@ -13,7 +13,8 @@ from cases.stages.stage import SETTINGS, StepFact
 from celeriac import App, Event, Run
 from celeriac.clock import Duration
 from celeriac.ids import new_id
-from celeriac.platform.durable.reads import Page, RunFilter
+from celeriac.platform.durable.reads import Page
+from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.flow.gate import TenantLimits
 from celeriac.platform.store.local_records import as_seen
 from celeriac.settings import Settings
@@ -119,7 +120,7 @@ class MemoryStage:
 @asynccontextmanager
 async def memory_stage(app: App, **limits: Any) -> AsyncIterator[MemoryStage]:
     """Give the app a harness and a tenant with these limits."""
-    settings = Settings(**SETTINGS, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(**SETTINGS, _env_file=None)
     tenant, tenant_limits = new_id("ten"), TenantLimits(**limits)
     async with Harness(app, tenant=tenant, limits=tenant_limits, conduct=conduct(settings)) as harness:
         yield MemoryStage(harness, app)

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from cases.stages.notes import Note
 from celeriac import App, Event, Run
 from celeriac.clock import Duration
-from celeriac.platform.durable.reads import Page, RunFilter
+from celeriac.platform.durable.reads import Page
+from celeriac.platform.durable.run_filter import RunFilter
 
 #: settings of all stages; the limits are low so that a case can reach them, and a failed attempt is repeated at once
 SETTINGS: dict[str, Any] = {

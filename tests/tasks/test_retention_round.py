@@ -1,0 +1,130 @@
+"""The round of retention: one worker, one batch at a time, and a long rest after each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select, update
+
+from celeriac.database import connect, migrate, reading, transaction
+from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.store import Worker
+from celeriac.platform.event import Event
+from celeriac.platform.store.tables import events, runs
+from celeriac.settings import Settings
+from celeriac.tasks.retention import LEAST_REST_SECONDS, PASS_SECONDS, REST, Retention
+from celeriac.wiring import Installation, build
+
+
+@dataclass
+class Watch:
+    """A clock that a batch moves by its `cost`."""
+
+    now: float = 0.0
+    cost: float = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.cost / 2  # it is asked before and after
+        return self.now
+
+
+@pytest.fixture
+def rooms(sqlite_url: str, redis_url: str) -> Installation:
+    """An installation that keeps runs for 30 days."""
+    migrate(sqlite_url)
+    installation = build(Settings(database_url=sqlite_url, redis_url=redis_url))
+    installation.store.declare("app", [Declaration(app="app", function_id="f", triggers=("go",))], [])
+    return installation
+
+
+@pytest.fixture
+def engine(rooms: Installation) -> Engine:
+    """The same database."""
+    return connect(rooms.settings.database_url)
+
+
+def ended(rooms: Installation, engine: Engine, days: int, count: int = 1) -> str:
+    """Return a tenant that has runs which ended so many days ago."""
+    tenant_id = rooms.tenants.create(f"{days} days").id
+    for run in rooms.store.ingest(tenant_id, [Event("go")] * count).queued:
+        rooms.store.cancel(tenant_id, run.run_id)
+    rooms.store.match_pending()
+    ago = rooms.store.now() - timedelta(days=days)
+    with transaction(engine) as connection:
+        moved = {"created_at": ago, "ended_at": ago}
+        connection.execute(update(runs).where(runs.c.tenant_id == tenant_id).values(moved))
+        connection.execute(update(events).where(events.c.tenant_id == tenant_id).values(received_at=ago))
+    return tenant_id
+
+
+def left(engine: Engine) -> dict[str, int]:
+    """Return how many runs each tenant has."""
+    statement = select(runs.c.tenant_id, func.count()).group_by(runs.c.tenant_id)
+    with reading(engine) as connection:
+        return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def retention(rooms: Installation, watch: Watch, worker_id: str = "wrk_a") -> Retention:
+    """Return the round of a worker."""
+    beat: Any = SimpleNamespace(worker=SimpleNamespace(id=worker_id))
+    return Retention(rooms, beat, dead_after=timedelta(seconds=10), clock=watch)
+
+
+def pass_over(round: Retention, watch: Watch) -> int:
+    """Do a whole pass; return how many rows went."""
+    deleted, began = 0, watch.now
+    while watch.now < began + PASS_SECONDS / 2:
+        deleted += round.run_once()
+        watch.now += LEAST_REST_SECONDS
+    return deleted
+
+
+def test_each_tenant_keeps_runs_for_its_own_time(rooms: Installation, engine: Engine) -> None:
+    """Nobody's are deleted who keeps them for ever."""
+    old, young, brief, ever = (ended(rooms, engine, days) for days in (31, 29, 3, 400))
+    for tenant_id, days in ((brief, 2), (ever, 0)):
+        rooms.tenants.set_limits(tenant_id, replace(rooms.tenants.get(tenant_id).limits, retention_days=days))
+    watch = Watch()
+    assert pass_over(retention(rooms, watch), watch) == 2 * 3, "a run, its event, and that of its end, of two tenants"
+    assert left(engine) == {young: 1, ever: 1}
+    assert old not in left(engine)
+
+
+def test_it_rests_for_longer_than_a_batch_took(rooms: Installation, engine: Engine) -> None:
+    ended(rooms, engine, 40, count=201)
+    watch = Watch(cost=0.5)
+    round = retention(rooms, watch)
+    assert round.run_once() == 200
+    watch.cost = 0
+    assert round.run_once() == 0
+    watch.now += REST * 0.2
+    assert round.run_once() == 0, "it has not rested yet"
+    watch.now += REST * 0.3
+    assert round.run_once() == 1
+
+
+def test_after_a_pass_it_rests_until_the_next(rooms: Installation, engine: Engine) -> None:
+    watch = Watch()
+    round = retention(rooms, watch)
+    assert pass_over(round, watch) == 0
+    ended(rooms, engine, 31)
+    assert round.run_once() == 0
+    watch.now += PASS_SECONDS
+    assert pass_over(round, watch) == 3
+
+
+def test_only_the_worker_that_came_first_deletes(rooms: Installation, engine: Engine) -> None:
+    """The others take over when it is gone."""
+    ended(rooms, engine, 31)
+    facts = {"host": "h", "boot_id": "b", "pid_namespace": "n", "pid": 1, "pid_started": 1, "capacity": 1}
+    for worker_id in ("wrk_a", "wrk_b"):
+        rooms.store.register(Worker(id=worker_id, queues=("runs",), **facts))  # type: ignore[arg-type]
+    watch = Watch()
+    second = retention(rooms, watch, "wrk_b")
+    assert pass_over(second, watch) == 0
+    rooms.store.retire("wrk_a")
+    assert pass_over(second, watch) == 3
