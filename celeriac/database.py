@@ -54,7 +54,7 @@ NOW = {
 }
 
 #: the time at which a statement began; the planner may look it up in an index, which the moving time forbids
-_STATEMENT_TIME = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp", "statement_timestamp")}
+STATEMENT_NOW = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp", "statement_timestamp")}
 
 #: Connections of a process: a Postgres grants a hundred by default, to all processes together. Threads wait for one
 #: rather than open more, as each that is opened and closed costs Postgres a process, and all that it had prepared. The
@@ -114,7 +114,7 @@ class db_now(FunctionElement[datetime]):  # noqa: N801 (it stands in statements 
 
 @compiles(db_now)
 def _compile_now(element: db_now, compiler: SQLCompiler, **_: Any) -> str:
-    return _STATEMENT_TIME[compiler.dialect.name]
+    return STATEMENT_NOW[compiler.dialect.name]
 
 
 def db_ago(span: timedelta) -> ColumnElement[datetime]:

@@ -97,7 +97,7 @@ def build(settings: Settings) -> Installation:
             store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
         ),
         operations=operations,
-        operator=Operator(store, operations, reads, dispatcher),
+        operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         keys=Keys(engine),
         memories=mem0_memories(engine, settings.memory_embedder),

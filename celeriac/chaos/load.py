@@ -24,9 +24,6 @@ from celeriac.wiring import Installation
 #: how a run has to stand in the end; `cancelled` may have completed before
 Ends = Literal["completed", "cancelled", "poisoned", "waiting"]
 
-#: the second tenant has its share limited, so that slots and tokens are fought for
-LIMITED = Limits(running=6, starts_per_second=10.0, starts_burst=20)
-
 _TICK_SECONDS, _BURST = 0.25, 6
 _SLOW_RUNS = 6
 _AGAIN_SECONDS = 0.2
@@ -93,10 +90,10 @@ class Load:
             self._send_next()
             await asyncio.sleep(_TICK_SECONDS)
 
-    async def open(self) -> None:
+    async def open(self, limits: tuple[Limits, Limits]) -> None:
         """Make the tenants, and a run for each that waits longer than any play lasts."""
-        for name, limits in (("Chaos North", Limits()), ("Chaos South", LIMITED)):
-            tenant = await asyncio.to_thread(self.rooms.tenants.create, name, limits)
+        for name, own in zip(("Chaos North", "Chaos South"), limits, strict=True):
+            tenant = await asyncio.to_thread(self.rooms.tenants.create, name, own)
             self.tenants.append(tenant.id)
         for tenant_id in self.tenants:
             self._start(tenant_id, "ask", {"n": -1, "seconds": 3_600.0}, ends="waiting")

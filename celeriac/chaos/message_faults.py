@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from celeriac.chaos.ground import Ground
 from celeriac.chaos.plan import Fault
 from celeriac.chaos.server_faults import REDIS_AWAY, redis_of
-from celeriac.chaos.stage import Stage
 from celeriac.chaos.worker_faults import name_of
 from celeriac.errors import StoreUnavailable
 from celeriac.ids import new_id
@@ -26,8 +26,10 @@ BROKER_KEY = f"cel:broker:{_QUEUE}"
 _AGAIN_EVERY_SECONDS = 0.15
 _COPIES = 2
 
-_SOME = "SELECT id, tenant_id, queue, fence FROM runs WHERE ended_at IS NULL ORDER BY queued_at DESC LIMIT 40"
-_OLD = "SELECT id, tenant_id, queue, fence FROM runs WHERE ended_at IS NOT NULL LIMIT 20"
+#: runs of the play alone, which others may not be bothered by
+_OURS = "SELECT id, tenant_id, queue, fence FROM runs WHERE app = 'chaos' AND ended_at IS"
+_SOME = f"{_OURS} NULL ORDER BY queued_at DESC LIMIT 40"
+_OLD = f"{_OURS} NOT NULL ORDER BY ended_at DESC LIMIT 20"
 
 #: what is no message at all, or one that nobody can read; a real one has a body, headers and properties
 _UNREADABLE = (
@@ -42,55 +44,55 @@ _UNREADABLE = (
 )
 
 
-async def double(stage: Stage, fault: Fault) -> None:
+async def double(ground: Ground, fault: Fault) -> None:
     """Publish the messages of runs that are on their way, or have ended, again and again."""
     until = time.monotonic() + fault.seconds
-    with stage.record.during("none", name_of(fault)) as trouble:
+    with ground.record.during("none", name_of(fault)) as trouble:
         sent = 0
         while time.monotonic() < until:
             with suppress(StoreUnavailable):  # another fault strikes it
-                runs = [queued_of(row) for row in [*await stage.read(_SOME), *await stage.read(_OLD)]]
-                sent += await publish(stage, runs * _COPIES)
+                runs = [queued_of(row) for row in [*await ground.read(_SOME), *await ground.read(_OLD)]]
+                sent += await publish(ground, runs * _COPIES)
             trouble.detail = f"{sent} messages too many"
             await asyncio.sleep(_AGAIN_EVERY_SECONDS)
 
 
-async def lose(stage: Stage, fault: Fault) -> None:
+async def lose(ground: Ground, fault: Fault) -> None:
     """Take messages off the queue as one more consumer beside the workers, and throw them away."""
     until = time.monotonic() + fault.seconds
-    with stage.record.during("messages", name_of(fault)) as trouble:
+    with ground.record.during("messages", name_of(fault)) as trouble:
         lost = 0
-        async with redis_of(stage) as redis:
+        async with redis_of(ground) as redis:
             while time.monotonic() < until:
                 with suppress(*REDIS_AWAY):  # another fault strikes it
                     lost += await redis.brpop([BROKER_KEY], timeout=0.2) is not None
         trouble.detail = f"{lost} messages lost"
 
 
-async def stray(stage: Stage, fault: Fault) -> None:
+async def stray(ground: Ground, fault: Fault) -> None:
     """Send messages for runs that ended long ago or never were, and with arguments that fit no task."""
-    with stage.record.during("none", name_of(fault)):
+    with ground.record.during("none", name_of(fault)):
         with suppress(StoreUnavailable):  # another fault strikes it
-            old = [queued_of(row) for row in await stage.read(_OLD)]
+            old = [queued_of(row) for row in await ground.read(_OLD)]
             unknown = [Queued(run_id=new_id("run"), tenant_id="ten_nobody", queue=_QUEUE, fence=1) for _ in range(5)]
-            await publish(stage, [*old, *unknown])
-        await asyncio.to_thread(_send_misfits, stage)
+            await publish(ground, [*old, *unknown])
+        await asyncio.to_thread(_send_misfits, ground)
 
 
-async def spoil(stage: Stage, fault: Fault) -> None:
+async def spoil(ground: Ground, fault: Fault) -> None:
     """Put on the queue what is no message."""
-    with stage.record.during("none", name_of(fault)):
-        async with redis_of(stage) as redis:
+    with ground.record.during("none", name_of(fault)):
+        async with redis_of(ground) as redis:
             for text in _UNREADABLE:
                 with suppress(*REDIS_AWAY):  # another fault strikes it
                     await redis.lpush(BROKER_KEY, text)
                 await asyncio.sleep(0.1)
 
 
-async def publish(stage: Stage, runs: Sequence[Queued]) -> int:
+async def publish(ground: Ground, runs: Sequence[Queued]) -> int:
     """Send a message for each run; return how many were sent."""
     try:
-        await asyncio.to_thread(stage.rooms.links.publish, runs)
+        await asyncio.to_thread(ground.rooms.links.publish, runs)
     except Exception:  # noqa: BLE001  # the broker may be away in any way, as another fault wants it
         return 0
     return len(runs)
@@ -101,8 +103,8 @@ def queued_of(row: Any) -> Queued:
     return Queued(run_id=row.id, tenant_id=row.tenant_id, queue=row.queue, fence=row.fence + 1)
 
 
-def _send_misfits(stage: Stage) -> None:
-    app = broker_app(stage.rooms.settings)
+def _send_misfits(ground: Ground) -> None:
+    app = broker_app(ground.rooms.settings)
     misfits: list[tuple[str, list[Any]]] = [
         ("celeriac.nothing", ["run_1"]),
         (ADVANCE, []),

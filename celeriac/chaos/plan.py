@@ -70,7 +70,7 @@ WAYS: tuple[Way, ...] = (
     _worker("F1", "amid-a-body", "a worker dies in the middle of a step's body"),
     _worker("F1", "before-the-commit", "a worker dies after a body, before its commit"),
     _worker("F1", "before-the-next-link", "a worker dies after the last commit of a link"),
-    _worker("F2", "rolled", "a new worker joins, and the old one gets SIGTERM", is_kill=True),
+    _worker("F2", "rolled", "a new worker joins, and the old one gets SIGTERM"),
     _worker("F2", "rolled-all", "all workers are replaced one after the other"),
     _worker("F3", "stopped", "SIGSTOP of a worker for twice the dead time, then SIGCONT", 6.0),
     Way(code="F4", name="killed", subject="redis", says="kill -9 of Redis, and an empty one", seconds=(0.5, 10.0)),

@@ -8,23 +8,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from celeriac.chaos.app import EFFECTS_FILE
-from celeriac.chaos.collect import Collector, held_keys
+from celeriac.chaos.collect import GATE, Collector, held_keys
 from celeriac.chaos.effects import read_effects
 from celeriac.chaos.faults import strike
+from celeriac.chaos.foreign import ForeignGround
+from celeriac.chaos.ground import Ground
 from celeriac.chaos.judge.evidence import Evidence
 from celeriac.chaos.judge.report import Report, judge
-from celeriac.chaos.load import LIMITED, Load
+from celeriac.chaos.load import Load
 from celeriac.chaos.plan import WAYS, Fault, Terms, draw
 from celeriac.chaos.record import Trouble
 from celeriac.chaos.server_faults import REDIS_AWAY, redis_of
-from celeriac.chaos.stage import DEAD_SECONDS, HEARTBEAT_SECONDS, Binaries, Stage
+from celeriac.chaos.stage import Stage
 from celeriac.chaos.strain import Strain
 from celeriac.errors import StoreUnavailable
 
@@ -32,8 +33,8 @@ from celeriac.errors import StoreUnavailable
 _SETTLES_WITHIN_SECONDS = 60.0
 #: what is due later than this is not waited for
 _FAR_SECONDS = 600.0
-#: the gate forgets what nobody gives back by time alone
-_GATE_FORGETS_WITHIN_SECONDS = 5 * DEAD_SECONDS
+#: after so many dead times the gate has forgotten what nobody gave back
+_GATE_FORGETS = 5
 
 _LOOK_EVERY_SECONDS = 0.05
 _LOOKS_AT_THE_CLOCK = 20
@@ -46,91 +47,103 @@ class Play:
 
     seed: int
     seconds: float
-    binaries: Binaries
+    #: for logs
     folder: Path
-    workers: int = 3
-    #: an empty database to be used; a private one where it is left out
-    database_url: str | None = None
     only: Sequence[str] = ()
     #: told what happens while it happens
     tell: Callable[[str], None] = field(default=lambda _: None)
 
 
-def perform(play: Play) -> Report:
+def perform(play: Play, ground: Stage | ForeignGround) -> Report:
     """Perform the play and return the report; called by the main thread, which the children are tied to."""
-    play.folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     log = logging.FileHandler(play.folder / "play.log", delay=True)
     logging.getLogger().addHandler(log)
     try:
-        return asyncio.run(_perform(play))
+        return asyncio.run(_perform(play, ground))
     finally:
         logging.getLogger().removeHandler(log)
         log.close()
 
 
-async def _perform(play: Play) -> Report:
+async def _perform(play: Play, ground: Stage | ForeignGround) -> Report:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="chaos"))
-    stage = Stage(play.folder, play.binaries, workers=play.workers, database_url=play.database_url)
-    async with stage:
-        terms = Terms(seconds=play.seconds, workers=play.workers, database=stage.database, only=play.only)
-        faults = draw(play.seed, terms)
-        load = Load(stage.front, play.seed, await _offset(stage))
-        await load.open()
-        stage.record.tell = play.tell
+    async with ground:
+        faults = draw(play.seed, _terms(play, ground))
+        load = Load(ground.front, play.seed, await _offset(ground))
+        await load.open(ground.limits)
+        ground.record.tell = play.tell
         began_at = time.monotonic()
-        await _strike_and_send(stage, load, faults, play.seconds)
-        collector = Collector(stage.engine, load.tenants, offset=load.offset)
-        settled_in = await _settle(stage, collector)
-        keys = await _forgotten_keys(stage)
-        facts = await asyncio.to_thread(collector.facts, with_chronicle=True)
-        evidence = Evidence(
-            **facts,
-            sent=load.sent,
-            cancelled=load.cancelled,
-            surprises=load.surprises,
-            effects=read_effects(play.folder / EFFECTS_FILE),
-            troubles=stage.record.troubles,
-            departures=stage.record.departures,
-            joined=stage.record.joined,
-            held_keys=keys,
-            limits={load.tenants[1]: LIMITED},
-            heartbeat=HEARTBEAT_SECONDS,
-            dead_after=DEAD_SECONDS,
-            began_at=began_at,
-        )
+        await _strike_and_send(ground, load, faults, play.seconds)
+        collector = Collector(ground.engine, load.tenants, offset=load.offset)
+        settled_in = await _settle(ground, collector)
+        evidence = await _evidence(ground, load, collector, began_at)
         return Report(
             seed=play.seed,
             seconds=play.seconds,
-            database=stage.database,
+            database=ground.database,
             faults=[_struck(fault) for fault in faults],
-            troubles=[_told(trouble, began_at) for trouble in stage.record.troubles],
+            troubles=[_told(trouble, began_at) for trouble in ground.record.troubles],
             verdicts=await asyncio.to_thread(judge, evidence),
             counts=_counts(evidence, settled_in),
         )
 
 
-async def _offset(stage: Stage) -> float:
+def _terms(play: Play, ground: Stage | ForeignGround) -> Terms:
+    workers, may_kill = (len(ground.workers), False) if isinstance(ground, Stage) else (1, bool(ground.victims))
+    return Terms(
+        seconds=play.seconds,
+        workers=workers,
+        database=ground.database,
+        only=play.only,
+        is_foreign=ground.is_shared,
+        may_kill=may_kill,
+    )
+
+
+async def _evidence(ground: Ground, load: Load, collector: Collector, began_at: float) -> Evidence:
+    facts = await asyncio.to_thread(collector.facts, with_chronicle=ground.has_chronicle)
+    ours = {*load.tenants, *facts["runs"]} if ground.is_shared else None
+    heartbeat, dead_after = ground.times
+    return Evidence(
+        **facts,
+        sent=load.sent,
+        cancelled=load.cancelled,
+        surprises=load.surprises,
+        effects=read_effects(ground.effects) if ground.effects else [],
+        has_effects=ground.effects is not None,
+        troubles=ground.record.troubles,
+        departures=ground.record.departures,
+        joined=ground.record.joined,
+        held_keys=await _forgotten_keys(ground, ours, within=_GATE_FORGETS * dead_after),
+        limits={load.tenants[1]: ground.limits[1]},
+        heartbeat=heartbeat,
+        dead_after=dead_after,
+        began_at=began_at,
+    )
+
+
+async def _offset(ground: Ground) -> float:
     """Return what has to be added to the monotonic clock to get the database's, from the quickest of some looks."""
     looks = []
     for _ in range(_LOOKS_AT_THE_CLOCK):
         before = time.monotonic()
-        now = await asyncio.to_thread(stage.rooms.store.now)
+        now = await asyncio.to_thread(ground.rooms.store.now)
         after = time.monotonic()
         looks.append((after - before, now.timestamp() - (before + after) / 2))
     return min(looks)[1]
 
 
-async def _strike_and_send(stage: Stage, load: Load, faults: Sequence[Fault], seconds: float) -> None:
+async def _strike_and_send(ground: Ground, load: Load, faults: Sequence[Fault], seconds: float) -> None:
     """Let the load run, and each fault strike at its time; return when both are over."""
     began_at = time.monotonic()
 
     async def at_its_time(fault: Fault) -> None:
         await asyncio.sleep(max(0.0, began_at + fault.at - time.monotonic()))
-        await strike(stage, load, fault)
+        await strike(ground, load, fault)
 
     struck = [asyncio.ensure_future(at_its_time(fault)) for fault in faults]
     sending = asyncio.ensure_future(load.run(seconds))
-    watching = asyncio.ensure_future(_watch(stage))
+    watching = asyncio.ensure_future(_watch(ground))
     try:
         await asyncio.gather(sending, *struck)
         await load.finish()
@@ -140,20 +153,20 @@ async def _strike_and_send(stage: Stage, load: Load, faults: Sequence[Fault], se
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _watch(stage: Stage) -> None:
+async def _watch(ground: Ground) -> None:
     """Start workers that ended, and see who has joined."""
-    strain = Strain(stage.record)
+    strain = Strain(ground.record)
     while True:
         strain.look()
-        stage.revive()
-        await stage.look_for_joined()
+        ground.revive()
+        await ground.look_for_joined()
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 
-async def _settle(stage: Stage, collector: Collector) -> float:
+async def _settle(ground: Ground, collector: Collector) -> float:
     """Wait until all that was accepted has ended or waits lawfully; return how long it took."""
     began = time.monotonic()
-    watching = asyncio.ensure_future(_watch(stage))
+    watching = asyncio.ensure_future(_watch(ground))
     try:
         while time.monotonic() - began < _SETTLES_WITHIN_SECONDS:
             try:
@@ -168,16 +181,16 @@ async def _settle(stage: Stage, collector: Collector) -> float:
     return time.monotonic() - began
 
 
-async def _forgotten_keys(stage: Stage) -> list[str]:
-    """Return what the gate still holds after it has had the time to forget it."""
-    deadline = time.monotonic() + _GATE_FORGETS_WITHIN_SECONDS
-    async with redis_of(stage) as redis:
+async def _forgotten_keys(ground: Ground, ours: Set[str] | None, *, within: float) -> list[str]:
+    """Return what the gate still holds of `ours`, or at all, after it has had the time to forget it."""
+    deadline = time.monotonic() + within
+    async with redis_of(ground) as redis:
         while True:
             try:
-                keys = [key.decode() async for key in redis.scan_iter("cel:gate:*")]
+                keys = [key.decode() async for key in redis.scan_iter(f"{GATE}*")]
             except REDIS_AWAY as error:
-                keys = [f"cel:gate:slot:Redis does not answer: {error}"]
-            held = held_keys(keys, None)
+                keys = [f"{GATE}slot:Redis does not answer: {error}"]
+            held = held_keys(keys, ours)
             if not held or time.monotonic() > deadline:
                 return held
             await asyncio.sleep(_LOOK_EVERY_SECONDS)

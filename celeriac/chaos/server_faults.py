@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import make_url
 
+from celeriac.chaos.ground import Ground
 from celeriac.chaos.plan import Fault
 from celeriac.chaos.proxy import PASS, Manner
 from celeriac.chaos.stage import Stage
@@ -33,9 +34,9 @@ _TURN_SECONDS = 0.25
 
 
 @asynccontextmanager
-async def redis_of(stage: Stage) -> AsyncIterator[Redis]:
-    """Connect to the stage's Redis, past the proxies."""
-    client: Redis = Redis.from_url(stage.redis.url)
+async def redis_of(ground: Ground) -> AsyncIterator[Redis]:
+    """Connect to the installation's Redis, past the proxies."""
+    client: Redis = Redis.from_url(ground.redis_url)
     try:
         yield client
     finally:

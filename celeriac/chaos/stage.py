@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from sqlalchemy import Engine, make_url, text
 
-from celeriac.chaos.app import FOLDER
+from celeriac.chaos.app import EFFECTS_FILE, FOLDER
 from celeriac.chaos.chronicle import keep_chronicle
 from celeriac.chaos.plan import Database
 from celeriac.chaos.process import Process
@@ -31,6 +31,7 @@ from celeriac.chaos.traps import Traps
 from celeriac.database import connect, migrate, reading, single
 from celeriac.errors import ConfigError, StoreUnavailable
 from celeriac.settings import Settings
+from celeriac.tenants.quotas import Limits
 from celeriac.wiring import Installation, build
 
 APP = "celeriac.chaos.app:app"
@@ -40,6 +41,9 @@ HEARTBEAT_SECONDS, DEAD_SECONDS = 0.5, 3.0
 
 #: links that a worker executes at once
 CONCURRENCY = 16
+
+#: the second tenant has its share limited, so that slots and tokens are fought for
+LIMITED = Limits(running=6, starts_per_second=10.0, starts_burst=20)
 
 _READY_WITHIN_SECONDS = 60.0
 _LEAVES_WITHIN_SECONDS = 30.0
@@ -78,10 +82,16 @@ class Binaries:
 class Stage:
     """A private installation; an asynchronous context manager, to be entered by the process's main thread."""
 
+    is_shared = False
+    has_chronicle = True
+    times = (HEARTBEAT_SECONDS, DEAD_SECONDS)
+    limits = (Limits(), LIMITED)
+
     def __init__(self, folder: Path, binaries: Binaries, *, workers: int, database_url: str | None = None) -> None:
         """Plan `workers` workers; `database_url` names a database to be used, in which nobody else works."""
         self.folder, self._binaries, self._count = folder, binaries, workers
         self.record = Record()
+        self.effects = folder / EFFECTS_FILE
         self.traps = Traps(folder)
         self.workers: list[Worker] = []
         self.postgres: PostgresServer | None = None
@@ -93,9 +103,11 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         """Start the servers, then the workers, and wait until all of them are there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)  # Postgres has a user of its own, and a folder in it
         self.redis = RedisServer(self._binaries.redis, self.folder, await self._free_port())
         await self.redis.start()
+        self.redis_url = self.redis.url
         self.database_url = await self._start_database()
         await asyncio.to_thread(migrate, self.database_url)
         self.engine: Engine = connect(self.database_url)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 LONGEST_WAIT = timedelta(days=366)
-_LONGEST_SIGNAL = 255
+LONGEST_SIGNAL = 255
 
 
 class Step:
@@ -227,9 +227,7 @@ class Step:
         timeout: Duration | None = None,
     ) -> Awaitable[T]: ...
     @overload
-    def invoke(
-        self, id: str, function: Function[..., Any] | str, data: Any = None, *, timeout: Duration | None = None
-    ) -> Awaitable[Any]: ...
+    def invoke(self, id: str, function: str, data: Any = None, *, timeout: Duration | None = None) -> Awaitable[Any]: ...
     def invoke(
         self, id: str, function: Function[..., Any] | str, data: Any = None, *, timeout: Duration | None = None
     ) -> Awaitable[Any]:
@@ -335,8 +333,8 @@ def _checked(condition: str, id: str) -> str:
 
 
 def _checked_signal(signal: str, id: str) -> str:
-    if not isinstance(signal, str) or not 0 < len(signal) <= _LONGEST_SIGNAL or not signal.isprintable():
-        raise ConfigError(f"Step {id!r}: a signal is a text of 1 to {_LONGEST_SIGNAL} printable characters")
+    if not isinstance(signal, str) or not 0 < len(signal) <= LONGEST_SIGNAL or not signal.isprintable():
+        raise ConfigError(f"Step {id!r}: a signal is a text of 1 to {LONGEST_SIGNAL} printable characters")
     return signal
 
 

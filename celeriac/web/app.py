@@ -18,9 +18,11 @@ from flask_openapi3.openapi import OpenAPI
 from celeriac.database import answers_within
 from celeriac.errors import ConfigError
 from celeriac.web import auth, problems
+from celeriac.web.api.bulk import bulk
 from celeriac.web.api.events import events
+from celeriac.web.api.functions import functions, signals
 from celeriac.web.api.health import health
-from celeriac.web.api.models import ProblemOut, RunsQuery
+from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
 from celeriac.web.api.runs import runs
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
 from celeriac.web.dashboard import words
@@ -39,7 +41,10 @@ _DATABASE_ANSWERS_WITHIN = timedelta(seconds=5)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 #: views of the API that take a query, with the names they know; every other one takes none
-_QUERIES: dict[str, frozenset[str]] = {"runs.list_runs": frozenset(RunsQuery.model_fields)}
+_QUERIES: dict[str, frozenset[str]] = {
+    view: frozenset(field.alias or name for name, field in query.model_fields.items())
+    for view, query in (("runs.list_runs", RunsQuery), ("bulk.list_actions", PageQuery))
+}
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -80,7 +85,7 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(_refuse_unprintable)
     app.before_request(_refuse_unknown_parameters)
     app.after_request(_add_headers)
-    for api in (events, runs, health):
+    for api in (events, runs, bulk, functions, signals, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)

@@ -1,6 +1,6 @@
-"""Paging: one page of a tenant's runs, with a cursor that only this installation can have made, for this tenant.
+"""Paging: one page of a tenant's runs or bulk actions, with a cursor that only this installation can have made.
 
-The list of the API and that of the dashboard both come from here.
+It is good for one tenant. The lists of the API and those of the dashboard both come from here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from celeriac.platform.durable.bulk import BulkAction
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.web.auth import tenant_id
@@ -19,13 +20,31 @@ from celeriac.web.rooms import rooms
 def page_of_runs(where: RunFilter, *, limit: int, cursor: str | None) -> Page:
     """Read one page, newest first; raise `Problem` for a cursor that is none of ours."""
     try:
-        position = None if cursor is None else str(_signer().loads(cursor))
+        position = None if cursor is None else str(_signer("cursor").loads(cursor))
         page = rooms().reads.runs(tenant_id(), where, limit=limit, cursor=position)
     except (BadSignature, ValueError) as error:
-        detail = "The cursor is none of ours; take page.next_cursor as it is, or begin without one"
-        raise Problem(400, "invalid_request", detail) from error
-    return page if page.next_cursor is None else replace(page, next_cursor=str(_signer().dumps(page.next_cursor)))
+        raise _foreign() from error
+    if page.next_cursor is None:
+        return page
+    return replace(page, next_cursor=str(_signer("cursor").dumps(page.next_cursor)))
 
 
-def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(rooms().settings.secret_key, salt=f"cursor:{tenant_id()}")
+def page_of_actions(*, limit: int, cursor: str | None) -> tuple[list[BulkAction], str | None]:
+    """Read one page of bulk actions, newest first, and the cursor of the next one."""
+    try:
+        before = None if cursor is None else str(_signer("actions").loads(cursor))
+    except BadSignature as error:
+        raise _foreign() from error
+    found = rooms().operations.actions(tenant_id(), limit=limit + 1, before=before)
+    page = found[:limit]
+    return page, str(_signer("actions").dumps(page[-1].id)) if len(found) > limit else None
+
+
+def _foreign() -> Problem:
+    return Problem(
+        400, "invalid_request", "The cursor is none of ours; take page.next_cursor as it is, or begin without one"
+    )
+
+
+def _signer(salt: str) -> URLSafeSerializer:
+    return URLSafeSerializer(rooms().settings.secret_key, salt=f"{salt}:{tenant_id()}")

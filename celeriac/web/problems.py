@@ -17,7 +17,14 @@ from flask import Flask, Response, g, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from celeriac.errors import CeleriacError, InvalidEventError, NotFoundError, RefusedError, StoreUnavailable
+from celeriac.errors import (
+    CeleriacError,
+    ConflictError,
+    InvalidEventError,
+    NotFoundError,
+    RefusedError,
+    StoreUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +108,8 @@ def from_house(error: CeleriacError) -> Problem:
     match error:
         case NotFoundError():
             return Problem(404, "not_found", error.message)
+        case ConflictError():
+            return Problem(409, error.code, error.message)
         case StoreUnavailable():
             log.warning("Refused: %s", error.message)
             return Problem(503, error.code, error.message, headers={"Retry-After": str(_STORE_RETRY_AFTER)})

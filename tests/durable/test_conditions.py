@@ -98,17 +98,14 @@ async def test_a_condition_that_cannot_be_evaluated_fails_the_run_that_does_not_
 
 async def test_a_condition_on_the_end_of_a_run() -> None:
     app = new_app()
-
-    @app.function(on="work")
-    async def works(ctx: Context, n: int) -> int:
-        return n
+    app.function(id="works", on="work")(square)
 
     @app.function(on="go")
     async def waits(ctx: Context) -> Any:
         ended = await ctx.step.wait_for_event(
             "w",
             "celeriac/run.finished",
-            if_="async.data.function_id == 'works' && async.data.output == 2",
+            if_="async.data.function_id == 'works' && async.data.output == 4",
             timeout="1h",
         )
         return None if ended is None else ended.data["output"]
@@ -117,7 +114,11 @@ async def test_a_condition_on_the_end_of_a_run() -> None:
         [run] = await h.send("go")
         await h.send("work", {"n": 1})
         await h.send("work", {"n": 2})
-        assert h.run(run.id).output == 2
+        assert h.run(run.id).output == 4
+
+
+async def square(ctx: Context, n: int) -> int:
+    return n * n
 
 
 async def test_the_platforms_own_events_are_not_waited_for() -> None:

@@ -48,27 +48,23 @@ async def test_a_run_that_is_cancelled_while_it_waits_starts_what_it_deferred() 
 
 
 async def test_a_run_that_is_cancelled_while_it_executes_starts_what_it_deferred() -> None:
-    app, hold = new_app(), Hold()
+    app, hold, effects = new_app(), Hold(), []
+    tidying(app, effects)
 
-    @app.function(on="never")
-    async def tidy(ctx: Context) -> str:
-        return "tidied"
-
-    @app.function(on="go")
-    async def works(ctx: Context) -> None:
-        await ctx.step.defer("later", tidy)
+    @app.function(on="start")
+    async def hangs(ctx: Context) -> None:
+        await ctx.step.defer("later", f"{app.name}/tidy", {"what": "desk"})
         await ctx.step.run("hang", hold)
 
     async with Stage(app) as stage:
-        [run_id] = stage.send("go")
+        [run_id] = stage.send("start")
         link = stage.advance(run_id)
         await hold.is_entered()
         stage.store.cancel("test", run_id)
         stage.engine().cancel([run_id])
         await soon(link)
-        play = Play(stage)
-        await play.settle()
-        assert (stage.run(run_id).status, play.run_of("tidy").output) == ("cancelled", "tidied")
+        await Play(stage).settle()
+        assert (stage.run(run_id).status, effects) == ("cancelled", ["desk"])
 
 
 async def test_a_run_that_is_cancelled_before_its_next_link_starts_what_it_deferred() -> None:

@@ -7,12 +7,12 @@ import functools
 from typing import Any
 
 import pytest
-from engine_stage import new_app
 from pydantic import BaseModel
 
 from celeriac import Agent, Context, Network, NonRetriableError, StepError, tool
 from celeriac.errors import ConfigError
 from celeriac.testing import Harness, ScriptedModel, call, say
+from engine_stage import new_app
 
 performed: list[Any] = []
 

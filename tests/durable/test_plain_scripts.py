@@ -1,6 +1,5 @@
 """The verbs in a plain script: those that work in place do, and the others name themselves and the fix."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from celeriac import Context
 from celeriac.errors import ModelError, NotDurableError
 from celeriac.platform.inline import local_context
+from engine_stage import Hold
 
 
 def context() -> Context:
@@ -19,7 +19,7 @@ async def test_a_race_is_run_in_place() -> None:
 
     async def slow() -> str:
         try:
-            return await ctx.step.run("hang", lambda: asyncio.Event().wait())
+            return await ctx.step.run("hang", Hold())
         finally:
             cancelled.append(ctx.step.path)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from engine_stage import Hold, Stage, new_app, soon
-
 from celeriac import Context
 from celeriac.platform.durable.poison import ALONE, SUSPECTS_AT_ONCE, Quarantine
+from engine_stage import Hold, Stage, new_app, soon
 from waiting import until
 
 
@@ -56,8 +55,9 @@ async def test_a_suspect_that_may_not_execute_yet_stands_queued_so_that_no_death
         await _die_together(stage, hold, [first, second])
         alone = stage.advance(first, "z")
         await hold.is_entered()
-        waits = stage.advance(second, "z")
-        await until(lambda: stage.run(second).status == "queued", what="the second to stand queued")
+        claims, waits = stage.run(second).links, stage.advance(second, "z")
+        await until(lambda: stage.run(second).links > claims, what="the second to be claimed")
+        await until(lambda: stage.run(second).status == "queued", 3, "the second to stand queued")
         hold.let_go()
         await soon(asyncio.gather(alone, waits))
         assert [stage.run(run).output for run in (first, second)] == ["done", "done"]

@@ -55,27 +55,28 @@ async def test_the_other_branch_wins_where_it_ends_first() -> None:
     assert outcomes == [["silence", "silence"]] * len(outcomes)
 
 
+def open_waits(stage: Stage, run_id: str) -> list[str]:
+    return [path for (path, _), wait in stage.store.all[run_id].waits.items() if wait.resolved_at is None]
+
+
 async def test_the_waits_of_the_losers_are_over_with_the_race() -> None:
     app = new_app()
 
     @app.function(on="go")
-    async def races(ctx: Context) -> str:
+    async def races(ctx: Context) -> None:
         async def slow() -> None:
             await asyncio.gather(ctx.step.sleep("a", "2d"), ctx.step.wait_for_signal("b", "free", timeout="2d"))
 
-        winner, _ = await ctx.step.race(
-            nap=ctx.step.sleep("nap", "1h"), slow=slow(), event=ctx.step.wait_for_event("event", "e", timeout="2d")
-        )
+        event = ctx.step.wait_for_event("event", "e", timeout="2d")
+        await ctx.step.race(nap=ctx.step.sleep("nap", "1h"), slow=slow(), event=event)
         await ctx.step.sleep("after", "9d")
-        return winner
 
     async with Stage(app) as stage:
         play = Play(stage)
         await play.send("go")
+        assert sorted(open_waits(stage, play.run_of("races").id)) == ["event", "nap", "race/slow/a", "race/slow/b"]
         await play.pass_time("1h")
-        waits = stage.store.all[play.run_of("races").id].waits
-        assert sorted(path for path, _ in waits) == ["after", "event", "nap", "race/slow/a", "race/slow/b"]
-        assert [path for (path, _), wait in waits.items() if wait.resolved_at is None] == ["after"]
+        assert open_waits(stage, play.run_of("races").id) == ["after"]
         assert not play.signal("free")
         stage.store.ingest(TENANT, [Event("e")])
         assert stage.store.wake_due() == []
@@ -86,17 +87,15 @@ async def test_the_body_of_a_loser_that_executes_is_cancelled() -> None:
 
     @app.function(on="go")
     async def races(ctx: Context) -> str:
-        started = asyncio.Event()
+        hold = Hold()
 
         async def hangs() -> None:
-            started.set()
             try:
-                await asyncio.Event().wait()
+                await hold()
             finally:
                 cancelled.append("hangs")
 
-        winner, _ = await ctx.step.race(slow=ctx.step.run("slow", hangs), quick=ctx.step.run("quick", started.wait))
-        return winner
+        return (await ctx.step.race(slow=ctx.step.run("slow", hangs), quick=ctx.step.run("quick", hold.is_entered)))[0]
 
     async with Harness(app) as h:
         [run] = await h.send("go")
@@ -142,16 +141,17 @@ async def test_an_error_of_a_branchs_own_code_fails_the_race() -> None:
         assert h.run(run.id).error == {"code": "ValueError", "message": "broken"}
 
 
+async def inner_race(ctx: Context) -> Any:
+    await ctx.step.run("step", lambda: 1)
+    event = ctx.step.wait_for_event("event", "e", timeout="9h")
+    return await ctx.step.race(long=ctx.step.sleep("long", "5h"), event=event)
+
+
 async def test_a_race_inside_a_race() -> None:
     def declare(app: App, effects: list[Any]) -> None:
         @app.function(on="go")
         async def races(ctx: Context) -> Any:
-            async def inner() -> Any:
-                return await ctx.step.race(
-                    long=ctx.step.sleep("long", "5h"), event=ctx.step.wait_for_event("event", "e", timeout="9h")
-                )
-
-            return await ctx.step.race(inner=inner(), nap=ctx.step.sleep("nap", "7h"))
+            return await ctx.step.race(inner=inner_race(ctx), nap=ctx.step.sleep("nap", "7h"))
 
     async def drive(play: Play) -> Any:
         await play.send("go")
@@ -170,13 +170,7 @@ async def test_an_inner_race_is_dropped_with_the_branch_that_loses() -> None:
 
     @app.function(on="go")
     async def races(ctx: Context) -> str:
-        async def inner() -> Any:
-            await ctx.step.run("step", lambda: 1)
-            return await ctx.step.race(
-                long=ctx.step.sleep("long", "5h"), event=ctx.step.wait_for_event("event", "e", timeout="9h")
-            )
-
-        winner, _ = await ctx.step.race(inner=inner(), nap=ctx.step.sleep("nap", "1h"))
+        winner, _ = await ctx.step.race(inner=inner_race(ctx), nap=ctx.step.sleep("nap", "1h"))
         await ctx.step.sleep("after", "1h")
         await ctx.step.run("last", lambda: 1)
         return winner
@@ -185,33 +179,33 @@ async def test_an_inner_race_is_dropped_with_the_branch_that_loses() -> None:
         play = Play(stage)
         await play.send("go")
         await play.pass_time("1h")
-        waits = stage.store.all[play.run_of("races").id].waits
-        assert [path for (path, _), wait in waits.items() if wait.resolved_at is None] == ["after"]
+        assert open_waits(stage, play.run_of("races").id) == ["after"]
         await play.pass_time("1h")
         assert play.run_of("races").output == "nap"
 
 
+def holding(app: App, effects: list[Any]) -> None:
+    @app.function(on="go")
+    async def races(ctx: Context) -> str:
+        async def holds() -> None:
+            try:
+                await ctx.step.sleep("long", "9d")
+            finally:
+                await ctx.step.run("free", lambda: effects.append("freed"))
+
+        winner, _ = await ctx.step.race(holds=holds(), nap=ctx.step.sleep("nap", "1h"))
+        await ctx.step.sleep("after", "1h")
+        return winner
+
+
 async def test_cleanup_steps_of_a_loser_are_done_once() -> None:
-    def declare(app: App, effects: list[Any]) -> None:
-        @app.function(on="go")
-        async def races(ctx: Context) -> str:
-            async def holds() -> None:
-                try:
-                    await ctx.step.sleep("long", "9d")
-                finally:
-                    await ctx.step.run("free", lambda: effects.append("freed"))
-
-            winner, _ = await ctx.step.race(holds=holds(), nap=ctx.step.sleep("nap", "1h"))
-            await ctx.step.sleep("after", "1h")
-            return winner
-
     async def drive(play: Play) -> Any:
         await play.send("go")
         await play.pass_time("1h")
         await play.pass_time("1h")
         return play.run_of("races").output, len(play.effects)
 
-    outcomes = await play_with_a_death_at_each_point(declare, drive)
+    outcomes = await play_with_a_death_at_each_point(holding, drive)
     assert outcomes[0] == ("nap", 1)
     assert {winner for winner, _ in outcomes} == {"nap"}
     assert {freed for _, freed in outcomes} <= {1, 2}
@@ -235,25 +229,27 @@ async def test_an_event_wins_against_work_that_goes_on() -> None:
         assert stage.run(run_id).output == "stop"
 
 
+async def races_beside_a_race(ctx: Context, order: list[str]) -> None:
+    async def steps(name: str) -> None:
+        for number in range(3):
+            await ctx.step.run(str(number), lambda: 1)
+            order.append(f"{name} {number}")
+
+    async def side(name: str) -> None:
+        with ctx.step.scope(name):
+            await ctx.step.race(one=steps(name), nap=ctx.step.sleep("nap", "1d"))
+        order.append(name)
+
+    await asyncio.gather(side("a"), side("b"))
+
+
 async def test_parallel_races_keep_their_order_with_other_branches() -> None:
     app, orders = new_app(), []
 
     @app.function(on="go")
     async def meets(ctx: Context) -> None:
-        order: list[str] = []
-
-        async def side(name: str, racer: Any) -> None:
-            with ctx.step.scope(name):
-                await ctx.step.race(one=racer(), nap=ctx.step.sleep("nap", "1d"))
-            order.append(name)
-
-        async def steps() -> None:
-            for number in range(3):
-                await ctx.step.run(str(number), lambda: 1)
-                order.append(str(number))
-
-        await asyncio.gather(side("a", steps), side("b", steps))
-        orders.append(order)
+        orders.append([])
+        await races_beside_a_race(ctx, orders[-1])
         await ctx.step.sleep("pause", "2d")
 
     async with Harness(app) as h:
@@ -287,7 +283,7 @@ async def test_branches_that_are_not_started_are_closed_without_a_word() -> None
     async def races(ctx: Context) -> None:
         await ctx.step.race(
             quick=ctx.step.run("quick", lambda: 1),
-            body=ctx.step.run("body", asyncio.Event().wait),
+            body=ctx.step.run("body", Hold()),
             wait=ctx.step.wait_for_event("w", "e", timeout="1d"),
             invoke=ctx.step.invoke("i", "a/b"),
         )

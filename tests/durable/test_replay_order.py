@@ -191,33 +191,38 @@ async def test_the_log_inside_a_step_names_the_step(caplog: pytest.LogCaptureFix
     assert line.step == "part/one"  # type: ignore[attr-defined]
 
 
+async def meets_behind_gathers(ctx: Context, order: list[str], may_go: threading.Event) -> None:
+    """Let one branch learn of its steps by a gather of gathers, and the other at once."""
+
+    async def left() -> None:
+        await asyncio.gather(*(asyncio.gather(ctx.step.run(name, lambda: 1)) for name in "ab"))
+        order.append("left")
+
+    async def right() -> None:
+        await asyncio.to_thread(may_go.wait, 10)
+        await ctx.step.run("c", lambda: 1)
+        order.append("right")
+
+    await asyncio.gather(left(), right())
+
+
 async def test_steps_that_were_committed_together_move_the_code_as_they_will_on_replay() -> None:
-    app, orders, store = new_app(), [], SlowStore()
+    app, orders, store, may_go = new_app(), [], SlowStore(), threading.Event()
 
     @app.function(on="go")
     async def meets(ctx: Context) -> None:
-        order: list[str] = []
-
-        async def left() -> None:
-            await asyncio.gather(*(asyncio.gather(ctx.step.run(name, lambda: 1)) for name in "ab"))
-            order.append("left")
-
-        async def right() -> None:
-            for _ in range(9):
-                await asyncio.sleep(0)  # until the others are on their way
-            await ctx.step.run("c", lambda: 1)
-            order.append("right")
-
-        await asyncio.gather(left(), right(), ctx.step.send_event("before", "sent"))
-        orders.append(order)
+        orders.append([])
+        before = asyncio.create_task(_awaited(ctx.step.send_event("before", "sent")))
+        await asyncio.to_thread(store.is_committing.wait, 10)
+        await asyncio.gather(meets_behind_gathers(ctx, orders[-1], may_go), before)
         await ctx.step.sleep("pause", "1h")
 
     async with Stage(app, store=store) as stage:
         [run_id] = stage.send("go")
-        link = stage.advance(run_id)
-        queue = stage.engine()._journal._queue
-        await until(lambda: queue.qsize() == 3, what="three steps behind the one that is being committed")
-        store.may_commit.set()
+        link, queue = stage.advance(run_id), stage.engine()._journal._queue
+        for size, then in ((2, may_go), (3, store.may_commit)):
+            await until(lambda size=size: queue.qsize() == size, what="steps behind the one that is being committed")
+            then.set()
         await soon(link)
         stage.pass_time("1h")
         await stage.finish(run_id)
@@ -229,23 +234,28 @@ async def test_a_step_whose_branch_was_cancelled_while_it_was_committed_is_remem
 
     async def cancels_its_branch(ctx: Context) -> None:
         branch = asyncio.create_task(_awaited(ctx.step.run("inner", ran.append, 1)))
-        if not attempts:
-            attempts.append(1)
+        attempts.append(1)
+        if len(attempts) == 1:
             await asyncio.to_thread(store.is_committing.wait, 10)
             branch.cancel()
             asyncio.get_running_loop().call_later(0.05, store.may_commit.set)
-            await asyncio.wait({branch})
-            raise RetryAfterError("once more", 0)
         await branch
 
     @app.function(on="go")
     async def works(ctx: Context) -> None:
-        await ctx.step.run("outer", cancels_its_branch, ctx)
+        await ctx.step.run("outer", tried_again_at_once, cancels_its_branch, ctx)
 
     async with Stage(app, store=store) as stage:
         [run_id] = stage.send("go")
         assert (await stage.finish(run_id)).status == "completed"
         assert (ran, [memo.path for memo in stage.steps(run_id)]) == ([1], ["outer/inner", "outer"])
+
+
+async def tried_again_at_once(body: Callable[[Context], Awaitable[None]], ctx: Context) -> None:
+    try:
+        await body(ctx)
+    except asyncio.CancelledError as error:
+        raise RetryAfterError("once more", 0) from error
 
 
 async def _awaited(step: Awaitable[Any]) -> Any:

@@ -7,24 +7,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from celeriac.errors import ConflictError
+from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
+from celeriac.platform.codec import Uncodable, encode_within
 from celeriac.platform.durable.bulk import BulkAction, BulkKind, Count, check_bulk
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.operations import Operations
 from celeriac.platform.durable.order import STEP_ORDER_CHANGED, order_signal
-from celeriac.platform.durable.reads import Reads
+from celeriac.platform.durable.reads import FunctionView, Reads
 from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Signalled, Store
 from celeriac.platform.run import Run
+from celeriac.platform.step import LONGEST_SIGNAL
 
 
 class Operator:
     """Acts on runs; safe to share between threads."""
 
-    def __init__(self, store: Store, operations: Operations, reads: Reads, dispatcher: Dispatcher) -> None:
-        """Take the truth in its three parts, and the way to the fleet."""
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations,
+        reads: Reads,
+        dispatcher: Dispatcher,
+        *,
+        max_event_bytes: int = 512 * 1024,
+    ) -> None:
+        """Take the truth in its three parts, and the way to the fleet; a signal's data may be as large as an event's."""
         self._store, self._operations, self._reads, self._dispatcher = store, operations, reads, dispatcher
+        self._max_event_bytes = max_event_bytes
 
     def rerun(self, tenant_id: str, run_id: str, wish: Wish | None = None) -> Run:
         """Do an ended run again, and return the new run; as `Operations.rerun`."""
@@ -47,10 +58,33 @@ class Operator:
         return self._reads.run(tenant_id, run_id)
 
     def signal(self, tenant_id: str, name: str, data: Any = None) -> Signalled:
-        """Give a signal to the run that waits for it, if there is one."""
+        """Give a signal to the run that waits for it, if there is one; raise `InvalidEventError` for what is none."""
+        if not 0 < len(name) <= LONGEST_SIGNAL or not name.isprintable():
+            raise InvalidEventError(f"A signal is a text of 1 to {LONGEST_SIGNAL} printable characters")
+        try:
+            encode_within(data, self._max_event_bytes, "The data of a signal")
+        except Uncodable as error:
+            raise InvalidEventError(f"The data of a signal {error}") from error
+        except LimitError as error:
+            raise InvalidEventError(error.message, code="payload_too_large") from error
         signalled = self._store.signal(tenant_id, name, data)
         self._dispatcher.dispatch(signalled.queued)
         return signalled
+
+    def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> FunctionView:
+        """Let events start no runs of the function for the tenant, or again; raise `NotFoundError` for an unknown one.
+
+        Runs that have begun go on.
+        """
+        self._function(tenant_id, app, function_id)
+        self._store.pause(tenant_id, app, function_id, is_paused=is_paused)
+        return self._function(tenant_id, app, function_id)
+
+    def _function(self, tenant_id: str, app: str, function_id: str) -> FunctionView:
+        for one in self._reads.declared(tenant_id):
+            if (one.app, one.function_id) == (app, function_id):
+                return one
+        raise NotFoundError(f"There is no function '{app}/{function_id}'; `celeriac functions ls` shows them")
 
     def count(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> Count:
         """Say how many runs a bulk action would change; raise `ConfigError` for a filter that it refuses."""

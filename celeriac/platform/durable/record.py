@@ -131,14 +131,12 @@ class Record:
             raise Suspended  # what user code made of the ending itself is no result and no error of the step
         answer: _Answer[int | None] = _Answer(self.parking)
         try:
-            with self.parking.busy():
+            with self.parking.busy(), suppress(StoreUnavailable):  # it stands in the answer
                 await self._journal.commit(entry, answer)
         except asyncio.CancelledError:
             if answer.done() and not answer.cancelled():
                 self._take(entry, answer)
             raise
-        except StoreUnavailable:
-            pass
         self._take(entry, answer)
 
     async def in_thread(self, fn: Callable[[], T]) -> T:

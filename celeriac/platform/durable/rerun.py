@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from celeriac.errors import ConfigError, ConflictError, NotFoundError
+from celeriac.platform.codec import Uncodable, encode
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.declared import Declared
 from celeriac.platform.run import Run
@@ -32,9 +33,13 @@ class Wish:
     input: Any = None
 
     def __post_init__(self) -> None:
-        """Refuse an input that belongs to nothing."""
+        """Refuse an input that belongs to nothing, or cannot be kept."""
         if self.input is not None and self.from_step is None:
             raise ConfigError("An input replaces that of a step; name the step with from_step")
+        try:
+            encode(self.input)
+        except Uncodable as error:
+            raise ConfigError(f"The input {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +133,15 @@ def deadline_of(function: Declaration, now: datetime) -> datetime | None:
 
 def _check_input(path: str, step: DoneStep | None, given: Any) -> None:
     if step is None:
-        raise ConflictError(f"Step {path!r} has not ended, so its input is not known; rerun from it without input")
+        raise _unfit(f"Step {path!r} has not ended, so its input is not known; rerun from it without input")
     if step.kind not in EDITABLE:
-        raise ConflictError(f"Step {path!r} is of kind {step.kind!r}, which takes no other input; rerun without input")
+        raise _unfit(f"Step {path!r} is of kind {step.kind!r}, which takes no other input; rerun from it without input")
     known = json.loads(step.input or "null")
     wanted: type = dict if isinstance(known, dict) else list
     if not isinstance(given, wanted):
         shape = "an object, as it was" if wanted is dict else "the list of its arguments"
-        raise ConflictError(f"The input of step {path!r} must be {shape}")
+        raise _unfit(f"The input of step {path!r} must be {shape}")
+
+
+def _unfit(message: str) -> ConflictError:
+    return ConflictError(message, code="input_does_not_fit")

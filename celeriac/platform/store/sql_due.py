@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from celeriac.database import NOW, reading
+from celeriac.database import STATEMENT_NOW, reading
 from celeriac.platform.durable.store import Due
 from celeriac.platform.store.sql_part import SqlPart
 
@@ -19,7 +19,7 @@ SELECT
     EXISTS (SELECT 1 FROM runs WHERE deadline IS NOT NULL AND deadline <= {now})"""
 
 
-_LOOKS = {dialect: _look(now) for dialect, now in NOW.items()}
+_LOOKS = {dialect: _look(now) for dialect, now in STATEMENT_NOW.items()}
 
 
 class SqlDue(SqlPart):

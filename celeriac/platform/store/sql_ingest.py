@@ -33,7 +33,7 @@ from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
-from celeriac.platform.store.sql_waking import end_quietly, resolve
+from celeriac.platform.store.sql_waking import end_quietly, lock_runs, resolve
 from celeriac.platform.store.tables import events, waits
 
 #: how long a sender's id is remembered
@@ -367,6 +367,7 @@ def _answer(connection: Connection, answers: Sequence[Answer], outcome: Outcome)
     """Cancel and wake the runs that stood there for these events."""
     cancels = {answer.key: answer.event_id for answer in answers if answer.kind == "cancel"}
     if cancels:
+        lock_runs(connection, {answer.key[0] for answer in answers})
         end_quietly(connection, cancels)
         cancelled = end_or_flag(connection, {key[0]: "cancelled" for key in cancels})
         outcome.ended += [run.id for run in cancelled if run.status == "cancelled"]

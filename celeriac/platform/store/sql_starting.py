@@ -21,7 +21,7 @@ from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_part import insert_new, lock_names, text_array
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_waits import wait_row
-from celeriac.platform.store.sql_waking import resolve
+from celeriac.platform.store.sql_waking import lock_runs, resolve
 from celeriac.platform.store.tables import events, run_events, run_keys, runs, waits
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -136,11 +136,9 @@ def _hold(connection: Connection, run_id: str, tenant_id: str, held: Sequence[Wa
 
 
 def _gathering(connection: Connection, run_ids: set[str], beside: Iterable[str]) -> set[str]:
-    """Lock the runs, and return those of `run_ids` that nothing has woken yet."""
-    ids = sorted(run_ids.union(beside))
-    locked = select(runs.c.id, runs.c.status).where(runs.c.id.in_(ids)).order_by(runs.c.id).with_for_update()
-    parked = [row.id for row in connection.execute(locked) if row.status == "parked" and row.id in run_ids]
-    held = waits.c.run_id.in_(parked), waits.c.kind == "start", waits.c.resolved_at.is_(None)
+    """Lock the runs, and return those of `run_ids` whose start nothing has woken, and no end has closed."""
+    lock_runs(connection, run_ids.union(beside))
+    held = waits.c.run_id.in_(sorted(run_ids)), waits.c.kind == "start", waits.c.resolved_at.is_(None)
     return set(connection.execute(select(waits.c.run_id).where(*held)).scalars())
 
 

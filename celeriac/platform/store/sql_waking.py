@@ -37,7 +37,7 @@ def resolve(connection: Connection, found: Mapping[WaitKey, str | None], *, skip
     """
     if not found:
         return []
-    statuses = _lock_runs(connection, {key[0] for key in found}, skip_locked)
+    statuses = lock_runs(connection, {key[0] for key in found}, skip_locked=skip_locked)
     key = (waits.c.run_id, waits.c.path, waits.c.number)
     # The start of a run that gathers events may have been put off by one of them since somebody looked.
     is_over = or_(waits.c.kind != "start", waits.c.wake_at <= db_now())
@@ -76,7 +76,8 @@ def close(connection: Connection, run_id: str) -> None:
     )
 
 
-def _lock_runs(connection: Connection, run_ids: set[str], skip_locked: bool) -> dict[str, str]:
+def lock_runs(connection: Connection, run_ids: set[str], *, skip_locked: bool = False) -> dict[str, str]:
+    """Lock those of the runs that have not ended, in the order of their ids; return the status of each."""
     statement = (
         select(runs.c.id, runs.c.status)
         .where(runs.c.id.in_(sorted(run_ids)), runs.c.status.in_(("queued", "running", "parked")))

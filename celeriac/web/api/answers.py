@@ -1,6 +1,6 @@
-"""Answers: runs and steps as plain JSON, in the shape of the models that `/openapi.json` shows.
+"""Answers: runs, steps, bulk actions and functions as plain JSON, in the shape of the models of `/openapi.json`.
 
-The API's views and the dashboard's raw view write with these. They copy facts and decide nothing.
+The API's views, the command line and the dashboard's raw view write with these. They copy facts and decide nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from celeriac.platform.durable.reads import Attempt, Page, RunView, StepView
+from celeriac.platform.durable.bulk import BulkAction
+from celeriac.platform.durable.reads import Attempt, FunctionView, Page, RunView, StepView
 from celeriac.platform.run import Run
 
 
@@ -26,6 +27,9 @@ def run_json(run: Run) -> dict[str, Any]:
         "error": run.error,
         "usage": run.usage.export(),
         "links": run.links,
+        "version": run.version,
+        "rerun_of": run.rerun_of,
+        "parent_id": run.parent_id,
         "created_at": moment(run.created_at),
         "started_at": moment(run.started_at),
         "ended_at": moment(run.ended_at),
@@ -42,6 +46,46 @@ def page_json(page: Page, limit: int) -> dict[str, Any]:
     """Write one page of runs."""
     position = {"next_cursor": page.next_cursor, "has_more": page.next_cursor is not None, "limit": limit}
     return {"data": [run_json(run) for run in page.runs], "page": position}
+
+
+def action_json(action: BulkAction) -> dict[str, Any]:
+    """Write a bulk action with its progress."""
+    where = action.where
+    function = "/".join(part for part in (where.app, where.function_id) if part) or None
+    given = {
+        "status": where.status,
+        "function": function,
+        "event_name": where.event_name,
+        "created_after": moment(where.created_after),
+        "created_before": moment(where.created_before),
+        "if": where.if_,
+    }
+    return {
+        "id": action.id,
+        "kind": action.kind,
+        "filter": {name: value for name, value in given.items() if value is not None},
+        "status": action.status,
+        "total": action.total,
+        "seen": action.seen,
+        "changed": action.changed,
+        "created_at": moment(action.created_at),
+        "ended_at": moment(action.ended_at),
+    }
+
+
+def function_json(function: FunctionView) -> dict[str, Any]:
+    """Write a function that is declared."""
+    return {
+        "app": function.app,
+        "id": function.function_id,
+        "version": function.version,
+        "description": function.description,
+        "queue": function.queue,
+        "triggers": list(function.triggers),
+        "crons": list(function.crons),
+        "is_paused": function.is_paused,
+        "seen_at": moment(function.seen_at),
+    }
 
 
 def moment(at: datetime | None) -> str | None:

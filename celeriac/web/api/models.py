@@ -5,29 +5,32 @@ Requests are validated by them; answers are written by `api/answers.py` in their
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from flask_openapi3.types import ResponseDict
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator
 
 from celeriac.platform.run import Status
 
 #: a text that every database can hold
-_Storable = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
-_Id = Annotated[_Storable, Field(max_length=255)]
+Storable = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+#: such a text that is an id or a name
+Id = Annotated[Storable, Field(max_length=255)]
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
+    """What somebody asks; a field that it does not know is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class EventIn(_Request):
+class EventIn(Request):
     """An event to send. The Inngest SDKs' fields are understood; empty ones count as left out."""
 
-    name: _Storable = Field(description="what happened, such as support/ticket.opened")
+    name: Storable = Field(description="what happened, such as support/ticket.opened")
     data: dict[str, Any] | None = Field(None, description="what it happened to")
-    id: _Id | None = Field(None, description="your own id; a second event with it within 24 h starts nothing")
+    id: Id | None = Field(None, description="your own id; a second event with it within 24 h starts nothing")
     ts: int | float | str | None = Field(None, description="when it happened: milliseconds since 1970, or ISO 8601")
     v: str | None = Field(None, description="accepted and not used")
     user: dict[str, Any] | None = Field(None, description="accepted and not used")
@@ -70,13 +73,35 @@ class RunPath(BaseModel):
     run_id: str
 
 
-class RunsQuery(_Request):
-    """Which runs to list, and where to begin."""
+class FilterIn(Request):
+    """Which runs are meant; everything left out matches."""
 
     status: Status | None = None
-    function: _Id | None = Field(None, description="a function's id")
+    function: Id | None = Field(None, description="a function's id, or app/id")
+    event_name: Annotated[Storable, Field(max_length=512)] | None = Field(
+        None, description="the name of the event that they run with"
+    )
+    created_after: datetime | None = Field(None, description="created at this time or later; UTC where it says nothing")
+    created_before: datetime | None = Field(None, description="created before this time")
+    if_: Annotated[Storable, Field(max_length=2_000)] | None = Field(
+        None, alias="if", description="an expression over `event` and `run`"
+    )
+
+    @field_validator("created_after", "created_before")
+    @classmethod
+    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+        return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+class PageQuery(Request):
+    """How much of a list, and where to begin."""
+
     limit: int = Field(20, ge=1, le=100)
-    cursor: _Id | None = Field(None, description="`page.next_cursor` of the page before")
+    cursor: Id | None = Field(None, description="`page.next_cursor` of the page before")
+
+
+class RunsQuery(FilterIn, PageQuery):
+    """Which runs to list, and where to begin."""
 
 
 class EventIds(BaseModel):
@@ -132,6 +157,9 @@ class RunOut(BaseModel):
     error: ErrorOut | None
     usage: UsageOut
     links: int
+    version: str
+    rerun_of: str | None
+    parent_id: str | None
     created_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
@@ -233,7 +261,7 @@ _REFUSALS = {
     "401": "no key, or an unknown one",
     "403": "a key of another kind is needed",
     "404": "no such thing for this tenant",
-    "409": "the run has ended already",
+    "409": "it cannot be done as things stand",
     "413": "too much in one request",
     "415": "the body is no JSON",
     "422": "the body does not fit",

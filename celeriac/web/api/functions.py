@@ -1,0 +1,67 @@
+"""Functions: what the fleet has declared, and pausing it for the tenant; and signals to runs that wait for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+
+from celeriac.web.api.answers import function_json
+from celeriac.web.api.models import refusals
+from celeriac.web.api.operation_models import FunctionList, FunctionOut, FunctionPath, SignalIn, SignalOut
+from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.problems import Problem
+from celeriac.web.rooms import rooms
+
+functions = APIBlueprint(
+    "functions",
+    __name__,
+    url_prefix="/v1/functions",
+    abp_tags=[Tag(name="functions", description="what events start")],
+    abp_security=[{"key": []}],
+    abp_responses=refusals("400", "401", "403", "404", "503"),
+)
+
+signals = APIBlueprint(
+    "signals",
+    __name__,
+    url_prefix="/v1/signals",
+    abp_tags=[Tag(name="signals", description="what single runs wait for")],
+    abp_security=[{"key": []}],
+    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "503"),
+)
+
+
+@functions.before_request
+@signals.before_request
+def admit() -> None:
+    """Know the tenant before anything is read."""
+    admit_bearer("api")
+
+
+@functions.get("", responses={"200": FunctionList}, summary="List functions")
+def list_functions() -> dict[str, Any]:
+    """List the functions that events may start, by name."""
+    return {"data": [function_json(one) for one in rooms().reads.declared(tenant_id())]}
+
+
+@functions.post("/<app>/<function_id>/pause", responses={"200": FunctionOut}, summary="Pause a function")
+def pause(path: FunctionPath) -> dict[str, Any]:
+    """Let events start no runs of it for this tenant: they are recorded as skipped. Runs that have begun go on."""
+    return function_json(rooms().operator.pause(tenant_id(), path.app, path.function_id, is_paused=True))
+
+
+@functions.post("/<app>/<function_id>/resume", responses={"200": FunctionOut}, summary="Resume a function")
+def resume(path: FunctionPath) -> dict[str, Any]:
+    """Let events start runs of it again."""
+    return function_json(rooms().operator.pause(tenant_id(), path.app, path.function_id, is_paused=False))
+
+
+@signals.post("", responses={"200": SignalOut}, summary="Give a signal")
+def give(body: SignalIn) -> dict[str, Any]:
+    """Give a signal to the run of this tenant that waits for it; 404 where none does."""
+    signalled = rooms().operator.signal(tenant_id(), body.signal, body.data)
+    if not signalled.is_awaited:
+        raise Problem(404, "not_found", f"No run waits for the signal {body.signal!r}")
+    return {"data": {"run_id": next((run.run_id for run in signalled.queued), None)}}

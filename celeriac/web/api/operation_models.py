@@ -1,0 +1,118 @@
+"""The models of operations: reruns, bulk actions, functions and signals, as `/openapi.json` shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field, StrictBool
+
+from celeriac.platform.durable.bulk import BulkKind, BulkStatus
+from celeriac.platform.run import Status
+from celeriac.web.api.models import FilterIn, Id, PageOut, Request, Storable
+
+
+class RerunIn(Request):
+    """How to do a run again: `{}` from its beginning."""
+
+    from_step: Storable | None = Field(None, description="the path of the step to begin with; earlier ones are kept")
+    input: Any = Field(None, description="what replaces the input of that step: the list of its arguments, or a prompt")
+
+
+class BulkIn(Request):
+    """An action on many runs."""
+
+    kind: BulkKind
+    filter: FilterIn
+    dry_run: StrictBool = Field(False, description="only count")
+
+
+class BulkPath(BaseModel):
+    """A bulk action of the tenant."""
+
+    action_id: str
+
+
+class CountOut(BaseModel):
+    """How many runs an action would change if it began now."""
+
+    total: int
+    is_exact: bool
+
+
+class FilterOut(BaseModel):
+    """The filter of an action, without what was left out."""
+
+    status: Status | None = None
+    function: str | None = None
+    event_name: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    if_: str | None = Field(None, alias="if")
+
+
+class BulkOut(BaseModel):
+    """A bulk action as it stands."""
+
+    id: str
+    kind: BulkKind
+    filter: FilterOut
+    status: BulkStatus
+    total: int
+    seen: int
+    changed: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class BulkPage(BaseModel):
+    """One page of bulk actions, newest first."""
+
+    data: list[BulkOut]
+    page: PageOut
+
+
+class FunctionPath(BaseModel):
+    """A function of the fleet."""
+
+    app: str
+    function_id: str
+
+
+class FunctionOut(BaseModel):
+    """A function as the fleet has declared it."""
+
+    app: str
+    id: str
+    version: str
+    description: str
+    queue: str
+    triggers: list[str]
+    crons: list[str]
+    is_paused: bool
+    seen_at: datetime
+
+
+class FunctionList(BaseModel):
+    """The functions of the fleet, by name."""
+
+    data: list[FunctionOut]
+
+
+class SignalIn(Request):
+    """A signal for the run that waits for it."""
+
+    signal: Id
+    data: Any = None
+
+
+class SignalledRun(BaseModel):
+    """The run that took the signal; null where it is executing at this moment."""
+
+    run_id: str | None
+
+
+class SignalOut(BaseModel):
+    """A signal that was given."""
+
+    data: SignalledRun

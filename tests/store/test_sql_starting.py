@@ -1,0 +1,53 @@
+"""What the databases alone have to get right about starting: other processes, and looks that are out of date."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+from starting_stage import AT_ONCE, batched, debounced, run, sent, ticket
+from store_stage import TENANT, Stage, function
+
+from celeriac.database import transaction
+from celeriac.platform.event import Event
+from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.sql_waking import resolve
+
+
+def test_what_another_process_declares_is_known_with_the_next_event(sql_stage: Stage, engine: Engine) -> None:
+    web = Stage(SqlStore(engine))
+    assert len(web.send(Event("ticket"))) == 1
+    sql_stage.declare(function("work", "ticket"), function("audit", "ticket"))
+    assert len(web.send(Event("ticket"))) == 2
+    sql_stage.declare()
+    assert web.send(Event("ticket")) == []
+
+
+def test_a_pause_in_another_process_is_known_with_the_next_event(sql_stage: Stage, engine: Engine) -> None:
+    web = Stage(SqlStore(engine))
+    assert len(web.send(Event("ticket"))) == 1
+    sql_stage.store.pause(TENANT, "desk", "work", is_paused=True)
+    assert web.send(Event("ticket")) == []
+
+
+def test_a_start_that_was_put_off_since_somebody_looked_stays(sql_stage: Stage, engine: Engine) -> None:
+    sql_stage.declare(debounced(AT_ONCE))
+    first = sent(sql_stage, ticket(1))
+    sql_stage.declare(debounced())
+    sql_stage.send(ticket(2))
+    with transaction(engine) as connection:
+        assert resolve(connection, {(first.id, "", 0): None}) == []
+    assert run(sql_stage, first.id).status == "parked"
+
+
+def test_two_processes_fill_one_batch(sql_stage: Stage, engine: Engine) -> None:
+    sql_stage.declare(batched(2))
+    web = Stage(SqlStore(engine))
+    assert (web.send(ticket(1)), len(sql_stage.send(ticket(2)))) == ([], 1)
+
+
+def test_what_is_declared_is_read_once(sql_stage: Stage) -> None:
+    assert isinstance(sql_stage.store, SqlStore)
+    sql_stage.send(Event("ticket"))
+    known = sql_stage.store._known
+    sql_stage.send(Event("ticket"))
+    assert known is not None and sql_stage.store._known is not None
+    assert known[1] is sql_stage.store._known[1]
