@@ -103,6 +103,12 @@ class Load:
         while self._tasks:
             await asyncio.gather(*self._tasks)
 
+    async def close(self) -> None:
+        """Let nothing wait that was sent to wait for ever."""
+        for sent in self.sent:
+            if sent.ends == "waiting":
+                await self._cancel(sent.tenant_id, sent.event_id)
+
     # -- what is sent -------------------------------------------------------------------------------------------
 
     def _send_next(self) -> None:

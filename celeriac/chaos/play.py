@@ -77,6 +77,8 @@ async def _perform(play: Play, ground: Stage | ForeignGround) -> Report:
         collector = Collector(ground.engine, load.tenants, offset=load.offset)
         settled_in = await _settle(ground, collector)
         evidence = await _evidence(ground, load, collector, began_at)
+        if ground.is_shared:
+            await load.close()
         return Report(
             seed=play.seed,
             seconds=play.seconds,

@@ -18,6 +18,7 @@ SIGNS: dict[str, tuple[str, str]] = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
     "cancelled": ("⊘", "yellow"),
+    "aborted": ("⊘", "yellow"),
     "skipped": ("⊘", "yellow"),
     "running": ("●", "cyan"),
     "open": ("●", "cyan"),

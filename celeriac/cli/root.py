@@ -14,15 +14,18 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from celeriac.cli.bulk import bulk
 from celeriac.cli.chaos import chaos
 from celeriac.cli.command import INTERRUPTED, Group
 from celeriac.cli.dev import dev
 from celeriac.cli.doctor import doctor
+from celeriac.cli.functions import functions
 from celeriac.cli.keys import keys
 from celeriac.cli.output import note
 from celeriac.cli.processes import migrate, web, worker
 from celeriac.cli.runs import runs
 from celeriac.cli.send import send
+from celeriac.cli.signals import signal
 from celeriac.cli.tenants import tenants
 from celeriac.errors import CeleriacError
 
@@ -38,7 +41,7 @@ def celeriac() -> None:
     """Agents as durable runs on Celery, for many tenants."""
 
 
-for _command in (dev, worker, web, migrate, send, runs, tenants, keys, doctor, chaos):
+for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, keys, doctor, chaos):
     celeriac.add_command(_command)
 
 

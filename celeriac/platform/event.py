@@ -35,6 +35,11 @@ def ended_name(run_id: str) -> str:
     return _ENDED + run_id
 
 
+def ended_run(event_name: str) -> str:
+    """Return the id of the run whose end is waited for under this name."""
+    return event_name.removeprefix(_ENDED)
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened.

@@ -98,6 +98,27 @@ async def test_a_worker_that_lost_its_run_neither_fails_nor_retries_it() -> None
         assert (stage.run(run_id).status, seen, stage.store.all[run_id].attempts) == ("queued", [], [])
 
 
+async def test_a_late_link_does_not_hide_the_one_that_has_its_run_in_the_same_worker() -> None:
+    app, late, fresh = new_app(), Hold(), Hold()
+
+    @app.function(on="go")
+    async def works(ctx: Context) -> None:
+        await ctx.step.run("work", late if ctx.run.links == 1 else fresh)
+
+    async with Stage(app) as stage:
+        [run_id] = stage.send("go")
+        old = stage.advance(run_id)
+        await late.is_entered()
+        stage.kill("a")
+        new = stage.advance(run_id)
+        await fresh.is_entered()
+        late.let_go()
+        await soon(old)
+        assert [(run.run_id, run.fence) for run in stage.engine().executing()] == [(run_id, 2)]
+        fresh.let_go()
+        await soon(new)
+
+
 async def test_an_engine_that_lets_go_of_its_runs_leaves_them_as_they_are() -> None:
     app, hold = new_app(), Hold()
 

@@ -78,8 +78,7 @@ async def test_the_waits_of_the_losers_are_over_with_the_race() -> None:
         await play.pass_time("1h")
         assert open_waits(stage, play.run_of("races").id) == ["after"]
         assert not play.signal("free")
-        stage.store.ingest(TENANT, [Event("e")])
-        assert stage.store.wake_due() == []
+        assert stage.store.ingest(TENANT, [Event("e")]).queued == []
 
 
 async def test_the_body_of_a_loser_that_executes_is_cancelled() -> None:

@@ -191,8 +191,9 @@ async def test_the_log_inside_a_step_names_the_step(caplog: pytest.LogCaptureFix
     assert line.step == "part/one"  # type: ignore[attr-defined]
 
 
-async def meets_behind_gathers(ctx: Context, order: list[str], may_go: threading.Event) -> None:
-    """Let one branch learn of its steps by a gather of gathers, and the other at once."""
+async def meets_behind_gathers(ctx: Context, may_go: threading.Event) -> list[str]:
+    """Let one branch learn of its steps by a gather of gathers, and the other at once; return how they met."""
+    order: list[str] = []
 
     async def left() -> None:
         await asyncio.gather(*(asyncio.gather(ctx.step.run(name, lambda: 1)) for name in "ab"))
@@ -204,6 +205,7 @@ async def meets_behind_gathers(ctx: Context, order: list[str], may_go: threading
         order.append("right")
 
     await asyncio.gather(left(), right())
+    return order
 
 
 async def test_steps_that_were_committed_together_move_the_code_as_they_will_on_replay() -> None:
@@ -211,10 +213,9 @@ async def test_steps_that_were_committed_together_move_the_code_as_they_will_on_
 
     @app.function(on="go")
     async def meets(ctx: Context) -> None:
-        orders.append([])
         before = asyncio.create_task(_awaited(ctx.step.send_event("before", "sent")))
         await asyncio.to_thread(store.is_committing.wait, 10)
-        await asyncio.gather(meets_behind_gathers(ctx, orders[-1], may_go), before)
+        orders.append((await asyncio.gather(meets_behind_gathers(ctx, may_go), before))[0])
         await ctx.step.sleep("pause", "1h")
 
     async with Stage(app, store=store) as stage:
@@ -225,7 +226,7 @@ async def test_steps_that_were_committed_together_move_the_code_as_they_will_on_
             then.set()
         await soon(link)
         stage.pass_time("1h")
-        await stage.finish(run_id)
+        assert (await stage.finish(run_id)).status == "completed"
     assert orders == [["left", "right"]] * 2
 
 

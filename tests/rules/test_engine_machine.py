@@ -43,7 +43,7 @@ MOST_ALIVE = 3
 WANTED = int(os.environ.get("CELERIAC_TEST_EXAMPLES", "0"))
 
 BUDGET = settings(
-    max_examples=WANTED or 60,
+    max_examples=WANTED or 80,
     stateful_step_count=50,
     deadline=None,
     derandomize=not WANTED,
@@ -75,7 +75,8 @@ class EngineMachine(RuleBasedStateMachine):
 
     @initialize(program=PROGRAMS)
     def begin(self, program: Program) -> None:
-        self.send(program)
+        """Begin with a run that has something to replay, beside whatever else."""
+        self.send(["all", [["row", [["order", 3], ["sleep", 1], ["step", True, 0]]], program]])
 
     @rule(program=PROGRAMS)
     def send(self, program: Program) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.memo import Wait, WaitKind
 from celeriac.platform.durable.reads import StepView
 from celeriac.platform.durable.tree import AttemptRecord, StepRecord, step_tree, waiting_words
+from celeriac.platform.event import ended_name
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -88,3 +89,20 @@ def test_only_a_run_that_stands_waits() -> None:
     assert waiting_words("queued", [nap]) == "queued: waits for a worker"
     assert waiting_words("running", [nap]) is None
     assert waiting_words("completed", [nap]) is None
+
+
+def test_an_invoked_run_is_named_while_it_is_waited_for_and_afterwards() -> None:
+    wait = Wait(path="child", kind="invoke", wake_at=NOON, event_name=ended_name("run_7"))
+    (waiting,) = step_tree([], [], [wait])
+    assert (waiting.status, waiting.input) == ("waiting", {"run_id": "run_7"})
+    (done,) = step_tree([record("child", 1, kind="invoke", input='{"run_id":"run_7","data":{}}')], [], [wait])
+    assert (done.status, done.input) == ("completed", {"run_id": "run_7", "data": {}})
+    assert "run 'run_7'" in (waiting_words("parked", [wait]) or "")
+
+
+def test_waits_of_the_run_itself_are_no_steps_of_it() -> None:
+    waits = [Wait(path=path, kind=kind, wake_at=NOON) for path, kind in RUNS_OWN]
+    assert step_tree([], [], waits) == []
+
+
+RUNS_OWN: list[tuple[str, WaitKind]] = [("", "start"), ("~cancel:0", "cancel"), ("~order", "order")]

@@ -9,7 +9,22 @@ from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from celeriac import Agent, AgentResult, App, Context, Event, Network, NetworkRun, State, tool
+from celeriac import (
+    Agent,
+    AgentResult,
+    App,
+    Batch,
+    Context,
+    Cron,
+    Debounce,
+    Event,
+    Network,
+    NetworkRun,
+    Run,
+    State,
+    Trigger,
+    tool,
+)
 from celeriac.testing import Harness, ScriptedModel
 
 
@@ -91,6 +106,37 @@ async def shop(ctx: Context, cart_id: str) -> dict[str, int]:
     return {}
 
 
+@app.function()
+async def total(ctx: Context, cart_id: str) -> Cart:
+    """Be invoked."""
+    return Cart()
+
+
+@app.function(on="shop/closed")
+async def close(ctx: Context) -> None:
+    """Use the verbs that have to do with other runs, and those that race."""
+    assert_type(await ctx.step.invoke("total", total, {"cart_id": "7"}), Cart)
+    assert_type(await ctx.step.invoke("total", "typing/total", timeout="1h"), Any)
+    assert_type(await ctx.step.invoke("planning", app.network(network)), Any)
+    await ctx.step.invoke("total", load)  # type: ignore[call-overload]
+    ctx.step.invoke("forgotten", total)  # type: ignore[unused-awaitable]
+    assert_type(await ctx.step.wait_for_signal("go", "go:7", timeout="1d"), Any)
+    await ctx.step.wait_for_signal("go", "go:7")  # type: ignore[call-arg]
+    assert_type(await ctx.step.send_signal("go", "go:8", {"n": 1}), bool)
+    await ctx.step.wait_for_event("paid", "shop/paid", timeout="1h", if_="async.data.n > 1", since="5m")
+    await ctx.step.defer("later", total, {"cart_id": "7"})
+    assert_type(await ctx.step.ai.wrap("ask", load, "x", 2), Cart)
+    assert_type(await ctx.step.ai.wrap("ask", count, "x"), int)
+    await ctx.step.ai.wrap("ask", count, 7)  # type: ignore[arg-type]
+    reply = await ctx.step.fetch("page", "https://example.org", headers={"Accept": "text/html"})
+    assert_type(reply.status, int)
+    assert_type(reply.text, str)
+    winner, value = await ctx.step.race(a=ctx.step.run("a", count, "x"), b=ctx.step.run("b", count, "y"))
+    assert_type(winner, str)
+    assert_type(value, int)
+    await ctx.step.race(a=1)  # type: ignore[arg-type]
+
+
 async def runs() -> None:
     """Run agents, networks and functions."""
     run = await network.run("go")
@@ -106,5 +152,11 @@ async def runs() -> None:
         assert_type((await h.send("shop/opened"))[0].output, Any)
 
 
+app.function(on=[Trigger("a", if_="event.data.n > 1"), Cron("0 6 * * *"), "b"], debounce=Debounce("1s"), timeout="1h")
+app.function(debounce="1s")  # type: ignore[arg-type]
+app.network(network, batch=Batch(2, timeout=1))  # type: ignore[call-arg]
+assert_type(app.start(shop, {"cart_id": "c"}), Run)
+assert_type(app.wait("run_1", timeout="10s"), Run)
+assert_type(app.signal("go"), bool)
 app.function(retires=2)  # type: ignore[call-arg]
 app.function(links="step")  # type: ignore[arg-type]

@@ -118,7 +118,8 @@ class Engine:
         try:
             onward = self._settle(begun)
         finally:
-            self._active.pop(run_id, None)
+            if (mine := self._active.get(run_id)) is not None and mine.claim.fence == claim.fence:
+                del self._active[run_id]  # else this link is late, and another one has the run here
             self._quarantine.leave(run_id)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
             self._dispatcher.send_picked(claim.queue, ended=() if onward is not None else (_in_flight(claim),))

@@ -33,7 +33,7 @@ class Operator:
         *,
         max_event_bytes: int = 512 * 1024,
     ) -> None:
-        """Take the truth in its three parts, and the way to the fleet; a signal's data may be as large as an event's."""
+        """Take the truth in its parts and the way to the fleet; a signal's data may be as large as an event's."""
         self._store, self._operations, self._reads, self._dispatcher = store, operations, reads, dispatcher
         self._max_event_bytes = max_event_bytes
 

@@ -14,8 +14,11 @@ from typing import Any
 
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.reads import Attempt, StepView
-from celeriac.platform.event import signal_of
+from celeriac.platform.event import ended_run, signal_of
 from celeriac.platform.run import Status
+
+#: waits of the run itself, at which no step stands
+_NOT_OF_STEPS = ("start", "cancel", "order")
 
 #: how many waits are put into words
 _MOST_WORDED = 3
@@ -61,10 +64,14 @@ def step_tree(steps: Iterable[StepRecord], attempts: Iterable[AttemptRecord], wa
         view.attempts.append(_attempt_of(attempt))
         _note_beginning(began, attempt.path, attempt.started_at, 0)
     for wait in waits:
+        if wait.kind in _NOT_OF_STEPS:
+            continue
         view = views.setdefault(wait.path, StepView(path=wait.path, kind=wait.kind, status="waiting"))
         if wait.kind != "retry":
             view.kind = wait.kind
             view.status = "waiting" if wait.resolved_at is None else "open"
+        if wait.kind == "invoke":
+            view.input = {"run_id": ended_run(wait.event_name or "")}
         _note_beginning(began, wait.path, wait.since or wait.wake_at, 0)
     for step in steps:
         view = views.setdefault(step.path, StepView(path=step.path, kind=step.kind, status="open"))
@@ -141,7 +148,7 @@ def _words(wait: Wait, attempts_allowed: int | None) -> str:
         case "signal":
             return f"waits for signal {signal_of(wait.event_name or '')!r} until {until}"
         case "invoke":
-            return f"waits for the run that step {wait.path!r} invoked until {until}"
+            return f"waits for run {ended_run(wait.event_name or '')!r} that step {wait.path!r} invoked until {until}"
         case "placed":
             return f"waits for step {wait.path!r} on another queue"
         case "start":
