@@ -10,7 +10,7 @@ PYTHON    ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 p
 TYPED     = $(wildcard celeriac examples benchmarks tests/typing)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench bench-peers format clean
+.PHONY: help install demo test check bench bench-peers chaos format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: $(INSTALLED) ## Measure step overhead, throughput and start latency; prin
 
 bench-peers: $(INSTALLED) ## Measure the peers beside Celeriac, installing them first (OPTIONS="--quick", …)
 	@$(BIN)/python -m benchmarks.peers $(OPTIONS)
+
+chaos: $(INSTALLED) ## Break a private installation with 20 seeds of faults, a minute each (SEED= SEEDS= SECONDS=)
+	@$(BIN)/celeriac chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),20) --seconds $(or $(SECONDS),60)
 
 format: $(INSTALLED) ## Let ruff fix and format the code
 	@$(BIN)/ruff check --quiet --fix .

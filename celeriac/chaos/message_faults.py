@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from celeriac.chaos.collect import GATE
 from celeriac.chaos.ground import Ground
 from celeriac.chaos.plan import Fault
 from celeriac.chaos.server_faults import REDIS_AWAY, redis_of
@@ -27,9 +28,10 @@ _AGAIN_EVERY_SECONDS = 0.15
 _COPIES = 2
 
 #: runs of the play alone, which others may not be bothered by
-_OURS = "SELECT id, tenant_id, queue, fence FROM runs WHERE app = 'chaos' AND ended_at IS"
-_SOME = f"{_OURS} NULL ORDER BY queued_at DESC LIMIT 40"
-_OLD = f"{_OURS} NOT NULL ORDER BY ended_at DESC LIMIT 20"
+_OURS = "SELECT id, tenant_id, queue, fence FROM runs WHERE app = 'chaos'"
+_QUEUED = f"{_OURS} AND status = 'queued' ORDER BY queued_at DESC LIMIT 40"
+_BEGUN = f"{_OURS} AND status = 'running' ORDER BY queued_at DESC LIMIT 40"
+_OLD = f"{_OURS} AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 20"
 
 #: what is no message at all, or one that nobody can read; a real one has a body, headers and properties
 _UNREADABLE = (
@@ -45,16 +47,23 @@ _UNREADABLE = (
 
 
 async def double(ground: Ground, fault: Fault) -> None:
-    """Publish the messages of runs that are on their way, or have ended, again and again."""
+    """Publish the messages of runs that are on their way, execute or have ended, again and again."""
     until = time.monotonic() + fault.seconds
     with ground.record.during("none", name_of(fault)) as trouble:
         sent = 0
         while time.monotonic() < until:
-            with suppress(StoreUnavailable):  # another fault strikes it
-                runs = [queued_of(row) for row in [*await ground.read(_SOME), *await ground.read(_OLD)]]
-                sent += await publish(ground, runs * _COPIES)
+            with suppress(StoreUnavailable, *REDIS_AWAY):  # another fault strikes it
+                rows = [*await _picked(ground), *await ground.read(_BEGUN), *await ground.read(_OLD)]
+                sent += await publish(ground, [queued_of(row) for row in rows] * _COPIES)
             trouble.detail = f"{sent} messages too many"
             await asyncio.sleep(_AGAIN_EVERY_SECONDS)
+
+
+async def _picked(ground: Ground) -> list[Any]:
+    """Return the queued runs that have a message: what stands in a lane has none, and the gate knows no time for it."""
+    rows = await ground.read(_QUEUED)
+    async with redis_of(ground) as redis:
+        return [row for row in rows if await redis.pttl(f"{GATE}run:{row.id}") > 0]
 
 
 async def lose(ground: Ground, fault: Fault) -> None:

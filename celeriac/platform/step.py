@@ -227,7 +227,9 @@ class Step:
         timeout: Duration | None = None,
     ) -> Awaitable[T]: ...
     @overload
-    def invoke(self, id: str, function: str, data: Any = None, *, timeout: Duration | None = None) -> Awaitable[Any]: ...
+    def invoke(
+        self, id: str, function: str, data: Any = None, *, timeout: Duration | None = None
+    ) -> Awaitable[Any]: ...
     def invoke(
         self, id: str, function: Function[..., Any] | str, data: Any = None, *, timeout: Duration | None = None
     ) -> Awaitable[Any]:

@@ -58,7 +58,8 @@ class WorkerProcess:
         self._rooms, self._settings = rooms, settings
         self._queues, self._capacity = queues, capacity
         self._app = load_app(settings.app)
-        self._loop = asyncio.new_event_loop()
+        # asyncio's own, whatever loop the app's modules may have made the default: replay looks into it.
+        self._loop = asyncio.SelectorEventLoop()
         self._is_closed = False
         self._tickers: list[Ticker] = []
         #: whether it joined the fleet

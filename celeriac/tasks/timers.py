@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -18,16 +22,45 @@ class Timers:
     queues: Sequence[str]
 
     def run_once(self) -> int:
-        """Do one round."""
-        store, due = self.store, self.store.due()
+        """Do one round; what breaks in one part leaves the others alone."""
+        due = self.store.due()
+        parts = {
+            self._start_crons: due.crons,
+            self._match: due.events,
+            self._wake: due.waits or due.placed,
+            self._end: due.deadlines,
+            self._pick: True,
+        }
         changed = 0
-        for ingested in (store.fire_crons() if due.crons else None, store.match_pending() if due.events else None):
-            if ingested is not None:
-                self.dispatcher.follow(ingested)
-                changed += len(ingested.queued)
-        woken = [*(store.wake_due() if due.waits else ()), *(store.wake_placed() if due.placed else ())]
+        for part, is_due in parts.items():
+            if is_due:
+                try:
+                    changed += part()
+                except StoreUnavailable:
+                    raise
+                except Exception:
+                    log.exception("A part of the timers failed; the others go on")
+        return changed
+
+    def _start_crons(self) -> int:
+        fired = self.store.fire_crons()
+        self.dispatcher.follow(fired)
+        return len(fired.queued)
+
+    def _match(self) -> int:
+        matched = self.store.match_pending()
+        self.dispatcher.follow(matched)
+        return len(matched.queued)
+
+    def _wake(self) -> int:
+        woken = [*self.store.wake_due(), *self.store.wake_placed()]
         self.dispatcher.dispatch(woken)
-        expired = store.expire() if due.deadlines else []
+        return len(woken)
+
+    def _end(self) -> int:
+        expired = self.store.expire()
         self.dispatcher.forget([run.id for run in expired if run.status == "cancelled"])
-        sent = sum(self.dispatcher.send_picked(queue) for queue in self.queues)
-        return changed + len(woken) + len(expired) + sent
+        return len(expired)
+
+    def _pick(self) -> int:
+        return sum(self.dispatcher.send_picked(queue) for queue in self.queues)

@@ -24,14 +24,14 @@ FIRST, SECOND = 101, 102
 RESTS, LATE_ALLOWED = 1.0, 2.0
 
 
-def effect(kind: EffectKind, at: float, run: str, path: str = "", by: str = "", pid: int = FIRST) -> Effect:
+def effect(kind: EffectKind, at: float, run: str, path: str = "", by: str = "", *, pid: int = FIRST) -> Effect:
     """Make a line of the effect log."""
     return Effect(kind=kind, at=at, pid=pid, run=run, path=path, by=by)
 
 
 def execution(run: str, path: str, by: str, at: float, pid: int = FIRST) -> list[Effect]:
     """Make the two lines of a body that works for a tenth of a second."""
-    return [effect("began", at, run, path, by, pid), effect("ended", at + 0.1, run, path, by, pid)]
+    return [effect("began", at, run, path, by, pid=pid), effect("ended", at + 0.1, run, path, by, pid=pid)]
 
 
 def run_row(id: str, function_id: str, **facts: Any) -> RunRow:

@@ -59,7 +59,7 @@ def test_a_result_that_changed_is_reported() -> None:
 def test_a_repeat_without_a_crash_is_reported() -> None:
     """With one it is lawful, if it was the right process that died."""
     again = execution("run_nap", "after", "2", 2.25, SECOND)
-    first = [effect("began", 2.2, "run_nap", "after", "0", FIRST)]
+    first = [effect("began", 2.2, "run_nap", "after", "0")]
     evidence = replace(honest(), effects=sorted([*_without("2"), *first, *again], key=lambda one: one.at), moves=None)
     assert list(broken(evidence)) == ["I4"]
     assert broken(replace(evidence, troubles=[death(2.22, FIRST)])) == {}
@@ -164,7 +164,7 @@ def test_a_worker_that_ends_by_itself_is_reported() -> None:
     no_files = Trouble(kind="redis", since=7.0, until=9.0, pids=(SECOND,), fault="F13:no-files")
     assert broken(replace(honest(), troubles=[fell, no_files])) == {}
     deadly = run_row("run_deadly", "deadly", parent_id=None)
-    poisoned = with_effects(effect("began", 7.9, "run_deadly", "die", "p", SECOND), troubles=[fell])
+    poisoned = with_effects(effect("began", 7.9, "run_deadly", "die", "p", pid=SECOND), troubles=[fell])
     assert broken(replace(poisoned, runs={**poisoned.runs, "run_deadly": deadly})) == {}
 
 

@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from celeriac import Context
+from celeriac.errors import ConfigError
+from celeriac.platform.durable.stillness import Stillness
 from celeriac.testing import Harness
 from engine_stage import Stage, new_app, soon
 from waiting import work_for
@@ -259,3 +262,29 @@ async def test_a_run_that_parks_holds_no_link() -> None:
         assert await soon(stage.advance(run_id)) is False
         stored = stage.store.all[run_id]
         assert (stored.run.status, stored.worker_id, stage.engine().executing()) == ("parked", None, [])
+
+
+def test_a_loop_that_cannot_be_looked_into_is_refused() -> None:
+    class Other(asyncio.AbstractEventLoop): ...
+
+    with pytest.raises(ConfigError, match="asyncio's own event loop, and Other is another"):
+        Stillness(Other(), ContextVar("owner"))
+
+
+async def test_code_that_never_stops_to_run_does_not_hold_up_its_siblings_for_ever() -> None:
+    app, is_over = new_app(), []
+
+    @app.function(on="go")
+    async def spins(ctx: Context) -> str:
+        def spin() -> None:
+            if not is_over:
+                asyncio.get_running_loop().call_soon(spin)
+
+        spin()
+        await asyncio.gather(*(ctx.step.run(name, lambda: 1) for name in "ab"))
+        is_over.append(1)
+        return "done"
+
+    async with Harness(app) as h:
+        [run] = await h.send("go")
+        assert h.run(run.id).output == "done"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-
 from celeriac import Context
 from celeriac.platform.durable.poison import ALONE, SUSPECTS_AT_ONCE, Quarantine
+from celeriac.platform.flow.gate import Queued
 from engine_stage import Hold, Stage, new_app, soon
 from waiting import until
 
@@ -26,21 +24,26 @@ def test_a_suspect_of_a_second_death_executes_alone() -> None:
     assert not quarantine.try_enter("third", 1)
 
 
-def test_who_waits_enters_when_another_leaves() -> None:
-    quarantine = Quarantine()
+def test_who_waits_is_called_when_another_leaves() -> None:
+    quarantine, waiting = Quarantine(), Queued(run_id="second", tenant_id="t", queue="runs", fence=3)
     quarantine.try_enter("first", ALONE)
-    answers: list[bool] = []
-    waiting = threading.Thread(target=lambda: answers.append(quarantine.enter("second", ALONE, lambda: False)))
-    waiting.start()
-    quarantine.leave("first")
-    waiting.join(10)
-    assert answers == [True]
+    quarantine.wait(ALONE, waiting)
+    assert quarantine.leave("somebody else") == []
+    assert quarantine.leave("first") == [waiting]
+    assert quarantine.leave("first") == []
 
 
-def test_who_waits_gives_up_when_the_worker_drains() -> None:
+def test_as_many_are_called_as_there_is_room_for() -> None:
     quarantine = Quarantine()
     quarantine.try_enter("first", ALONE)
-    assert not quarantine.enter("second", ALONE, lambda: True)
+    for number in range(SUSPECTS_AT_ONCE + 2):
+        quarantine.wait(1, Queued(run_id=f"run_{number}", tenant_id="t", queue="runs", fence=2))
+    assert len(quarantine.leave("first")) == SUSPECTS_AT_ONCE
+
+
+def test_a_run_is_inside_once() -> None:
+    quarantine = Quarantine()
+    assert [quarantine.try_enter("first", 1), quarantine.try_enter("first", 1)] == [True, False]
 
 
 async def test_a_suspect_that_may_not_execute_yet_stands_queued_so_that_no_death_counts_for_it() -> None:
@@ -55,11 +58,12 @@ async def test_a_suspect_that_may_not_execute_yet_stands_queued_so_that_no_death
         await _die_together(stage, hold, [first, second])
         alone = stage.advance(first, "z")
         await hold.is_entered()
-        claims, waits = stage.run(second).links, stage.advance(second, "z")
-        await until(lambda: stage.run(second).links > claims, what="the second to be claimed")
-        await until(lambda: stage.run(second).status == "queued", 3, "the second to stand queued")
+        await soon(stage.advance(second, "z"))
+        assert stage.run(second).status == "queued"
         hold.let_go()
-        await soon(asyncio.gather(alone, waits))
+        await soon(alone)
+        await until(lambda: stage.messages and stage.messages[-1].run_id == second, what="the second to be sent for")
+        await stage.finish(second, "z")
         assert [stage.run(run).output for run in (first, second)] == ["done", "done"]
 
 

@@ -105,6 +105,7 @@ def test_runs_that_come_later_and_those_of_others_are_left_alone(
         (RunFilter(app="desk", function_id="work"), {"work"}),
         (RunFilter(app="shop", function_id="work"), set()),
         (RunFilter(event_name="two"), {"other"}),
+        (RunFilter(event_name="two", if_="event.data.n == 1"), {"other"}),
         (RunFilter(status="parked", if_="true"), set()),
         (RunFilter(if_="event.data.n == 1"), {"other"}),
         (RunFilter(if_="run.function_id == 'work' && event.name == 'ticket'"), {"work"}),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.kernel import DurableKernel
 from celeriac.platform.durable.memo import Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.parking import Cause
+from celeriac.platform.durable.patience import PATIENCE_SECONDS, patiently
 from celeriac.platform.durable.poison import Quarantine
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
 from celeriac.platform.event import INVOKED, Event
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PATIENCE_SECONDS = 30.0
-_BACKOFF_SECONDS = 0.2
 #: a link that was on its way for so long says so to the gate, which may have forgotten its slot
 _NOTED_AFTER = timedelta(seconds=2)
 
@@ -99,7 +97,7 @@ class Engine:
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
         self._clock, self._loop, self._executor = clock, loop, executor
         # The id is read at each try: after an outage this worker may have joined anew under another one.
-        self._journal = Journal(store, worker_id=lambda: self.worker_id, patience=_PATIENCE_SECONDS)
+        self._journal = Journal(store, worker_id=lambda: self.worker_id, patience=PATIENCE_SECONDS)
         self._active: dict[str, _Active] = {}
         self._quarantine = Quarantine()
 
@@ -108,19 +106,18 @@ class Engine:
 
         A run that is not queued is left alone: its message was old or doubled.
         """
-        wish = ClaimWish(run_id=run_id, link=link)
-        begun = self._on_loop(self._begin(wish))
-        if begun is not None and begun.claim.suspicion:
-            begun = self._quarantined(begun, wish)
+        begun = self._on_loop(self._begin(ClaimWish(run_id=run_id, link=link)))
         if begun is None:
             return False
         claim, onward = begun.claim, None
         try:
-            onward = self._settle(begun)
+            if claim.suspicion and not self._quarantine.try_enter(run_id, claim.suspicion):
+                self._defer(claim)
+            else:
+                onward = self._settle(begun)
         finally:
-            if (mine := self._active.get(run_id)) is not None and mine.claim.fence == claim.fence:
-                del self._active[run_id]  # else this link is late, and another one has the run here
-            self._quarantine.leave(run_id)
+            self._active.pop(run_id, None)
+            self._leave_quarantine(claim)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
             self._dispatcher.send_picked(claim.queue, ended=() if onward is not None else (_in_flight(claim),))
         return goes_on
@@ -152,35 +149,32 @@ class Engine:
     # -- one link -----------------------------------------------------------------------------------------------
 
     async def _begin(self, wish: ClaimWish) -> _Begun | None:
-        """Claim the run and, where it remembers nothing yet, execute it at once."""
+        """Claim the run and, where it remembers nothing yet and is no suspect, execute its link at once."""
         claim = await self._journal.claim(wish)
         if claim is None:
             return None
         self._active[claim.run.id] = _Active(claim, None)
+        if claim.queued_for > _NOTED_AFTER:
+            self._executor.submit(self._hint, lambda: self._dispatcher.gate.started(_in_flight(claim)))
         begun = _Begun(claim)
         if not (claim.steps or claim.waits or claim.suspicion):
             begun.outcome = await self._execute(claim, [], [], begun.fresh)
         return begun
 
-    def _quarantined(self, begun: _Begun, wish: ClaimWish) -> _Begun | None:
-        """Go on with a suspect when it may execute; until then it stands queued, so that no death counts for it."""
-        run_id, level = begun.claim.run.id, begun.claim.suspicion
-        if self._quarantine.try_enter(run_id, level):
-            return begun
-        self._active.pop(run_id, None)
-        _patiently(self._store.give_back, run_id, begun.claim.fence)
-        if not self._quarantine.enter(run_id, level, lambda: self.is_draining):
-            return None
-        again = self._on_loop(self._begin(wish))
-        if again is None:
-            self._quarantine.leave(run_id)
-        return again
+    def _defer(self, suspect: Claim) -> None:
+        """Let a suspect that may not execute yet stand queued, so that no death counts for it."""
+        queued = patiently(self._store.give_back, suspect.run.id, suspect.fence)
+        if queued is not None:
+            self._quarantine.wait(suspect.suspicion, queued)
+
+    def _leave_quarantine(self, claim: Claim) -> None:
+        """Send for the suspects that may execute now."""
+        if claim.suspicion:
+            self._dispatcher.dispatch(self._quarantine.leave(claim.run.id))
 
     def _settle(self, begun: _Begun) -> Queued | None:
         """Execute until an outcome holds; a wake in the instant of parking means to replay once more."""
         held: Claim | None = begun.claim
-        if held is not None and held.queued_for > _NOTED_AFTER:
-            self._hint(lambda: self._dispatcher.gate.started(_in_flight(begun.claim)))
         outcome = begun.outcome
         while held is not None:
             if outcome is None:
@@ -190,14 +184,14 @@ class Engine:
                 self._remember(held, begun.fresh)
             match outcome.cause:
                 case "parked":
-                    if _patiently(self._store.park, held, reason=outcome.reason):
+                    if patiently(self._store.park, held, reason=outcome.reason):
                         return None
-                    held, outcome = _patiently(self._store.refresh, held), None
+                    held, outcome = patiently(self._store.refresh, held), None
                     begun.fresh.clear()
                 case "onward":
-                    return _patiently(self._store.requeue, held)
+                    return patiently(self._store.requeue, held)
                 case "put_back":
-                    _patiently(self._store.give_back, held.run.id, held.fence)
+                    patiently(self._store.give_back, held.run.id, held.fence)
                     return None
                 case _:
                     return None
@@ -221,11 +215,21 @@ class Engine:
         try:
             outcome = await self._run(claim, memos, waits, fresh)
             if outcome.cause in ("completed", "failed", "cancelled"):
-                await self._finish(claim, outcome)
+                try:
+                    await self._finish(claim, outcome)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    log.exception("The end of run %s could not be kept", claim.run.id)
+                    outcome = _broken(error)
+                    await self._finish(claim, outcome)
             return outcome
         except StoreUnavailable:
             log.warning("Run %s lost its database; another link takes it up", claim.run.id)
             return Outcome(cause="onward")
+        except Exception:
+            log.exception("Run %s cannot be ended; reconcile gives it to another link", claim.run.id)
+            return Outcome(cause="lost")
 
     async def _run(self, claim: Claim, memos: Sequence[Memo], waits: Sequence[Wait], fresh: list[Memo]) -> Outcome:
         if claim.cancel_requested:
@@ -259,13 +263,13 @@ class Engine:
             raise
         except Exception as error:
             log.exception("The engine failed in run %s", claim.run.id)
-            return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
+            return _broken(error)
 
     def _note(self, claim: Claim, memo: Memo, fresh: list[Memo]) -> None:
         """Keep a new memo for the cache; a suspect that commits a step is past what it was suspected for."""
         fresh.append(memo)
         if claim.suspicion:
-            self._quarantine.leave(claim.run.id)
+            self._executor.submit(self._leave_quarantine, claim)
 
     def _load(self, claim: Claim) -> list[Memo]:
         if not claim.steps:
@@ -333,6 +337,11 @@ class Engine:
             log.warning("The gate does not answer; reconcile will mend what it misses", exc_info=True)
 
 
+def _broken(error: Exception) -> Outcome:
+    """Return how a run ends in which the engine itself broke."""
+    return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
+
+
 def _in_flight(claim: Claim) -> Queued:
     """Return a claimed run as the Gate knows it."""
     return Queued(run_id=claim.run.id, tenant_id=claim.run.tenant_id, queue=claim.queue, fence=claim.fence)
@@ -344,16 +353,3 @@ def _tell(claim: Claim, outcome: Outcome) -> None:
     fields = {"tenant_id": claim.run.tenant_id, "run_id": claim.run.id, "function_id": claim.run.function_id}
     words = (claim.run.id, claim.run.tenant_id, claim.run.links, outcome.cause, outcome.error_code or "")
     log.log(level, "Run %s of tenant %s, link %d: %s %s", *words, extra=fields)
-
-
-def _patiently(move: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Repeat a move while the database does not answer: each is a compare-and-set, so that twice does no harm."""
-    waited = 0.0
-    while True:
-        try:
-            return move(*args, **kwargs)
-        except StoreUnavailable:
-            if waited >= _PATIENCE_SECONDS:
-                raise
-            threading.Event().wait(_BACKOFF_SECONDS)
-            waited += _BACKOFF_SECONDS

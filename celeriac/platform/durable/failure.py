@@ -31,9 +31,7 @@ class FailureFunction(Function[..., Any]):
 def failure_function(function: Function[..., Any], handler: OnFailure) -> FailureFunction:
     """Return the function that calls `handler` for each failed run of `function`."""
     if not is_async(handler):
-        raise ConfigError(
-            f"Function {function.id!r}: on_failure must be `async def`, and takes ctx and the error"
-        )
+        raise ConfigError(f"Function {function.id!r}: on_failure must be `async def`, and takes ctx and the error")
 
     async def handle(ctx: Context[Any]) -> Any:
         return await handler(ctx, ctx.part(_PART))

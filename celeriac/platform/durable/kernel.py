@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Clock
 from celeriac.platform.codec import Uncodable, encode, encode_within, storable
@@ -20,7 +20,7 @@ from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import AttemptFailed, Memo, Wait
 from celeriac.platform.durable.outgoing import Outgoing
-from celeriac.platform.durable.parking import Cause, Parking, Suspended
+from celeriac.platform.durable.parking import Cause, Parking
 from celeriac.platform.durable.races import race
 from celeriac.platform.durable.record import Record, told, value_of
 from celeriac.platform.durable.replay import Replay
@@ -110,7 +110,7 @@ class DurableKernel:
         """Return the step's value: remembered, or made and committed now. Raises `StepError` when it failed."""
         memo = await self._record.recall(call.path)
         if memo is None and call.placement is not None:
-            await self._place(call, call.placement)
+            return value_of(await self._placed(call, call.placement))
         if memo is None:
             memo = await self._make(call)
             is_turn = call.kind == "turn" and self._conduct.links == "turn"
@@ -211,10 +211,11 @@ class DurableKernel:
                 parts = {"attempt": failed + 1, "input": given, "usage": usage}
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
-    async def _place(self, call: Call, placement: Placement) -> NoReturn:
-        """Let a process of another queue do the work; its commit wakes the run, which then finds the memo."""
+    async def _placed(self, call: Call, placement: Placement) -> Memo:
+        """Let a process of another queue do the work; its commit wakes the run, or is heard of while the link lives."""
         self._is_live = True
-        if call.path not in self._replay.waits:
+        wait = self._replay.waits.get(call.path)
+        if wait is None or wait.kind != "placed":
             if call.path in self.claim.overrides:
                 placement = replace(placement, args=tuple(self.claim.overrides[call.path]))
             retries = self._conduct.retries if placement.retries is None else placement.retries
@@ -223,9 +224,8 @@ class DurableKernel:
             queued = await self._record.in_thread(place)
             if queued is None:
                 self.parking.leave("lost")
-            self._dispatch([queued])
-        await self.parking.stand_still(call.path)
-        raise Suspended
+            self._record.executor.submit(self._dispatch, [queued])
+        return await self._waiting.for_placed(call.path)
 
     def _edited(self, call: Call) -> Call:
         """Return the call with the input that a rerun has for it."""

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,9 +16,11 @@ from typing import Any
 from celeriac.platform.codec import Uncodable, encode, encode_within, storable
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.memo import AttemptFailed, StepDone, Wait
+from celeriac.platform.durable.patience import patiently
 from celeriac.platform.durable.placed import PlacedClaim, Process
 from celeriac.platform.durable.retry import next_retry
 from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.time_limit import within
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.placement import Placement, load
 from celeriac.platform.signature import is_async
@@ -44,25 +43,31 @@ def perform(
 
     `on_claim` is told of the slot that it holds at the gate from its claim on.
     """
-    claim = store.claim_placed(run_id, path, process)
+    claim = patiently(store.claim_placed, run_id, path, process)
     if claim is None:
         return None
     on_claim(claim.queued)
-    placement = Placement.decode(claim.queue, claim.call)
-    begun = store.now()
     try:
-        with _limited(placement.timeout):
-            value = _call(*load(placement))
-        text = encode_within(value, conduct.max_output_bytes, f"The output of step {path!r}")
-    except Exception as error:  # noqa: BLE001  # user code may raise anything
-        woken = _fail(store, claim, error, begun, _delays(placement, conduct))
-    else:
-        woken = store.commit_placed(claim, _done(claim, begun, store.now(), value=text))
+        woken = _attempt(store, claim, conduct)
+    except Exception:
+        log.exception("Step %r of run %s could not be performed; another process tries", path, run_id)
+        return Performed(claim.queued, patiently(store.give_back_placed, [claim]))
     if woken is None:
-        log.warning(
-            "Step %r of run %s was performed in vain: it is another process's now, or the run has ended", path, run_id
-        )
+        log.warning("Step %r of run %s was performed in vain: nobody waits for it any more", path, run_id)
     return Performed(claim.queued, woken or [])
+
+
+def _attempt(store: Store, claim: PlacedClaim, conduct: Conduct) -> list[Queued] | None:
+    """Run the body once and commit what becomes of it."""
+    placement = Placement.decode(claim.queue, claim.call)
+    begun = patiently(store.now)
+    try:
+        fn, args = load(placement)
+        value = within(placement.timeout, lambda: _call(fn, args))
+        text = encode_within(value, conduct.max_output_bytes, f"The output of step {claim.path!r}")
+    except Exception as error:  # noqa: BLE001  # user code may raise anything
+        return _fail(store, claim, error, begun, _delays(placement, conduct))
+    return patiently(store.commit_placed, claim, _done(claim, begun, patiently(store.now), value=text))
 
 
 class Performed:
@@ -84,12 +89,12 @@ def _delays(placement: Placement, conduct: Conduct) -> Delays:
 
 
 def _fail(store: Store, claim: PlacedClaim, error: Exception, begun: datetime, delays: Delays) -> list[Queued] | None:
-    now = store.now()
+    now = patiently(store.now)
     number = claim.failed + 1
     told = encode({"name": type(error).__name__, "message": storable(str(error))[:10_000]})
     delay = delays(error, failed=number, now=now)
     if delay is None or isinstance(error, Uncodable):
-        return store.commit_placed(claim, _done(claim, begun, now, error=told))
+        return patiently(store.commit_placed, claim, _done(claim, begun, now, error=told))
     again = AttemptFailed(
         run_id=claim.run_id,
         tenant_id=claim.tenant_id,
@@ -101,7 +106,7 @@ def _fail(store: Store, claim: PlacedClaim, error: Exception, begun: datetime, d
         ended_at=now,
         wait=Wait(path=claim.path, kind="retry", number=number, wake_at=now + delay),
     )
-    return [] if store.retry_placed(claim, again) else None
+    return [] if patiently(store.retry_placed, claim, again) else None
 
 
 def _done(
@@ -119,22 +124,3 @@ def _done(
         ended_at=now,
         attempt=claim.failed + 1,
     )
-
-
-@contextmanager
-def _limited(timeout: timedelta | None) -> Iterator[None]:
-    """Raise `TimeoutError` in the body after its time; only a process's main thread can be interrupted so."""
-    if timeout is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise TimeoutError(f"The step took longer than {timeout.total_seconds():g} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, timeout.total_seconds())
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

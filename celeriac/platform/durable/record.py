@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from celeriac.clock import Clock
 from celeriac.errors import LimitError, StepError, StoreUnavailable
@@ -120,6 +120,12 @@ class Record:
         await self.replay.deliver(memo)
         return memo
 
+    async def adopt(self, memo: Memo) -> Memo:
+        """Take up a memo that another process has committed, in its turn."""
+        self._keep(memo)
+        await self.replay.deliver(memo)
+        return memo
+
     async def begin(self, wait: Wait, events: Sequence[OutgoingEvent] = ()) -> Wait:
         """Commit that a branch has reached a wait, with events that are sent for it."""
         await self.commit(WaitBegun(**self.right(wait.path), wait=wait, events=tuple(events)))
@@ -143,30 +149,35 @@ class Record:
         """Do the engine's own work of a branch in a thread; as with a commit, nothing of it is left half known."""
         answer: _Answer[T] = _Answer(self.parking)
         self.executor.submit(fn).add_done_callback(lambda done: _tell(self._loop, answer, done))
-        with self.parking.busy():
-            return await answer
+        try:
+            with self.parking.busy():
+                return await answer
+        except StoreUnavailable:
+            self.parking.leave("onward")
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # looked at, so that asyncio does not report it
+            raise
 
     def _take(self, entry: Entry, answer: asyncio.Future[int | None]) -> None:
-        if answer.exception() is not None:
-            self._lose(answer.exception())
+        if isinstance(answer.exception(), StoreUnavailable):
+            self.parking.leave("onward")
         seq = answer.result()
         if seq is None:
             self.parking.leave("lost")
         if isinstance(entry, StepDone):
             memo = Memo(path=entry.path, kind=entry.kind, seq=seq, value=entry.value, error=entry.error)
-            self.replay.keep(memo)
-            self.steps += 1
-            self.bytes += len(memo.value or "")
-            if memo.kind == "defer":
-                self.deferred.append(memo)
-            self._on_memo(memo)
+            self._keep(memo)
         elif isinstance(entry, AttemptFailed | WaitBegun):
             self.replay.waits[entry.wait.path] = entry.wait
 
-    def _lose(self, error: BaseException | None) -> NoReturn:
-        if isinstance(error, StoreUnavailable):
-            self.parking.leave("onward")
-        raise error if error is not None else AssertionError("there is an error")
+    def _keep(self, memo: Memo) -> None:
+        self.replay.keep(memo)
+        self.steps += 1
+        self.bytes += len(memo.value or "")
+        if memo.kind == "defer":
+            self.deferred.append(memo)
+        self._on_memo(memo)
 
 
 class _Answer(asyncio.Future[T]):

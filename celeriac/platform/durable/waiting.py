@@ -95,6 +95,11 @@ class Waiting:
             memo = await self._ended(wanted.path, wait, given, wait.wake_at - wanted.timeout)
         return value_of(memo)
 
+    async def for_placed(self, path: str) -> Memo:
+        """Stand still until a process of another queue has committed the step, and take up its memo."""
+        self._record.parking.refuse_timeout(path)
+        return await self._record.adopt(await self._listening.until_remembered(path))
+
     async def stand_still(self, wait: Wait) -> None:
         """Park until a sleep's or retry's time; the link goes on by itself where it lives that long."""
         self._record.parking.refuse_timeout(wait.path)

@@ -53,7 +53,7 @@ class LocalFleet(LocalPlacements):
         with self._lock:
             dead = set(worker_ids)
             if silent_for is not None:
-                dead |= {id for id, (_, seen) in self._workers.items() if seen < self.now() - silent_for}
+                dead |= {id for id, (_, seen) in self._workers.items() if seen <= self.now() - silent_for}
             for worker_id in dead:
                 self._workers.pop(worker_id, None)
             running = [run for run in self.all.values() if run.run.status == "running"]
@@ -65,6 +65,7 @@ class LocalFleet(LocalPlacements):
                 else:
                     self._queue(run)
             left = [claim for worker_id in dead for claim, _ in self.performing(worker_id)]
+            left += self._orphaned_placed(silent_for) if silent_for is not None else []
             return [as_queued(run) for run in lost if not run.run.is_final] + self.give_back_placed(left)
 
     def _is_orphaned(self, run: StoredRun, silent_for: timedelta | None) -> bool:

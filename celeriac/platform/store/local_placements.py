@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from celeriac.platform.durable.memo import AttemptFailed, Memo, StepDone, Wait
 from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, poisoned_step
@@ -44,19 +44,22 @@ class LocalPlacements(LocalPart):
         """Claim a queued step of a run that has not ended."""
         with self._lock:
             stored = self.placed.get((run_id, path))
-            if stored is None or stored.status != "queued" or self.all[run_id].run.is_final:
+            if stored is None or stored.status != "queued" or not self._is_awaited(run_id, path):
                 return None
             stored.claim = replace(stored.claim, token=stored.claim.token + 1)
-            stored.status, stored.process = "running", process
+            stored.status, stored.process, stored.since = "running", process, self.now()
             return stored.claim
 
     def commit_placed(self, claim: PlacedClaim, done: StepDone) -> list[Queued] | None:
         """Commit the step and wake its run."""
         with self._lock:
             run, stored = self.all[claim.run_id], self._performed(claim)
-            if stored is None or run.run.is_final:
+            is_awaited = self._is_awaited(claim.run_id, claim.path)
+            if stored is not None:
+                stored.status, stored.process = "done", None
+            if stored is None or not is_awaited:
                 return None
-            stored.status, stored.process = "done", None
+            run.suspicion = 0
             memo = Memo(path=claim.path, kind=done.kind, seq=len(run.steps) + 1, value=done.value, error=done.error)
             run.steps[claim.path] = (memo, done)
             wait = run.waits[(claim.path, 0)]
@@ -110,9 +113,21 @@ class LocalPlacements(LocalPart):
     def stranded_placed(self, before: datetime, *, most: int = 500) -> list[Queued]:
         """Return what has been queued for long."""
         with self._lock:
-            standing = [one for one in self.placed.values() if not self.all[one.claim.run_id].run.is_final]
-            old = [one for one in standing if one.status == "queued" and one.since <= before]
-            return [_next_of(one) for one in old[:most]]
+            old = [one for one in self.placed.values() if one.status == "queued" and one.since <= before]
+            awaited = [one for one in old if self._is_awaited(one.claim.run_id, one.claim.path)]
+            return [_next_of(one) for one in awaited[:most]]
+
+    def _is_awaited(self, run_id: str, path: str) -> bool:
+        """Whether the step's wait is open: the end of the run closes it, and so does a race that it loses."""
+        run = self.all[run_id]
+        wait = run.waits.get((path, 0))
+        return not run.run.is_final and wait is not None and wait.resolved_at is None
+
+    def _orphaned_placed(self, silent_for: timedelta) -> list[PlacedClaim]:
+        """Return what was claimed for a worker without a row, that long ago."""
+        before = self.now() - silent_for
+        running = [one for one in self.placed.values() if one.status == "running" and one.since <= before]
+        return [one.claim for one in running if one.process and one.process.worker_id not in self._workers]
 
     def _performed(self, claim: PlacedClaim) -> StoredPlacement | None:
         stored = self.placed.get((claim.run_id, claim.path))

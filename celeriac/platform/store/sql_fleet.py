@@ -16,7 +16,7 @@ from celeriac.platform.store.sql_endings import end_at_once
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
 from celeriac.platform.store.sql_placements import give_back_of
 from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, worker_of
-from celeriac.platform.store.tables import placed_steps, runs, workers
+from celeriac.platform.store.tables import runs, workers
 
 
 class SqlFleet(SqlPart):
@@ -75,10 +75,11 @@ class SqlFleet(SqlPart):
             judged = or_(judged, workers.c.seen_at <= db_ago(silent_for))
         with transaction(self._engine) as connection:
             dead = set(connection.execute(delete(workers).where(judged).returning(workers.c.id)).scalars())
-            left = runs.c.worker_id.in_(sorted(dead | set(worker_ids)))
-            return _put_back(
-                connection, left if silent_for is None else or_(left, _orphaned(silent_for)), deaths=1
-            ) + give_back_of(connection, placed_steps.c.worker_id.in_(sorted(dead | set(worker_ids))))
+            gone = sorted(dead | set(worker_ids))
+            left: ColumnElement[bool] = runs.c.worker_id.in_(gone)
+            if silent_for is not None:
+                left = or_(left, _orphaned(silent_for))
+            return _put_back(connection, left, deaths=1) + give_back_of(connection, gone, orphaned_for=silent_for)
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         mine = select(runs.c.id, runs.c.fence).where(runs.c.worker_id == worker_id, runs.c.status == "running")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from celeriac.database import db_now, reading, single, transaction
+from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.ids import new_id
 from celeriac.platform.durable.memo import AttemptFailed, StepDone
 from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, poisoned_step
@@ -26,7 +26,7 @@ from celeriac.platform.store.sql_part import SqlPart, insert_one, present
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_runs import HELD, right_of
 from celeriac.platform.store.sql_waking import resolve
-from celeriac.platform.store.tables import attempts, placed_steps, runs, steps, waits
+from celeriac.platform.store.tables import attempts, placed_steps, runs, steps, waits, workers
 
 _FAILED = (
     select(func.count())
@@ -38,8 +38,16 @@ _FAILED = (
 
 _CLAIM = (*placed_steps.c, _FAILED)
 
-_OF_A_STANDING_RUN = (
-    select(runs.c.id).where(runs.c.id == placed_steps.c.run_id, runs.c.status.not_in(sorted(FINAL))).exists()
+#: A placed step stands for as long as its wait does: the end of the run closes it, and so does a race that it loses.
+_AWAITED = (
+    select(waits.c.path)
+    .where(
+        waits.c.run_id == placed_steps.c.run_id,
+        waits.c.path == placed_steps.c.path,
+        waits.c.kind == "placed",
+        waits.c.resolved_at.is_(None),
+    )
+    .exists()
 )
 
 
@@ -64,7 +72,7 @@ class SqlPlacements(SqlPart):
     def claim_placed(self, run_id: str, path: str, process: Process) -> PlacedClaim | None:
         move = (
             update(placed_steps)
-            .where(*_at(run_id, path), placed_steps.c.status == "queued", _OF_A_STANDING_RUN)
+            .where(*_at(run_id, path), placed_steps.c.status == "queued", _AWAITED)
             .values(
                 status="running",
                 token=placed_steps.c.token + 1,
@@ -119,15 +127,23 @@ class SqlPlacements(SqlPart):
             return give_back(connection, claims)
 
     def stranded_placed(self, before: datetime, *, most: int = 500) -> list[Queued]:
-        old = select(*_CLAIM).where(
-            placed_steps.c.status == "queued", placed_steps.c.queued_at <= before, _OF_A_STANDING_RUN
-        )
-        with reading(self._engine) as connection:
-            return [_next_of(row) for row in connection.execute(old.limit(most))]
+        old = (placed_steps.c.status == "queued", placed_steps.c.queued_at <= before)
+        with reading(self._engine) as connection:  # mostly there are none
+            rows = connection.execute(select(*_CLAIM, _AWAITED.label("is_awaited")).where(*old).limit(most)).all()
+        if any(not row.is_awaited for row in rows):
+            with transaction(self._engine) as connection:
+                connection.execute(update(placed_steps).where(*old, ~_AWAITED).values(status="done"))
+        return [_next_of(row) for row in rows if row.is_awaited]
 
 
-def give_back_of(connection: Connection, left: ColumnElement[bool]) -> list[Queued]:
-    """Queue again what the processes of dead workers performed; `left` says which rows."""
+def give_back_of(
+    connection: Connection, worker_ids: Sequence[str], *, orphaned_for: timedelta | None = None
+) -> list[Queued]:
+    """Queue again what the processes of dead workers performed, and what was claimed for a worker without a row."""
+    left: ColumnElement[bool] = placed_steps.c.worker_id.in_(worker_ids)
+    if orphaned_for is not None:
+        nobodys = placed_steps.c.worker_id.not_in(select(workers.c.id))
+        left = or_(left, and_(nobodys, placed_steps.c.claimed_at <= db_ago(orphaned_for)))
     rows = connection.execute(select(*_CLAIM).where(left, placed_steps.c.status == "running")).all()
     return give_back(connection, [_claim_of(row) for row in rows])
 
@@ -148,12 +164,12 @@ def give_back(connection: Connection, claims: Sequence[PlacedClaim]) -> list[Que
 def _commit(connection: Connection, claim: PlacedClaim, done: StepDone) -> list[Queued] | None:
     locked = select(runs.c.steps).where(runs.c.id == claim.run_id, runs.c.status.not_in(sorted(FINAL)))
     before = connection.execute(locked.with_for_update()).scalar_one_or_none()
-    if before is None or not _move(connection, claim, {"status": "done", "worker_id": None}):
+    is_awaited = connection.execute(select(_AWAITED).where(*_at(claim.run_id, claim.path))).scalar_one_or_none()
+    if not _move(connection, claim, {"status": "done", "worker_id": None}) or before is None or not is_awaited:
         return None
     insert_one(connection, steps, _step_row(claim, done, before + 1))
-    connection.execute(
-        update(runs).where(runs.c.id == claim.run_id).values(steps=runs.c.steps + 1, **_used(done.usage))
-    )
+    used = {"steps": runs.c.steps + 1, "suspicion": 0, **_used(done.usage)}
+    connection.execute(update(runs).where(runs.c.id == claim.run_id).values(used))
     return resolve(connection, {(claim.run_id, claim.path, 0): None})
 
 

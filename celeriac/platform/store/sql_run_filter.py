@@ -25,6 +25,9 @@ from celeriac.platform.store.tables import STANDING_OUT, events, runs
 #: a place among the runs of a tenant
 Place = tuple[datetime, str]
 
+#: apart from the event that an expression is asked about
+_NAMED = events.alias("named_events")
+
 _OF_EVENT = (
     events.c.name.label("event_name"),
     events.c.sender_id.label("event_sender_id"),
@@ -41,8 +44,8 @@ def conditions(tenant_id: str, where: RunFilter) -> list[ColumnElement[bool]]:
         if (wanted := getattr(where, name)) is not None:
             found.append(runs.c[name] == wanted)
     if where.event_name is not None:
-        named = select(events.c.id).where(events.c.id == runs.c.event_id, events.c.name == where.event_name)
-        found.append(named.exists())
+        of_name = select(_NAMED.c.id).where(_NAMED.c.id == runs.c.event_id, _NAMED.c.name == where.event_name)
+        found.append(of_name.exists())
     if where.created_after is not None:
         found.append(runs.c.created_at >= where.created_after)
     if where.created_before is not None:

@@ -31,7 +31,7 @@ _LEAST_WIDTH = 0.5
 _LEAST_APART = 14.0
 
 #: kinds of steps that wait by design, and states of steps that wait now
-_WAITS = ("sleep", "event")
+_WAITS = ("sleep", "event", "signal", "invoke")
 _STANDING = ("waiting", "retrying")
 
 
@@ -57,6 +57,8 @@ class Row:
     step: StepView
     bars: list[Bar]
     length: timedelta | None
+    #: whether a rerun has taken it over from the old run
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +85,11 @@ Interval = tuple[datetime, datetime]
 
 def timeline(view: RunView, now: datetime) -> Timeline:
     """Draw the run as it stands at `now`."""
-    whole = [span for step in view.steps if (span := span_of(step))]
-    begin = min([view.run.created_at or now, *(start for start, _ in whole)])
+    since = view.run.created_at if view.run.rerun_of is not None else None
+    whole = [span for step in view.steps if (span := span_of(step)) and not _is_before(span[1], since)]
+    begin = since or min([view.run.created_at or now, *(start for start, _ in whole)])
     end = max([view.run.ended_at or now, *(stop for _, stop in whole), begin + timedelta(milliseconds=1)])
-    scale = _Scale(begin, end, sorted(_busy(view.steps)))
+    scale = _Scale(begin, end, sorted(span for span in _busy(view.steps) if not _is_before(span[1], since)))
     rows = [
         Row(
             key=f"s{number}",
@@ -95,8 +98,9 @@ def timeline(view: RunView, now: datetime) -> Timeline:
             kind=kind_of(step),
             status=status_of(step),
             step=step,
-            bars=bars,
-            length=_length(step, now),
+            bars=[] if (is_kept := _is_kept(step, since)) else bars,
+            length=None if is_kept else _length(step, now),
+            is_kept=is_kept,
         )
         for number, (step, depth, bars) in enumerate(_rows(view.steps, scale, now, 0))
     ]
@@ -147,6 +151,16 @@ def span_of(step: StepView) -> Interval | None:
     spans = [(start, stop) for start, stop in found if start and stop]
     spans += [span for child in step.children if (span := span_of(child))]
     return (min(start for start, _ in spans), max(stop for _, stop in spans)) if spans else None
+
+
+def _is_kept(step: StepView, since: datetime | None) -> bool:
+    """Say whether the step, and all that is inside it, is older than the run."""
+    span = span_of(step)
+    return span is not None and _is_before(span[1], since) and status_of(step) not in _STANDING
+
+
+def _is_before(moment: datetime, since: datetime | None) -> bool:
+    return since is not None and moment <= since
 
 
 def _agent_of(step: StepView) -> str | None:

@@ -30,6 +30,7 @@ STATUSES = {
     "waiting": "Waiting",
     "retrying": "Retrying",
     "open": "Running",
+    "aborted": "Aborted",
 }
 
 _JSON_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
