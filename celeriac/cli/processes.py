@@ -28,7 +28,9 @@ def migrate() -> None:
 
 @click.command(cls=Command, example="celeriac worker app:app --queues runs", short_help="Run a Celery worker.")
 @click.argument("app", metavar="[MODULE:APP]", required=False)
-@click.option("--queues", default="runs,memory,cpu", show_default=True, metavar="A,B", help="The queues to take runs from.")
+@click.option(
+    "--queues", default="runs,memory,cpu", show_default=True, metavar="A,B", help="The queues to take runs from."
+)
 @click.option(
     "--concurrency", default=32, show_default=True, type=click.IntRange(1, 1000), help="Links executed at once."
 )

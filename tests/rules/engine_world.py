@@ -288,7 +288,7 @@ class World(Stage):
             return False
         kernel = self._kernels.get((claim.run.id, claim.fence))
         if kernel is None:
-            return self._waits_for_its_turn(one, claim)
+            return False
         if not kernel.parking.ended.done():
             still: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             kernel.parking.when_still(partial(still.set_result, None))
@@ -296,15 +296,6 @@ class World(Stage):
         if kernel.parking.ended.done() or kernel.parking._busy:
             return False
         return any(inside.run_id == claim.run.id for inside in self.inside)
-
-    def _waits_for_its_turn(self, one: Underway, claim: Claim) -> bool:
-        """Whether it is a suspect that stands queued until another suspect on the same worker is done."""
-        executing = {(run.run_id, run.fence) for run in one.fellow.engine.executing()}
-        suspects = {(other.run.id, other.fence) for other in one.fellow.wire.claims.values() if other.suspicion}
-        if (claim.run.id, claim.fence) not in suspects - executing or not suspects & executing:
-            return False
-        now = self.books.accounts()[claim.run.id]
-        return now.status != "running" or now.fence != claim.fence
 
     # -- workers ------------------------------------------------------------------------------------------------
 

@@ -85,12 +85,11 @@ TAKEN_OUT = (
     ),
     TakingOut(
         rule=8,
-        lost="suspects wait for their turn",
-        file=f"{_DURABLE}/engine.py",
-        text="if begun is not None and begun.claim.suspicion:",
-        instead="if begun is not None and not begun:",
-        test="durable/test_poison.py"
-        "::test_a_suspect_that_may_not_execute_yet_stands_queued_so_that_no_death_counts_for_it",
+        lost="a suspect of a second death executes alone",
+        file=f"{_DURABLE}/poison.py",
+        text="has_room = not others",
+        instead="has_room = True",
+        test="durable/test_poison.py::test_a_suspect_of_a_second_death_executes_alone",
     ),
     TakingOut(
         rule=11,

@@ -52,7 +52,8 @@ def downgrade() -> None:
     """Remove them with all that they hold."""
     for table in _TABLES:
         op.drop_table(table)
-    op.execute(sa.text("DELETE FROM triggers WHERE number > 0"))
+    first = "SELECT min(t.number) FROM triggers t WHERE t.event_name = triggers.event_name AND t.app = triggers.app"
+    op.execute(sa.text(f"DELETE FROM triggers WHERE number > ({first} AND t.function_id = triggers.function_id)"))
     op.rename_table("triggers", "newer_triggers")
     _make_triggers_of_0001()
     op.execute(sa.text("INSERT INTO triggers SELECT event_name, app, function_id, is_pattern FROM newer_triggers"))
@@ -77,9 +78,7 @@ def _index(name: str, table: str, column: str, where: str) -> None:
 def _index_waits(*columns: str) -> None:
     op.drop_index("ix_waits_tenant_id_event_name", "waits")
     where = sa.text("resolved_at IS NULL AND event_name IS NOT NULL")
-    op.create_index(
-        "ix_waits_tenant_id_event_name", "waits", list(columns), sqlite_where=where, postgresql_where=where
-    )
+    op.create_index("ix_waits_tenant_id_event_name", "waits", list(columns), sqlite_where=where, postgresql_where=where)
 
 
 def _make_triggers_of_0001() -> None:

@@ -105,7 +105,9 @@ class Start:
         """Return what it waits for before its first link, and the events that cancel it."""
         if self.status == "skipped":
             return []
-        cancels = cancelling_waits(self.function, self.arrival, since=now, begins_at=self.start_at or now)
+        cancels = cancelling_waits(
+            self.function, self.arrival, since=min(now, self.arrival.received_at), begins_at=self.start_at or now
+        )
         return cancels if self.start_at is None else [start_wait(self.start_at), *cancels]
 
 

@@ -78,7 +78,7 @@ class LocalPart:
     def _cancel(self, run: StoredRun, reason: str) -> bool:
         """End a run that stands, flag one that executes; return whether it has ended by this."""
         if run.run.status in ("queued", "parked"):
-            self._end_at_once(run, Ending(status="cancelled", reason=reason))
+            self._end_at_once(run, Ending(status="cancelled", reason=run.cancel_reason or reason))
             return True
         if not run.run.is_final:
             run.cancel_requested = True

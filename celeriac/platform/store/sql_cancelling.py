@@ -54,7 +54,10 @@ def end_or_flag(connection: Connection, reasons: Mapping[str, str]) -> list[Run]
     Takes the locks of their rows in this order. Those that have ended stay as they are.
     """
     rows = select(runs).where(runs.c.id.in_(sorted(reasons))).order_by(runs.c.id).with_for_update()
-    return [_end_or_flag(connection, run_of(row), reasons[row.id]) for row in connection.execute(rows).all()]
+    return [
+        _end_or_flag(connection, run_of(row), row.cancel_reason or reasons[row.id])
+        for row in connection.execute(rows).all()
+    ]
 
 
 def _end_or_flag(connection: Connection, run: Run, reason: str) -> Run:

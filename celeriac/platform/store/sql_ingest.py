@@ -242,10 +242,11 @@ class SqlIngest(SqlDeclarations):
             plan.take(one.arrival)
         stored, is_awaited = _store_at_once(connection, new, list(plan.starts.values()))
         outcome.stored |= stored
-        answers = answered(connection, [one.arrival for one in new if one.arrival.id in stored]) if is_awaited else []
+        arrivals = [one.arrival for one in new if one.arrival.id in stored]
+        answers = answered(connection, arrivals) if is_awaited else []
         begun = {start.run_id for start in plan.starts.values() if start.arrival.id in stored}
         outcome.queued += complete(connection, plan, begun, now)
-        _answer(connection, answers, outcome)
+        _answer(connection, arrivals, answers, outcome)
 
     def _take_by_rules(
         self, connection: Connection, declared: Declared, new: Sequence[Incoming], outcome: Outcome
@@ -353,7 +354,7 @@ def _match(
         plan.take(arrival)
     begin(connection, list(plan.starts.values()), now)
     outcome.queued += complete(connection, plan, set(plan.starts), now)
-    _answer(connection, answers, outcome)
+    _answer(connection, arrivals, answers, outcome)
 
 
 def _is_awaited(connection: Connection, arrivals: Sequence[Arrival]) -> bool:
@@ -363,12 +364,15 @@ def _is_awaited(connection: Connection, arrivals: Sequence[Arrival]) -> bool:
     return bool(connection.execute(_AWAITED, {"tenants": tenants, "names": names}).first())
 
 
-def _answer(connection: Connection, answers: Sequence[Answer], outcome: Outcome) -> None:
+def _answer(connection: Connection, arrivals: Sequence[Arrival], answers: Sequence[Answer], outcome: Outcome) -> None:
     """Cancel and wake the runs that stood there for these events."""
     cancels = {answer.key: answer.event_id for answer in answers if answer.kind == "cancel"}
     if cancels:
         lock_runs(connection, {answer.key[0] for answer in answers})
+        # Read again under the locks: a run that gathers may have taken up another event since, with waits of its own.
+        still = {answer.key for answer in answered(connection, arrivals)}
+        cancels = {key: event_id for key, event_id in cancels.items() if key in still}
         end_quietly(connection, cancels)
         cancelled = end_or_flag(connection, {key[0]: "cancelled" for key in cancels})
         outcome.ended += [run.id for run in cancelled if run.status == "cancelled"]
-    outcome.queued += resolve(connection, {one.key: one.event_id for one in answers if one.key not in cancels})
+    outcome.queued += resolve(connection, {one.key: one.event_id for one in answers if one.kind != "cancel"})

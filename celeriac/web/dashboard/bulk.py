@@ -25,9 +25,7 @@ def bulk() -> str:
     """List bulk actions, newest first."""
     cursor = request.args.get("cursor") or None
     found, next_cursor = page_of_actions(limit=_PAGE, cursor=cursor)
-    return render_template(
-        template_of("bulk"), actions=found, cursor=cursor, next_cursor=next_cursor, tenant=tenant()
-    )
+    return render_template(template_of("bulk"), actions=found, cursor=cursor, next_cursor=next_cursor, tenant=tenant())
 
 
 @dashboard.get("/bulk/new")
