@@ -109,7 +109,7 @@ class NotFoundError(CeleriacError):
 
 
 class ConflictError(CeleriacError):
-    """What was asked for cannot be done as things stand: a signal that another run waits for, an ended run, …"""
+    """What was asked for cannot be done as things stand: a signal that another run waits for, an ended run."""
 
     code = "conflict"
 

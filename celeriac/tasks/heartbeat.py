@@ -34,7 +34,7 @@ class Heartbeat:
         dead_after: timedelta,
         on_joined: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Register the worker that `describe` describes; `on_joined` is told of its id, now and after it joined anew."""
+        """Register the worker that `describe` describes; `on_joined` is told of its id, each time it joins."""
         self._store, self._dispatcher, self._engine, self._clock = store, dispatcher, engine, clock
         self._gate = dispatcher.gate
         self._on_joined = on_joined

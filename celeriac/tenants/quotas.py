@@ -31,5 +31,5 @@ class Limits:
                 raise ConfigError(f"The limit {name!r} is {value!r}; give a number above zero")
         if self.retention_days is not None and not 0 <= self.retention_days <= MOST_RETENTION_DAYS:
             raise ConfigError(
-                f"The limit 'retention_days' is {self.retention_days!r}; give 1 to {MOST_RETENTION_DAYS}, or 0: for ever"
+                f"The limit 'retention_days' is {self.retention_days!r}; give 1 to {MOST_RETENTION_DAYS}, or 0 for ever"
             )

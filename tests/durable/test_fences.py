@@ -119,6 +119,24 @@ async def test_a_late_link_does_not_hide_the_one_that_has_its_run_in_the_same_wo
         await soon(new)
 
 
+async def test_a_worker_that_lets_go_of_its_runs_ends_its_late_links_as_well() -> None:
+    app, late, fresh = new_app(), Hold(), Hold()
+
+    @app.function(on="go")
+    async def works(ctx: Context) -> None:
+        await ctx.step.run("work", late if ctx.run.links == 1 else fresh)
+
+    async with Stage(app) as stage:
+        [run_id] = stage.send("go")
+        old = stage.advance(run_id)
+        await late.is_entered()
+        stage.kill("a")
+        new = stage.advance(run_id)
+        await fresh.is_entered()
+        stage.engine().abandon()
+        assert await soon(asyncio.gather(old, new)) == [False, False]
+
+
 async def test_an_engine_that_lets_go_of_its_runs_leaves_them_as_they_are() -> None:
     app, hold = new_app(), Hold()
 

@@ -1,4 +1,4 @@
-"""Steps and tools that a process of the `cpu` queue performs, on the harness: the run parks and goes on with the value."""
+"""Steps and tools that a process of the `cpu` queue performs: the run parks and goes on with the value."""
 
 from __future__ import annotations
 

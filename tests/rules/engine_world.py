@@ -25,7 +25,7 @@ from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.intake import Intake
 from celeriac.platform.durable.kernel import DurableKernel
-from celeriac.platform.durable.store import Claim, Link, Store, Worker
+from celeriac.platform.durable.store import Link, Store, Worker
 from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.tasks.heartbeat import Heartbeat

@@ -87,8 +87,8 @@ TAKEN_OUT = (
         rule=8,
         lost="a suspect of a second death executes alone",
         file=f"{_DURABLE}/poison.py",
-        text="has_room = not others",
-        instead="has_room = True",
+        text="            return not others\n",
+        instead="            return True\n",
         test="durable/test_poison.py::test_a_suspect_of_a_second_death_executes_alone",
     ),
     TakingOut(

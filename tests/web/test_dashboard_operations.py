@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from bank_runs import HOSTILE
@@ -46,7 +46,7 @@ def test_a_run_is_done_again_by_its_button(reader: Client, bank: Bank) -> None:
 def test_a_run_is_done_again_from_a_step_with_another_input(reader: Client, bank: Bank) -> None:
     old, path = bank.desk.completed(), "network:bank-support/turn:2/infer"
     form = f"/runs/{old}/rerun?from={quote(path, safe='')}"
-    assert form.replace("%3A", ":") in reader.get(f"/runs/{old}").text.replace("%3A", ":")
+    assert f"/runs/{old}/rerun?from={path}" in unquote(reader.get(f"/runs/{old}").text)
     assert "You are Cards of the bank." in reader.get(form).text
     edited = json.dumps({"system": "Be brief.", "messages": []})
     again = submit(reader, form, f"/runs/{old}/rerun", **{"from": path, "input": edited}).rpartition("/")[2]

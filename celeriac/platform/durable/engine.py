@@ -98,7 +98,8 @@ class Engine:
         self._clock, self._loop, self._executor = clock, loop, executor
         # The id is read at each try: after an outage this worker may have joined anew under another one.
         self._journal = Journal(store, worker_id=lambda: self.worker_id, patience=PATIENCE_SECONDS)
-        self._active: dict[str, _Active] = {}
+        #: by run and fence: a worker that was judged dead may execute a late link beside the one that has the run
+        self._active: dict[tuple[str, int], _Active] = {}
         self._quarantine = Quarantine()
 
     def advance(self, run_id: str, link: Link) -> bool:
@@ -116,7 +117,7 @@ class Engine:
             else:
                 onward = self._settle(begun)
         finally:
-            self._active.pop(run_id, None)
+            self._active.pop((run_id, claim.fence), None)
             self._leave_quarantine(claim)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
             self._dispatcher.send_picked(claim.queue, ended=() if onward is not None else (_in_flight(claim),))
@@ -138,12 +139,11 @@ class Engine:
 
     def abandon(self) -> None:
         """Let go of all runs: this worker was judged dead, and others may have them."""
-        self._interrupt(list(self._active), "lost")
+        self._interrupt([run_id for run_id, _ in list(self._active)], "lost")
 
     def _interrupt(self, run_ids: Sequence[str], cause: Cause) -> None:
-        for run_id in run_ids:
-            active = self._active.get(run_id)
-            if active is not None and active.kernel is not None:
+        for (run_id, _), active in list(self._active.items()):
+            if run_id in run_ids and active.kernel is not None:
                 self._loop.call_soon_threadsafe(active.kernel.interrupt, cause)
 
     # -- one link -----------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Engine:
         claim = await self._journal.claim(wish)
         if claim is None:
             return None
-        self._active[claim.run.id] = _Active(claim, None)
+        self._active[claim.run.id, claim.fence] = _Active(claim, None)
         if claim.queued_for > _NOTED_AFTER:
             self._executor.submit(self._hint, lambda: self._dispatcher.gate.started(_in_flight(claim)))
         begun = _Begun(claim)
@@ -254,7 +254,7 @@ class Engine:
                 dispatch=self._dispatcher.dispatch,
                 is_draining=lambda: self.is_draining,
             )
-            self._active[claim.run.id] = _Active(claim, kernel)
+            self._active[claim.run.id, claim.fence] = _Active(claim, kernel)
             event = self._registry.read_event(claim.event)
             return await execute(kernel, function, event, lambda ctx: self._registry.equip(function, ctx))
         except InvalidEventError as error:
@@ -304,7 +304,7 @@ class Engine:
             self._match_soon([event.id, *(one.id for one in deferred)])
 
     async def _deferred(self, claim: Claim) -> tuple[OutgoingEvent, ...]:
-        active = self._active.get(claim.run.id)
+        active = self._active.get((claim.run.id, claim.fence))
         if active is not None and active.kernel is not None:
             kept = active.kernel.deferred
         else:

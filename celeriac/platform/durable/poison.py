@@ -2,8 +2,8 @@
 
 When a worker dies, every run that it executed is a suspect. After the first death suspects are executed a few at a
 time, and one that was there at a second death as the only suspect beside runs that are none, so that from then on a
-death is most likely its own doing. Three such deaths fail the run. Each level of suspicion is one death; whatever the run commits clears it, and so does a link
-that ends in order.
+death is most likely its own doing. Three such deaths fail the run. Each level of suspicion is one death; whatever the
+run commits clears it, and so does a link that ends in order.
 """
 
 from __future__ import annotations

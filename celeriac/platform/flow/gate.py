@@ -62,7 +62,8 @@ class Gate(Protocol):
         """Free the slots of links that have ended, enqueue what arrives, then take at most `most` runs that may start.
 
         Nor more than live workers have room for: that is the sum of the capacities of the live workers on the queue
-        times 1.2, rounded up, less the slots taken on it. Each picked run holds its tenant's slot until `release`, or until the slot expires.
+        times 1.2, rounded up, less the slots taken on it. Each picked run holds its tenant's slot until `release`, or
+        until the slot expires.
         """
         ...
 
