@@ -112,8 +112,9 @@ class Harness:
             self._dispatcher.follow(self._rooms.store.match_pending())
             self._dispatcher.dispatch([*self._rooms.store.wake_due(), *self._rooms.store.wake_placed()])
             self._rooms.store.expire()
-            # A thread of the engine may stand between the match of a sent event and its dispatch.
+            # A thread of the engine may stand between what it made true and its dispatch.
             self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
+            self._dispatcher.dispatch(self._rooms.store.stranded_placed(self.clock.now()))
             links, self._links = self._links, []
             if not links:
                 return
