@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ async def _perform(play: Play, ground: Stage | ForeignGround) -> Report:
         evidence = await _evidence(ground, load, collector, began_at)
         if ground.is_shared:
             await load.close()
+        (play.folder / "evidence.json").write_text(json.dumps(vars(evidence), default=_plain))
         return Report(
             seed=play.seed,
             seconds=play.seconds,
@@ -201,6 +203,11 @@ async def _forgotten_keys(ground: Ground, ours: Set[str] | None, *, within: floa
 def _struck(fault: Fault) -> dict[str, Any]:
     says = next(way.says for way in WAYS if (way.code, way.name) == (fault.code, fault.way))
     return {**asdict(fault), "says": says}
+
+
+def _plain(value: Any) -> Any:
+    """Return a fact of the evidence as JSON has it."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def _told(trouble: Trouble, began_at: float) -> dict[str, Any]:

@@ -230,19 +230,19 @@ class Stage:
 
     async def replace(self, worker: Worker, *, skew: float | None = None) -> None:
         """Let a new process join, and then the old one leave in order."""
-        old = worker.process
-        new = self.start(worker, skew=skew)
-        await self.until_ready(worker)
-        if old is None or worker.process is not new:
+        old, began_at = worker.process, time.monotonic()
+        self.start(worker, skew=skew)
+        if old is None:
             return
         worker.leaving.append(old)
+        await self.until_ready(worker)
         asked_at = time.monotonic()
         exit_code = await asyncio.to_thread(old.end, within=_LEAVES_WITHIN_SECONDS)
         worker.leaving.remove(old)
         gone_at = time.monotonic()
         self.record.departures.append(Departure(pid=old.pid, asked_at=asked_at, gone_at=gone_at, exit_code=exit_code))
         if exit_code:
-            self._note_end(old, since=asked_at, detail=f"exit code {exit_code} after SIGTERM")
+            self._note_end(old, since=began_at, detail=f"exit code {exit_code} while it was replaced")
 
     def skew_file(self, worker: Worker) -> Path:
         """Return the file that says how much the worker's clock is off."""

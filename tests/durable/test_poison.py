@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from celeriac import Context
 from celeriac.platform.durable.poison import ALONE, SUSPECTS_AT_ONCE, Quarantine
 from celeriac.platform.flow.gate import Queued
@@ -65,6 +67,26 @@ async def test_a_suspect_that_may_not_execute_yet_stands_queued_so_that_no_death
         await until(lambda: stage.messages and stage.messages[-1].run_id == second, what="the second to be sent for")
         await stage.finish(second, "z")
         assert [stage.run(run).output for run in (first, second)] == ["done", "done"]
+
+
+async def test_doubled_messages_of_a_suspect_that_waits_take_no_thread_and_let_no_other_in() -> None:
+    app, holds = new_app(), defaultdict[str, Hold](Hold)
+
+    @app.function(on="go")
+    async def work(ctx: Context) -> None:
+        await ctx.step.run("held", holds[ctx.run.id])
+
+    async with Stage(app) as stage:
+        first, second, third = (stage.send("go")[0] for _ in range(3))
+        for run in (first, second, third):
+            stage.store.all[run].suspicion = ALONE
+        for alone, others in ((first, (second, second, third)), (second, (second, third, third))):
+            link = stage.advance(alone)
+            await holds[alone].is_entered()
+            assert [await soon(stage.advance(other)) for other in others] == [False] * 3
+            assert stage.run(third).status == "queued"
+            holds[alone].let_go()
+            await soon(link)
 
 
 async def _die_together(stage: Stage, hold: Hold, runs: list[str]) -> None:

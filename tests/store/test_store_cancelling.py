@@ -122,6 +122,16 @@ def test_the_event_of_a_step_cancels_too(stage: Stage) -> None:
     assert stage.store.match_pending().ended == [queued.id]
 
 
+def test_an_event_of_a_step_cancels_a_run_whose_start_is_matched_after_it_was_sent(stage: Stage) -> None:
+    """The times at which the two were sent count, not the time at which the first is matched."""
+    stage.declare(stopping(Trigger("stop")), ruled("parent", "begin"))
+    parent = stage.claimed_of(Event("begin"))
+    for id, name in (("evt_1", "ticket"), ("evt_2", "stop")):
+        stage.store.commit([step_done(parent, f"send {name}", kind="send", events=(outgoing(id, name),))])
+    [queued] = stage.store.match_pending(["evt_1"]).queued
+    assert stage.store.match_pending(["evt_2"]).ended == [queued.run_id]
+
+
 def test_one_event_wakes_some_and_cancels_others(stage: Stage) -> None:
     stage.declare(stopping(), ruled("patient", "other"))
     queued, claim = sent(stage, ticket()), stage.claimed_of(Event("other"))
@@ -195,6 +205,13 @@ def test_who_was_first_says_why(stage: Stage) -> None:
     stage.store.cancel(TENANT, claim.run.id, reason="bulk")
     stage.store.expire()
     assert stage.refreshed(claim).cancel_reason == "bulk"
+
+
+def test_the_first_reason_holds_when_the_run_stands_by_the_second(stage: Stage) -> None:
+    claim = stage.claimed()
+    stage.store.cancel(TENANT, claim.run.id, reason="timeout")
+    assert stage.store.requeue(claim) is not None
+    assert stage.store.cancel(TENANT, claim.run.id).reason == "timeout"
 
 
 def test_only_so_many_are_ended_at_once(stage: Stage) -> None:

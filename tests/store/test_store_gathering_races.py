@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from sqlalchemy import Engine
 from starting_stage import AT_ONCE, HOUR, batched, debounced, numbers, ruled, run, sent, ticket, woken
 from store_stage import LINK, TENANT, Stage, ids, together
 
 from celeriac.platform.durable.store import Ingested
 from celeriac.platform.event import Event
 from celeriac.platform.trigger import Trigger
+from rules.held_commits import held_commits
 
 rounds = pytest.mark.parametrize("turn", range(10))
 
@@ -112,3 +114,16 @@ def test_declarations_and_events_at_once_lose_no_event(stage: Stage, turn: int) 
     declare = partial(stage.declare, batched(2))
     together(declare, sending(stage, ticket(0)), sending(stage, ticket(1)), declare)
     assert all_numbers(stage) == [0, 1]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_the_stop_of_an_event_that_is_just_replaced_cancels_nothing(sql_stage: Stage, engine: Engine) -> None:
+    """Else an event that was accepted and has joined the run is lost with it."""
+    stop = Trigger("stop", match="data.n")
+    sql_stage.declare(ruled(debounce=debounced().rules.debounce, cancel_on=(stop,)))
+    gathering = sent(sql_stage, ticket(1))
+    with held_commits(engine, "run_keys") as held:
+        joined = held.begin(sending(sql_stage, ticket(2)))
+        stopped = held.meet(sending(sql_stage, Event("stop", {"n": 1})))
+    assert (joined.result(10).queued, stopped.result(10).ended) == ([], [])
+    assert sending(sql_stage, Event("stop", {"n": 2}))().ended == [gathering.id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from store_stage import FUTURE, PAST, Stage, attempt_failed, step_done
+from store_stage import FUTURE, PAST, Stage, attempt_failed, step_done, worker
 
 from celeriac.platform.durable.memo import StepDone
 from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, member
@@ -129,3 +129,41 @@ def test_a_step_that_was_never_claimed_is_stranded(stage: Stage) -> None:
     [queued] = stage.store.stranded_placed(datetime.now(UTC) + timedelta(days=1))
     assert queued.run_id == member(claim.run.id, PATH)
     assert stage.store.stranded_placed(PAST) == []
+
+
+def test_a_step_whose_worker_has_no_row_is_queued_again(stage: Stage) -> None:
+    """It was claimed in the moment in which its worker was judged dead, so that no death is to come."""
+    claim = placed(stage)
+    taken(stage, claim)
+    assert stage.store.bury([], silent_for=timedelta(hours=1)) == []
+    assert [run.run_id for run in stage.store.bury([], silent_for=timedelta(0))] == [member(claim.run.id, PATH)]
+
+
+def test_a_step_whose_worker_lives_is_left_to_it(stage: Stage) -> None:
+    stage.store.register(worker(ONE.worker_id))
+    taken(stage, placed(stage))
+    assert stage.store.bury([], silent_for=timedelta(hours=1)) == []
+    assert [process for _, process in stage.store.performing(ONE.worker_id)] == [ONE]
+
+
+def lost_race(claim: Claim) -> StepDone:
+    """Make the entry of a race that the branch of the placed step has lost."""
+    return step_done(claim, "race", '{"winner":"b"}', kind="race", closes=("network:x",))
+
+
+def test_the_step_of_a_branch_that_has_lost_its_race_is_not_performed(stage: Stage) -> None:
+    claim = stage.claimed()
+    stage.store.place(claim, PATH, "cpu", "[]")
+    assert stage.store.commit([lost_race(claim)]) == [1]
+    assert stage.store.claim_placed(claim.run.id, PATH, ONE) is None
+    assert stage.store.stranded_placed(datetime.now(UTC) + timedelta(days=1)) == []
+
+
+def test_one_that_loses_its_race_meanwhile_is_performed_in_vain(stage: Stage) -> None:
+    claim = stage.claimed()
+    stage.store.place(claim, PATH, "cpu", "[]")
+    held = taken(stage, claim)
+    stage.store.commit([lost_race(claim)])
+    assert stage.store.park(stage.refreshed(claim))
+    assert stage.store.commit_placed(held, done(claim)) is None
+    assert stage.store.performing(ONE.worker_id) == []

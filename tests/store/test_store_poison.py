@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from store_stage import Stage, step_done
 
+from celeriac.platform.durable.placed import Process
 from celeriac.platform.durable.poison import ALONE, POISON
 from celeriac.platform.durable.store import Claim
 
@@ -60,5 +61,14 @@ def test_giving_back_is_no_death_and_clears_nothing(stage: Stage) -> None:
 def test_a_commit_clears_it(stage: Stage) -> None:
     claim = died(stage, ALONE)
     assert stage.store.commit([step_done(claim, "past")]) == [1]
+    stage.store.bury([f"wrk_{ALONE}"])
+    assert stage.claim(claim.run.id).suspicion == 1
+
+
+def test_the_commit_of_a_placed_step_clears_it(stage: Stage) -> None:
+    claim = died(stage, ALONE)
+    assert stage.store.place(claim, "crunch", "cpu", "[]") is not None
+    held = stage.store.claim_placed(claim.run.id, "crunch", Process(worker_id="wrk_cpu", pid=1, pid_started=1))
+    assert held is not None and stage.store.commit_placed(held, step_done(claim, "crunch")) == []
     stage.store.bury([f"wrk_{ALONE}"])
     assert stage.claim(claim.run.id).suspicion == 1

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from web_stage import SECRET_KEY, Bank
 
 from celeriac.web.auth import signin_link
+from celeriac.wiring import Installation
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
@@ -93,7 +94,9 @@ def test_hostile_texts_do_nothing_in_a_browser(page: Page, server: str, bank: Ba
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_screen(page: Page, server: str, bank: Bank, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    for path in ("/runs", f"/runs/{bank.desk.waiting()}"):
+    run = f"/runs/{bank.desk.completed()}"
+    counted = "/bulk/new?kind=rerun&status=completed&if=event.data.text%20!=%20%27x%27"
+    for path in ("/runs?status=parked", f"/runs/{bank.desk.waiting()}", f"{run}/rerun", counted, "/bulk", "/functions"):
         page.goto(server + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -103,3 +106,27 @@ def test_the_first_command_can_be_copied(page: Page, server: str) -> None:
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").startswith(f"curl {server}/e/$EVENT_KEY")
+
+
+def test_a_step_is_done_again_with_an_edited_input(page: Page, server: str, bank: Bank) -> None:
+    page.goto(f"{server}/runs/{bank.desk.completed()}")
+    page.click("details.step:has-text('gpt-4.1-mini') summary >> nth=0")
+    page.get_by_text("Rerun from here").first.click()
+    page.fill("#input", '{"system": "Be brief.", "messages": []}')
+    page.get_by_role("button", name="Rerun from here").click()
+    expect(page.locator(".badge.big.queued")).to_be_visible()
+    expect(page.get_by_text("Does again")).to_be_visible()
+
+
+def test_many_runs_are_cancelled_after_a_count(page: Page, bank: Bank, installation: Installation) -> None:
+    for _ in range(3):
+        bank.desk.ticket()
+    page.goto(f"{page.url.partition('/runs')[0]}/runs?status=queued")
+    page.get_by_text("Cancel these").click()
+    expect(page.locator(".verdict .numeral")).to_have_text("3")
+    page.get_by_role("button", name="Cancel them").click()
+    expect(page.locator(".badge.big.running")).to_be_visible()
+    [action] = installation.operations.running()
+    installation.operations.advance(action)
+    expect(page.locator(".badge.big.completed")).to_be_visible()
+    expect(page.get_by_role("button", name="Abort")).to_have_count(0)

@@ -46,7 +46,7 @@ class Excuses:
     def was_cut_off(self, pid: int, since: float, until: float) -> bool:
         """Say whether something may have cut off the process's work in the meantime."""
         return any(
-            trouble.kind == "death" or self._let_go(pid, since, until)
+            trouble.kind == "death" or self._let_go(pid, trouble, until)
             for trouble in self.evidence.troubles
             if self._cuts(trouble) and concerns(trouble, pid) and self._touches(trouble, since, until)
         )
@@ -54,7 +54,7 @@ class Excuses:
     def is_stray(self, execution: Execution) -> bool:
         """Say whether the process could not know yet that its run was another's: it had been silent until just then."""
         return any(
-            self._let_go(execution.pid, trouble.since, execution.began)
+            self._let_go(execution.pid, trouble, execution.began)
             for trouble in self.evidence.troubles
             if trouble.kind == "silence" and concerns(trouble, execution.pid)
             if self._touches(trouble, execution.began, execution.began)
@@ -108,14 +108,15 @@ class Excuses:
         over = trouble.until + (0.0 if trouble.kind == "death" else self._grace)
         return trouble.since <= until and over >= since
 
-    def _let_go(self, pid: int, since: float, until: float) -> bool:
-        """Say whether the process lost its place in the fleet about that time, and with it its runs.
+    def _let_go(self, pid: int, trouble: Trouble, until: float) -> bool:
+        """Say whether the trouble cost the process its place in the fleet, and with it its runs.
 
-        Just before: it may have claimed one more under its old name. Just after: it learns of it at its next heartbeat.
-        Where no triggers have noted it, the trouble alone has to do.
+        It learns of that at its next heartbeat, and may claim one more run under its old name until then. Where no
+        triggers have noted it, the trouble alone has to do.
         """
         return self.evidence.moves is None or any(
-            move.what == "left" and move.pid == pid and since <= move.at <= until for move in self.evidence.worker_moves
+            move.what == "left" and move.pid == pid and trouble.since <= move.at <= until + self._grace
+            for move in self.evidence.worker_moves
         )
 
     def _cuts(self, trouble: Trouble) -> bool:
