@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ class BulkActions:
         """Do pages; return how many runs they changed here and now."""
         until, changed = time.monotonic() + _ROUND_SECONDS, 0
         standing = self.operations.running()
+        random.shuffle(standing)  # so that none waits for ever behind many others
         while standing and time.monotonic() < until:
             goes_on = []
             for action_id in standing:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, update
 from store_stage import LINK, OTHER, TENANT, Stage, function, ids, sleep, together
 
 from celeriac.database import reading, transaction
-from celeriac.errors import ConfigError, NotFoundError
+from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.platform.durable.bulk import PAGE, BulkAction, BulkKind
 from celeriac.platform.durable.operations import Operations
 from celeriac.platform.durable.operator import Operator
@@ -208,6 +208,16 @@ def test_an_action_that_is_over_cannot_be_aborted(sql_stage: Stage, operations: 
     over = carry_out(operations, action)
     assert operations.abort(TENANT, action.id) == over
     assert over.status == "completed"
+
+
+def test_so_many_actions_of_a_tenant_go_on_at_once(operations: Operations) -> None:
+    """Nobody's actions may keep the workers from those of others."""
+    begun = [operations.begin(TENANT, "cancel", WORK).id for _ in range(10)]
+    with pytest.raises(ConflictError, match="go on already"):
+        operations.begin(TENANT, "cancel", WORK)
+    assert operations.begin(OTHER, "cancel", WORK).status == "running"
+    operations.abort(TENANT, begun[0])
+    assert operations.begin(TENANT, "cancel", WORK).status == "running"
 
 
 def test_another_tenants_action_is_not_found(operations: Operations) -> None:

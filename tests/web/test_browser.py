@@ -110,12 +110,12 @@ def test_the_first_command_can_be_copied(page: Page, server: str) -> None:
 
 def test_a_step_is_done_again_with_an_edited_input(page: Page, server: str, bank: Bank) -> None:
     page.goto(f"{server}/runs/{bank.desk.completed()}")
-    page.click("details.step:has-text('gpt-4.1-mini') summary >> nth=0")
-    page.get_by_text("Rerun from here").first.click()
+    page.click("details.step:has-text('gpt-4.1-mini') >> nth=0")
+    page.locator("details.step[open]").get_by_text("Rerun from here").click()
     page.fill("#input", '{"system": "Be brief.", "messages": []}')
     page.get_by_role("button", name="Rerun from here").click()
     expect(page.locator(".badge.big.queued")).to_be_visible()
-    expect(page.get_by_text("Does again")).to_be_visible()
+    expect(page.get_by_text("Does again", exact=True)).to_be_visible()
 
 
 def test_many_runs_are_cancelled_after_a_count(page: Page, bank: Bank, installation: Installation) -> None:

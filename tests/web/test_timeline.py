@@ -96,9 +96,9 @@ def test_a_run_without_steps_has_a_picture() -> None:
 def test_what_a_rerun_took_over_has_no_bar() -> None:
     """It ran in the old run, perhaps days ago; the picture begins with the new one."""
     run = Run(id="run_2", tenant_id="ten_1", app="a", function_id="f", created_at=at(100), rerun_of="run_1")
-    scope = StepView(path="s", kind="scope", status="open", children=[step("s/a", (2, 4)), step("s/b", (105, 110))])
+    scope = StepView(path="s", kind="scope", status="open", children=[step("s/a", (2, 4)), step("s/b", (101, 110))])
     view = RunView(run=run, event=None, steps=[step("load", (0, 1)), scope], waits=[])
     rows = timeline(view, at(110)).rows
     assert [(row.name, row.is_kept) for row in rows] == [("load", True), ("s", False), ("a", True), ("b", False)]
-    assert [places(row.bars) for row in rows] == [[], [(0, 100, "scope")], [], [(50, 50, "run")]]
+    assert [places(row.bars) for row in rows] == [[], [(0, 100, "scope")], [], [(10, 90, "run")]]
     assert rows[0].length is None

@@ -42,7 +42,10 @@ class Operations(Protocol):
         ...
 
     def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
-        """Begin an action on the runs that are there now; runs that come later are left alone."""
+        """Begin an action on the runs that are there now; runs that come later are left alone.
+
+        Raises `ConflictError` where as many of the tenant's go on already as may.
+        """
         ...
 
     def action(self, tenant_id: str, action_id: str) -> BulkAction:

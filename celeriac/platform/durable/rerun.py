@@ -1,8 +1,8 @@
 """The rerun: an ended run done again as a new one, from its beginning or from one of its steps on.
 
-Decided alike for every store. What was committed before the step is taken over, and is the beginning of the new run's
-own history: a state that the old run has really been in, branches side by side included. What other branches committed
-later is done again.
+Decided alike for every store. What was committed before the step is taken over, but for what is inside the step itself:
+a state that the old run has been in, branches side by side included, so that a history may be cut anywhere. What other
+branches committed later is done again.
 """
 
 from __future__ import annotations

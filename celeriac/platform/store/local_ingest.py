@@ -187,7 +187,9 @@ class LocalIngest(LocalPart):
             run.event = self.events[join.arrival.id]
             run.run = replace(run.run, event_id=join.arrival.id)
             kept = {key: wait for key, wait in run.waits.items() if wait.kind != "cancel"}
-            cancels = cancelling_waits(join.function, join.arrival, since=now, begins_at=join.start_at)
+            cancels = cancelling_waits(
+                join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at
+            )
             run.waits = kept | {(wait.path, wait.number): wait for wait in cancels}
         run.waits["", 0] = replace(start_wait(join.start_at), resolved_at=now if join.is_full else None)
         return self._wake(run) if join.is_full else []

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, literal_column, or_, select, update
 
 from celeriac.database import db_now, reading, single, transaction
-from celeriac.errors import NotFoundError
+from celeriac.errors import ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.durable.bulk import PAGE, Advance, BulkAction, BulkKind, Count, rerun_id, statuses_of
 from celeriac.platform.durable.run_filter import RunFilter
@@ -41,6 +41,12 @@ _RUNNING = bulk_actions.c.status == literal_column("'running'")
 #: how many runs, the newest ones, an expression is asked about to tell how many there are of all, and how often so many
 _LOOK, _LOOKS = 50, 40
 
+#: counting more would take too long for somebody who waits
+_MOST_COUNTED = 1_000_000
+
+#: actions of one tenant that go on at the same time
+_MOST_RUNNING = 10
+
 
 class SqlBulk(SqlReruns):
     """The part of the operations that acts on many runs."""
@@ -49,14 +55,19 @@ class SqlBulk(SqlReruns):
         with reading(self._engine) as connection:
             total = _count(connection, tenant_id, kind, where)
             if where.if_ is None or not total:
-                return Count(total=total)
+                return Count(total=total, is_exact=total < _MOST_COUNTED)
             asked, chosen = _ask(connection, tenant_id, kind, where)
         if asked < _LOOK * _LOOKS:
             return Count(total=chosen)
         return Count(total=round(total * chosen / asked), is_exact=False)
 
     def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
+        going_on = select(func.count()).select_from(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id, _RUNNING)
         with reading(self._engine) as connection:
+            if connection.execute(going_on).scalar_one() >= _MOST_RUNNING:
+                raise ConflictError(
+                    f"{_MOST_RUNNING} bulk actions go on already; wait for one, or abort it", code="too_many_actions"
+                )
             now = present(connection)
             total = _count(connection, tenant_id, kind, where)
         row = {
@@ -157,13 +168,10 @@ def _move(connection: Connection, action_id: str, page: Sequence[AnyRow], *, goe
 
 
 def _count(connection: Connection, tenant_id: str, kind: BulkKind, where: RunFilter) -> int:
-    """Count the runs that the action has to look at."""
-    statement = (
-        select(func.count())
-        .select_from(runs)
-        .where(*conditions(tenant_id, where), runs.c.status.in_(sorted(statuses_of(kind))))
-    )
-    return int(connection.execute(statement).scalar_one())
+    """Count the runs that the action has to look at, up to `_MOST_COUNTED`."""
+    found = select(runs.c.id).where(*conditions(tenant_id, where), runs.c.status.in_(sorted(statuses_of(kind))))
+    counted = select(func.count()).select_from(found.limit(_MOST_COUNTED).subquery())
+    return int(connection.execute(counted).scalar_one())
 
 
 def _ask(connection: Connection, tenant_id: str, kind: BulkKind, where: RunFilter) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import cast, get_args
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from celeriac.errors import ConfigError
+from celeriac.errors import ConfigError, ConflictError
 from celeriac.platform.durable.bulk import BulkKind, Count
 from celeriac.web.auth import tenant_id
 from celeriac.web.dashboard.filters import given_filters, shown_filter
@@ -43,7 +43,7 @@ def begin_action() -> AnyResponse:
         try:
             action = rooms().operator.begin(tenant_id(), _kind(request.form), where)
             return redirect(url_for("dashboard.action", action_id=action.id), 303)
-        except ConfigError as error:
+        except (ConfigError, ConflictError) as error:
             refusal = error.message
     return Response(_form(request.form, refusal), 422)
 

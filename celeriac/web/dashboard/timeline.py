@@ -154,9 +154,9 @@ def span_of(step: StepView) -> Interval | None:
 
 
 def _is_kept(step: StepView, since: datetime | None) -> bool:
-    """Say whether the step, and all that is inside it, is older than the run."""
+    """Say whether the step ended before the run began."""
     span = span_of(step)
-    return span is not None and _is_before(span[1], since) and status_of(step) not in _STANDING
+    return span is not None and _is_before(span[1], since) and step.status in ("completed", "failed")
 
 
 def _is_before(moment: datetime, since: datetime | None) -> bool:
