@@ -36,7 +36,7 @@ _USAGE = (
 _OF_RUN = (
     *("id", "tenant_id", "app", "function_id", "version", "queue", "event_id", "event_ids", "is_internal", "fence"),
     *("steps", "waits", "wakes", "cancel_requested", "cancel_reason", "suspicion", "overrides", "root_id", "links"),
-    *("created_at", "started_at", "queued_at", "claimed_at", *_USAGE),
+    *("created_at", "started_at", "queued_at", "claimed_at", *_USAGE, "rerun_of", "parent_id"),
 )
 _OF_EVENT = ("name", "data", "sender_id", "ts", "received_at")
 
@@ -138,7 +138,8 @@ def _claim_of(row: Any, link: Link, batch: Sequence[Event]) -> Claim:
     run_id, tenant_id, app, function_id, version, queue, event_id, _, is_internal, fence = row[:10]
     steps, waits, wakes, cancel_requested, cancel_reason, suspicion, overrides, root_id, links = row[10:19]
     created_at, started_at, queued_at, claimed_at = row[19:23]
-    name, data, sender_id, ts, received_at = row[30:]
+    rerun_of, parent_id = row[30:32]
+    name, data, sender_id, ts, received_at = row[32:]
     run = Run(
         id=run_id,
         tenant_id=tenant_id,
@@ -148,6 +149,9 @@ def _claim_of(row: Any, link: Link, batch: Sequence[Event]) -> Claim:
         status="running",
         usage=Usage(**dict(zip(_USAGE, row[23:30], strict=True))),
         links=links,
+        version=version,
+        rerun_of=rerun_of,
+        parent_id=parent_id,
         created_at=from_micros(created_at),
         started_at=from_micros(started_at),
     )

@@ -44,7 +44,7 @@ _MOST_OF_REST = 500
 class SqlRetention(SqlPart):
     """The part of the operations that deletes."""
 
-    def delete_runs(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 200) -> Sweep:
+    def delete_runs(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 50) -> Sweep:
         with reading(self._engine) as connection:
             rows = connection.execute(old_runs(tenant_id, before, after).limit(most)).all()
         if not rows:
@@ -58,7 +58,7 @@ class SqlRetention(SqlPart):
             connection.execute(delete(runs).where(runs.c.id.in_(free)))
         return Sweep(deleted=len(free), after=encode_place(place_of(rows[-1])) if len(rows) == most else None)
 
-    def delete_events(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 200) -> Sweep:
+    def delete_events(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 100) -> Sweep:
         name, place = _decode(after)
         with reading(self._engine) as connection:
             rows: Sequence[AnyRow] = ()

@@ -124,8 +124,8 @@ def _join(connection: Connection, join: Join, now: datetime) -> list[Queued]:
         changed[runs.c.event_id] = join.arrival.id
         connection.execute(delete(waits).where(waits.c.run_id == join.run_id, waits.c.kind == "cancel"))
         cancels = cancelling_waits(
-                join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at
-            )
+            join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at
+        )
         _hold(connection, join.run_id, join.tenant_id, cancels, now)
     connection.execute(update(runs).where(place).values(changed))
     begins = waits.c.run_id == join.run_id, waits.c.kind == "start"
