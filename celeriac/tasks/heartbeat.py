@@ -70,7 +70,7 @@ class Heartbeat:
             self._leave_gate()
             silent = self.worker.id
             self._register()
-            self._dispatcher.dispatch(self._store.bury([silent]))
+            self._dispatcher.dispatch(self._store.bury([silent], is_death=False))
         self._renewed = time.monotonic()
         self._clock.sync(renewal.now, asked_at=asked_at)
         self._engine.cancel(renewal.cancelled)

@@ -45,6 +45,17 @@ def test_all_runs_end_when_workers_are_killed() -> None:
     assert figures["committed_steps_again"] == 0
 
 
+def test_the_deletion_of_old_runs_is_measured_beside_starts() -> None:
+    """Something is deleted in its windows."""
+    command = [sys.executable, "-m", "benchmarks.retention", "--db", "sqlite"]
+    command += ["--runs", "300", "--rounds", "1", "--seconds", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["deleted_runs"] > 0
+    assert figures["p95_ms"] > 0 and figures["deleting_p95_ms"] > 0
+
+
 def test_a_committed_step_that_ran_again_is_counted() -> None:
     """Only that one: a body that was cut off before its commit may run again."""
     bodies = ["run_1 step-0 10", "run_1 step-0 30", "run_1 step-1 40", "run_1 step-1 41"]

@@ -72,3 +72,9 @@ def test_the_commit_of_a_placed_step_clears_it(stage: Stage) -> None:
     assert held is not None and stage.store.commit_placed(held, step_done(claim, "crunch")) == []
     stage.store.bury([f"wrk_{ALONE}"])
     assert stage.claim(claim.run.id).suspicion == 1
+
+
+def test_a_worker_that_lives_and_lets_go_raises_no_suspicion(stage: Stage) -> None:
+    claim = stage.claimed("wrk_0")
+    assert [run.run_id for run in stage.store.bury(["wrk_0"], is_death=False)] == [claim.run.id]
+    assert stage.claim(claim.run.id).suspicion == 0

@@ -73,7 +73,7 @@ def test_a_run_is_done_again_with_its_event(stage: Stage, operations: Reruns) ->
     assert fresh.run.id != claim.run.id
     assert (fresh.event, fresh.run.event_id) == (claim.event, claim.run.event_id)
     assert stage.store.memos(fresh) == []
-    assert (queued.fence, queued.is_resume, fresh.steps) == (1, False, 0)
+    assert (queued.fence, queued.is_resume, fresh.steps, fresh.run.rerun_of) == (1, False, 0, claim.run.id)
 
 
 def test_what_came_before_a_step_is_taken_over(stage: Stage, operations: Reruns) -> None:

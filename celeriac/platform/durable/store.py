@@ -316,11 +316,14 @@ class Store(Placements, Protocol):
         """Return the living workers of the same host, boot and pid namespace, without this one."""
         ...
 
-    def bury(self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None) -> list[Queued]:
+    def bury(
+        self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None, is_death: bool = True
+    ) -> list[Queued]:
         """Judge workers dead and move their running runs to queued; returns those.
 
         With `silent_for` all workers whose last renewal is older than that are judged as well. The slot that the dead
-        link held is that of `fence - 1` of each run returned.
+        link held is that of `fence - 1` of each run returned. A worker that lives and lets go of its runs is no death:
+        nothing is suspected then.
         """
         ...
 

@@ -48,7 +48,9 @@ class LocalFleet(LocalPlacements):
             here = place(me[0])
             return [one for one, _ in self._workers.values() if one.id != worker_id and place(one) == here]
 
-    def bury(self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None) -> list[Queued]:
+    def bury(
+        self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None, is_death: bool = True
+    ) -> list[Queued]:
         """Judge workers dead and queue their runs."""
         with self._lock:
             dead = set(worker_ids)
@@ -59,7 +61,7 @@ class LocalFleet(LocalPlacements):
             running = [run for run in self.all.values() if run.run.status == "running"]
             lost = [run for run in running if run.worker_id in dead or self._is_orphaned(run, silent_for)]
             for run in lost:
-                run.suspicion += 1
+                run.suspicion += int(is_death)
                 if run.suspicion >= POISON:
                     self._end_at_once(run, poisoned())
                 else:

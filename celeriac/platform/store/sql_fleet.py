@@ -69,7 +69,9 @@ class SqlFleet(SqlPart):
         with reading(self._engine) as connection:
             return [worker_of(row) for row in connection.execute(statement.order_by(workers.c.id))]
 
-    def bury(self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None) -> list[Queued]:
+    def bury(
+        self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None, is_death: bool = True
+    ) -> list[Queued]:
         judged: ColumnElement[bool] = workers.c.id.in_(sorted(set(worker_ids)))
         if silent_for is not None:
             judged = or_(judged, workers.c.seen_at <= db_ago(silent_for))
@@ -79,7 +81,9 @@ class SqlFleet(SqlPart):
             left: ColumnElement[bool] = runs.c.worker_id.in_(gone)
             if silent_for is not None:
                 left = or_(left, _orphaned(silent_for))
-            return _put_back(connection, left, deaths=1) + give_back_of(connection, gone, orphaned_for=silent_for)
+            return _put_back(connection, left, deaths=int(is_death)) + give_back_of(
+                connection, gone, orphaned_for=silent_for
+            )
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         mine = select(runs.c.id, runs.c.fence).where(runs.c.worker_id == worker_id, runs.c.status == "running")
