@@ -40,6 +40,7 @@ class Heartbeat:
         self._on_joined = on_joined
         self._describe, self._dead_after = describe, dead_after.total_seconds()
         self._register()
+        engine.is_silent = lambda: time.monotonic() - self._renewed > self._dead_after
 
     def _register(self) -> None:
         self.worker = self._describe()

@@ -95,10 +95,10 @@ def test_each_tenant_keeps_runs_for_its_own_time(rooms: Installation, engine: En
 
 
 def test_it_rests_for_longer_than_a_batch_took(rooms: Installation, engine: Engine) -> None:
-    ended(rooms, engine, 40, count=51)
+    ended(rooms, engine, 40, count=201)
     watch = Watch(cost=0.5)
     round = retention(rooms, watch)
-    assert round.run_once() == 50
+    assert round.run_once() == 200
     watch.cost = 0
     assert round.run_once() == 0
     watch.now += REST * 0.2

@@ -93,11 +93,13 @@ class Engine:
         """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`."""
         self.worker_id = worker_id
         self.is_draining = False
+        #: whether this worker was silent for so long that it has to join anew before it may claim
+        self.is_silent: Callable[[], bool] = lambda: False
         self._registry = registry
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
         self._clock, self._loop, self._executor = clock, loop, executor
         # The id is read at each try: after an outage this worker may have joined anew under another one.
-        self._journal = Journal(store, worker_id=lambda: self.worker_id, patience=PATIENCE_SECONDS)
+        self._journal = Journal(store, worker_id=self._living_id, patience=PATIENCE_SECONDS)
         #: by run and fence: a worker that was judged dead may execute a late link beside the one that has the run
         self._active: dict[tuple[str, int], _Active] = {}
         self._quarantine = Quarantine()
@@ -147,6 +149,12 @@ class Engine:
                 self._loop.call_soon_threadsafe(active.kernel.interrupt, cause)
 
     # -- one link -----------------------------------------------------------------------------------------------
+
+    def _living_id(self) -> str:
+        """Return the id to claim under; raise `StoreUnavailable` while this worker has yet to join anew."""
+        if self.is_silent():
+            raise StoreUnavailable("This worker was silent for too long; it claims when it has joined anew")
+        return self.worker_id
 
     async def _begin(self, wish: ClaimWish) -> _Begun | None:
         """Claim the run and, where it remembers nothing yet and is no suspect, execute its link at once."""

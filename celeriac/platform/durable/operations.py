@@ -70,11 +70,11 @@ class Operations(Protocol):
 
     # -- retention ----------------------------------------------------------------------------------------------
 
-    def delete_runs(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 50) -> Sweep:
+    def delete_runs(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 200) -> Sweep:
         """Delete runs that ended before that time, oldest first, with all that hangs on them."""
         ...
 
-    def delete_events(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 100) -> Sweep:
+    def delete_events(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 200) -> Sweep:
         """Delete events that came before that time and that no run refers to any more.
 
         One by whose id a second one is known stays for its 24 hours, and one that is not matched yet stays.

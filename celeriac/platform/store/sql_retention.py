@@ -1,7 +1,9 @@
 """Retention in SQL: deletes what has ended long ago, a few rows in each transaction.
 
-A sweep goes by an index from its last place on, so that what stays is not looked at again. Runs are passed over that
-somebody has locked, such as one that is being done again; another sweep finds them.
+A sweep goes by an index from its last place on, so that what stays is not looked at again. Written as text, and on
+Postgres as one statement a batch: the worker that does it executes runs beside, and is to wait for the database rather
+than to compute. Runs are passed over that somebody has locked, such as one that is being done again; another sweep
+finds them.
 """
 
 from __future__ import annotations
@@ -11,28 +13,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, tuple_
+from sqlalchemy import Connection, delete, func, select, tuple_
 
-from celeriac.database import db_ago, from_micros, reading, to_micros, transaction
+from celeriac.database import NOW, db_ago, from_micros, reading, single, to_micros, transaction
 from celeriac.platform.durable.operations import Sweep
 from celeriac.platform.run import FINAL
 from celeriac.platform.store.sql_part import SqlPart
-from celeriac.platform.store.sql_rows import AnyRow
-from celeriac.platform.store.sql_run_filter import behind, decode_place, encode_place, place_of
-from celeriac.platform.store.tables import (
-    attempts,
-    bulk_actions,
-    events,
-    placed_steps,
-    run_events,
-    run_keys,
-    runs,
-    steps,
-    waits,
-)
+from celeriac.platform.store.sql_run_filter import decode_place, encode_place
+from celeriac.platform.store.tables import bulk_actions, run_keys, runs
 
 #: what hangs on runs by their ids
-_PARTS = (steps, attempts, waits, placed_steps, run_events)
+PARTS = ("steps", "attempts", "waits", "placed_steps", "run_events")
 
 #: how long a sender's id is remembered, and so its event
 _DEDUPE = timedelta(hours=24)
@@ -40,38 +31,91 @@ _DEDUPE = timedelta(hours=24)
 #: how many rows of other tables go at a time
 _MOST_OF_REST = 500
 
+_OF_FINAL = ", ".join(f"'{status}'" for status in sorted(FINAL))
+
+#: runs that ended before a time, oldest first, behind a place; `%s` stands for a parameter on both databases
+OLD_RUNS = f"""
+SELECT id, created_at FROM runs
+WHERE tenant_id = %s AND created_at < %s AND ended_at < %s AND status IN ({_OF_FINAL})
+    AND created_at >= %s AND (created_at > %s OR id > %s)
+ORDER BY created_at, id LIMIT %s"""
+
+_PARTS_GO = "".join(f", of_{part} AS (DELETE FROM {part} p USING gone WHERE p.run_id = gone.id)" for part in PARTS)
+
+RUNS_ON_POSTGRES = f"""
+WITH gone AS MATERIALIZED ({OLD_RUNS} FOR UPDATE SKIP LOCKED){_PARTS_GO},
+of_runs AS (DELETE FROM runs r USING gone WHERE r.id = gone.id)
+SELECT id, created_at FROM gone ORDER BY created_at, id"""
+
+#: events of one name that came before a time, behind a place
+OLD_EVENTS = """
+SELECT id, received_at FROM events
+WHERE tenant_id = %s AND name = %s AND received_at < %s AND received_at >= %s AND (received_at > %s OR id > %s)
+ORDER BY received_at, id LIMIT %s"""
+
+#: that no run is of the event, has gathered it or was woken by it, and no sender may repeat it
+_UNNEEDED = """
+    e.matched_at IS NOT NULL AND (e.sender_id IS NULL OR e.received_at < {now} - 86400000000)
+    AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant_id = e.tenant_id AND r.event_id = e.id)
+    AND NOT EXISTS (SELECT 1 FROM run_events g WHERE g.event_id = e.id)
+    AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.event_id = e.id)"""
+
+EVENTS_ON_POSTGRES = f"""
+WITH page AS MATERIALIZED ({OLD_EVENTS}),
+gone AS (
+    DELETE FROM events e USING page WHERE e.id = page.id AND {_UNNEEDED.format(now=NOW["postgresql"])} RETURNING e.id
+)
+SELECT page.id, page.received_at, gone.id IS NOT NULL FROM page LEFT JOIN gone ON gone.id = page.id
+ORDER BY page.received_at, page.id"""
+
+EVENTS_ON_SQLITE = f"""
+DELETE FROM events AS e
+WHERE e.id IN (SELECT value FROM json_each(?)) AND {_UNNEEDED.format(now=NOW["sqlite"])} RETURNING id"""
+
+#: the next name of events; the index is asked for one name after the other
+NEXT_NAME = "SELECT name FROM events WHERE tenant_id = %s AND name > %s ORDER BY name LIMIT 1"
+
 
 class SqlRetention(SqlPart):
     """The part of the operations that deletes."""
 
-    def delete_runs(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 50) -> Sweep:
-        with reading(self._engine) as connection:
-            rows = connection.execute(old_runs(tenant_id, before, after).limit(most)).all()
-        if not rows:
-            return Sweep()
-        ids = sorted(row.id for row in rows)
-        locked = select(runs.c.id).where(runs.c.id.in_(ids), runs.c.ended_at < before).order_by(runs.c.id)
-        with transaction(self._engine) as connection:
-            free = connection.execute(locked.with_for_update(skip_locked=True)).scalars().all()
-            for table in _PARTS:
-                connection.execute(delete(table).where(table.c.run_id.in_(free)))
-            connection.execute(delete(runs).where(runs.c.id.in_(free)))
-        return Sweep(deleted=len(free), after=encode_place(place_of(rows[-1])) if len(rows) == most else None)
-
-    def delete_events(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 100) -> Sweep:
-        name, place = _decode(after)
-        with reading(self._engine) as connection:
-            rows: Sequence[AnyRow] = ()
-            if name is not None:
-                rows = connection.execute(old_events(tenant_id, name, before, place).limit(most)).all()
-            following = connection.execute(next_name(tenant_id, name)).scalar_one_or_none()
-        deleted = 0
-        if rows:
+    def delete_runs(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 200) -> Sweep:
+        at, run_id = (0, "") if after is None else _place(after)
+        until = to_micros(before)
+        names = (tenant_id, until, until, at, at, run_id, most)
+        if self._is_postgres:
+            with single(self._engine) as connection:
+                rows = connection.exec_driver_sql(RUNS_ON_POSTGRES, names).all()
+        else:
             with transaction(self._engine) as connection:
-                deleted = len(connection.execute(unneeded([row.id for row in rows])).all())
-        if name is not None and len(rows) == most:  # there may be more of this name
-            return Sweep(deleted=deleted, after=_encode(name, rows[-1].received_at, rows[-1].id))
-        return Sweep(deleted=deleted, after=None if following is None else _encode(following))
+                rows = connection.exec_driver_sql(on_sqlite(OLD_RUNS), names).all()
+                for table, key in (*((part, "run_id") for part in PARTS), ("runs", "id")):
+                    connection.exec_driver_sql(rows_on_sqlite(table, key), (_ids(rows),))
+        last = encode_place((from_micros(rows[-1][1]), rows[-1][0])) if len(rows) == most else None
+        return Sweep(deleted=len(rows), after=last)
+
+    def delete_events(self, tenant_id: str, before: datetime, *, after: str | None = None, most: int = 200) -> Sweep:
+        name, at, event_id = ("", 0, "") if after is None else json.loads(after)
+        names = (tenant_id, name, to_micros(before), at, at, event_id, most)
+        rows: Sequence[Any] = ()
+        if name and self._is_postgres:
+            with single(self._engine) as connection:
+                rows = connection.exec_driver_sql(EVENTS_ON_POSTGRES, names).all()
+        elif name:
+            rows = self._delete_on_sqlite(names)
+        deleted = sum(row[2] for row in rows)
+        if len(rows) == most:  # there may be more of this name
+            return Sweep(deleted=deleted, after=json.dumps([name, rows[-1][1], rows[-1][0]]))
+        with reading(self._engine) as connection:
+            text = NEXT_NAME if self._is_postgres else on_sqlite(NEXT_NAME)
+            following = connection.exec_driver_sql(text, (tenant_id, name)).scalar_one_or_none()
+        return Sweep(deleted=deleted, after=None if following is None else json.dumps([following, 0, ""]))
+
+    def _delete_on_sqlite(self, names: tuple[Any, ...]) -> list[tuple[str, int, bool]]:
+        with transaction(self._engine) as connection:
+            rows = connection.exec_driver_sql(on_sqlite(OLD_EVENTS), names).all()
+            gone = set(connection.exec_driver_sql(EVENTS_ON_SQLITE, (_ids(rows),)).scalars())
+            return [(row[0], row[1], row[0] in gone) for row in rows]
 
     def delete_rest(self, tenant_id: str, before: datetime) -> int:
         over = (bulk_actions.c.tenant_id == tenant_id, bulk_actions.c.created_at < before)
@@ -81,61 +125,28 @@ class SqlRetention(SqlPart):
             return deleted + _delete_free_keys(connection)
 
     def count_ended(self, tenant_id: str, before: datetime) -> int:
-        counted = old_runs(tenant_id, before, None).order_by(None).with_only_columns(func.count())
+        old = (runs.c.tenant_id == tenant_id, runs.c.created_at < before, runs.c.ended_at < before)
         with reading(self._engine) as connection:
-            return int(connection.execute(counted).scalar_one())
+            return int(connection.execute(select(func.count()).select_from(runs).where(*old)).scalar_one())
 
 
-def old_runs(tenant_id: str, before: datetime, after: str | None) -> Any:
-    """Select the runs that ended before that time, oldest first, behind the place."""
-    found = select(runs.c.id, runs.c.created_at).where(
-        runs.c.tenant_id == tenant_id,
-        runs.c.created_at < before,
-        runs.c.ended_at < before,
-        runs.c.status.in_(sorted(FINAL)),
-    )
-    if after is not None:
-        found = found.where(behind(decode_place(after)))
-    return found.order_by(runs.c.created_at, runs.c.id)
+def on_sqlite(text: str) -> str:
+    """Return the statement as SQLite reads it."""
+    return text.replace("%s", "?")
 
 
-def old_events(tenant_id: str, name: str, before: datetime, place: tuple[datetime, str] | None) -> Any:
-    """Select the events of one name that came before that time, behind the place."""
-    found = select(events.c.id, events.c.received_at).where(
-        events.c.tenant_id == tenant_id, events.c.name == name, events.c.received_at < before
-    )
-    if place is not None:
-        at, id = place
-        later = or_(events.c.received_at > at, events.c.id > id)
-        found = found.where(and_(events.c.received_at >= at, later))
-    return found.order_by(events.c.received_at, events.c.id)
+def rows_on_sqlite(table: str, key: str) -> str:
+    """Return the statement that deletes the rows with one of the ids in a JSON list."""
+    return f"DELETE FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))"
 
 
-def next_name(tenant_id: str, name: str | None) -> Any:
-    """Select the next name of events; the index is asked for one name after the other."""
-    found = select(events.c.name).where(events.c.tenant_id == tenant_id)
-    if name is not None:
-        found = found.where(events.c.name > name)
-    return found.order_by(events.c.name).limit(1)
+def _ids(rows: Sequence[Any]) -> str:
+    return json.dumps([row[0] for row in rows])
 
 
-def unneeded(ids: Sequence[str]) -> Any:
-    """Delete those of the events that no run is of, has gathered or was woken by, and that no sender may repeat."""
-    needed = [
-        select(runs.c.id).where(runs.c.tenant_id == events.c.tenant_id, runs.c.event_id == events.c.id),
-        select(run_events.c.run_id).where(run_events.c.event_id == events.c.id),
-        select(waits.c.run_id).where(waits.c.event_id == events.c.id),
-    ]
-    return (
-        delete(events)
-        .where(
-            events.c.id.in_(ids),
-            events.c.matched_at.is_not(None),
-            or_(events.c.sender_id.is_(None), events.c.received_at < db_ago(_DEDUPE)),
-            *(~one.correlate(events).exists() for one in needed),
-        )
-        .returning(events.c.id)
-    )
+def _place(after: str) -> tuple[int, str]:
+    at, run_id = decode_place(after)
+    return to_micros(at), run_id
 
 
 def _delete_free_keys(connection: Connection) -> int:
@@ -146,14 +157,3 @@ def _delete_free_keys(connection: Connection) -> int:
     if not found:
         return 0
     return connection.execute(delete(run_keys).where(tuple_(*key).in_([tuple(row) for row in found]))).rowcount
-
-
-def _encode(name: str, at: datetime | None = None, id: str = "") -> str:
-    return json.dumps([name, None if at is None else to_micros(at), id])
-
-
-def _decode(after: str | None) -> tuple[str | None, tuple[datetime, str] | None]:
-    if after is None:
-        return None, None
-    name, at, id = json.loads(after)
-    return name, None if at is None else (from_micros(at), id)
