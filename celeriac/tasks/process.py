@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from celeriac.clock import SyncedClock
+from celeriac.collector import set_aside_what_is_loaded
 from celeriac.errors import ConfigError
 from celeriac.platform.app import App
 from celeriac.platform.durable.engine import Engine
@@ -101,6 +102,7 @@ class WorkerProcess:
         for ticker in self._tickers:
             ticker.start()
         self.has_started = True
+        set_aside_what_is_loaded()
         log.info("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))
 
     def _make_tickers(self, dead_after: timedelta) -> list[Ticker]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from celeriac.collector import set_aside_what_is_loaded
+
 #: seconds that requests have to end after SIGTERM
 _GRACEFUL_SECONDS = 10
 
@@ -43,4 +45,6 @@ class _Server(BaseApplication):  # type: ignore[misc]
         from celeriac.web.app import create_app  # in the worker process, after the fork
         from celeriac.wiring import installation
 
-        return create_app(installation())
+        app = create_app(installation())
+        set_aside_what_is_loaded()
+        return app
