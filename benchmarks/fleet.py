@@ -28,7 +28,10 @@ from celeriac.wiring import Installation, build
 
 Db = Literal["postgres", "sqlite"]
 
-_UNFINISHED = "SELECT count(*) FROM runs WHERE status IN ('queued', 'running', 'parked')"
+#: The newest run that has not ended: found at once by the index, so that looking costs the database next to nothing.
+_UNFINISHED = """
+SELECT id FROM runs WHERE tenant_id = ? AND status IN ('queued', 'running', 'parked')
+ORDER BY created_at DESC, id DESC LIMIT 1"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +122,7 @@ class Fleet:
 
     def wait_for_all(self, *, every: float = 0.005, within: float = 120.0) -> float:
         """Wait until every run has ended; return the monotonic time at which that was seen."""
-        wait_for("all runs to end", lambda: not self.query(_UNFINISHED)[0][0], every=every, within=within)
+        wait_for("all runs to end", lambda: not self.query(_UNFINISHED, self.tenant_id), every=every, within=within)
         return time.perf_counter()
 
     def cpu(self, *, without: Sequence[int] = ()) -> float:
