@@ -77,6 +77,8 @@ class CeleryLinks:
     def __init__(self, settings: Settings) -> None:
         """Take the broker from the settings."""
         self._settings = settings
+        #: queues that the broker has been told of
+        self._declared: set[str] = set()
 
     @cached_property
     def _app(self) -> Celery:
@@ -107,5 +109,10 @@ class CeleryLinks:
             root_id=run.root_id or task_id,
             parent_id=run.parent_id,
             ignore_result=True,
+            argsrepr=repr(args),
+            kwargsrepr="{}",
         )
-        self._app.amqp.send_task_message(producer, name, message, queue=run.queue, retry=False)
+        # Celery would have every message ask for its queue; once a process is enough.
+        declare = [] if run.queue in self._declared else None
+        self._app.amqp.send_task_message(producer, name, message, queue=run.queue, retry=False, declare=declare)
+        self._declared.add(run.queue)

@@ -16,7 +16,16 @@ log = logging.getLogger(__name__)
 
 
 class Channel(redis.Channel):
-    """Reads messages from lists."""
+    """Reads messages from lists; sends through one client, where kombu makes a new one for each batch."""
+
+    _sender: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]  # kombu is not typed
+        if self._sender is None or self._sender.connection_pool is not self.pool:
+            self._sender = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._sender
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
