@@ -1,4 +1,4 @@
-"""Python's garbage collector, spared what is there for good.
+"""The garbage collector, spared what is there for good.
 
 A process that has loaded its libraries and its app holds some 500,000 objects that will never be garbage. Walking them
 stops every thread of it for about a quarter of a second, again and again under load: that was 10 to 25 % of a busy worker's
