@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 
@@ -26,6 +27,31 @@ class TenantLimits:
     starts_per_second: float = 1_000.0
     #: run starts that may be saved up
     starts_burst: int = 5_000
+    #: its share beside other tenants who wait: one with 2 is picked twice as often as one with 1
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The slots of one of a run's concurrency limits, shared by all runs of its tenant that name the pool alike."""
+
+    #: unique inside the tenant; made from the limit's scope and the value of its key when the run begins
+    name: str
+    #: as declared now; the newest holds for all who share the pool
+    slots: int
+    #: whether the slot is held from the run's start to its end, also while it is parked, and not by each link alone
+    is_for_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """A throttle of run starts (GCRA): `starts` in each `per`, and `burst` more at once."""
+
+    #: unique inside the tenant, as of a pool
+    name: str
+    starts: int
+    per: timedelta
+    burst: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +73,14 @@ class Queued:
     root_id: str | None = None
     parent_id: str | None = None
     limits: TenantLimits = field(default_factory=TenantLimits)
+    #: `app/function_id`; with the names of `pools` and `pace` it tells which lane of its tenant the run stands in
+    function: str = ""
+    pools: tuple[Pool, ...] = ()
+    pace: Pace | None = None
+    #: seconds by which its start goes before others of its lane, or after them where it is negative
+    priority: int = 0
+    #: of a link that has ended: whether its run has, so that what is held for the run is free as well
+    is_over: bool = False
 
 
 class Gate(Protocol):
