@@ -14,7 +14,7 @@ from base64 import b32hexencode
 from itertools import count
 from typing import Literal
 
-Kind = Literal["run", "evt", "ten", "key", "wrk", "wai", "mem", "msg", "res", "thr", "blk"]
+Kind = Literal["run", "evt", "ten", "key", "wrk", "wai", "mem", "msg", "res", "thr", "blk", "aud", "usr", "inv", "sec"]
 
 _ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUV", "ABCDEFGHJKMNPQRSTVWXYZ")
 

@@ -33,3 +33,19 @@ api_keys = Table(
     Column("revoked_at", Moment),
     Index("ix_api_keys_tenant_id", "tenant_id"),
 )
+
+#: rows are only ever added; see `audit.py`
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Text, primary_key=True),
+    #: whose it was; NULL: the installation's
+    Column("tenant_id", Text),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    #: JSON
+    Column("detail", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
+)
