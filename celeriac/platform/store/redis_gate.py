@@ -1,6 +1,6 @@
 """The Gate in Redis: shared by all processes, one Lua script a decision.
 
-Made by `wiring.py`, called by ingest, by links and by the worker's ticks. All keys stand in `lua/shared/1_keys.lua`.
+Made by `wiring.py`, called by ingest, by links and by the worker's ticks. All keys stand in `lua/parts/1_keys.lua`.
 Every method raises `redis.exceptions.RedisError` while Redis is away; what is lost then is rebuilt from SQL by
 reconcile.
 """

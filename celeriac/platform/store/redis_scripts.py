@@ -1,6 +1,6 @@
 """The Lua decisions in `lua/`, called by name.
 
-Each file is one atomic decision; the parts in `lua/shared/` are put before it, in order. `redis_gate.py` is the only
+Each file is one atomic decision; the parts in `lua/parts/` are put before it, in order. `redis_gate.py` is the only
 caller. A call is sent once: where its answer is lost the caller gets the error, and calling again is harmless, for
 each decision is idempotent by (run, fence) or leads to a pick that expires.
 """
@@ -32,7 +32,7 @@ Decision = Literal[
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _FOLDER = Path(__file__).with_name("lua")
-_SHARED = "".join(path.read_text("utf-8") for path in sorted(_FOLDER.glob("shared/*.lua")))
+_SHARED = "".join(path.read_text("utf-8") for path in sorted(_FOLDER.glob("parts/*.lua")))
 _SOURCES = {path.stem: path.read_text("utf-8") for path in _FOLDER.glob("*.lua")}
 
 

@@ -4,7 +4,7 @@
 --       5   capacity
 --       6…  queues
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   worker:<worker>  HASH    dead       written anew, so that a queue it no longer serves goes
 --   workers:<queue>  SET     dead       the worker is added
 --   born             STRING  permanent  set once

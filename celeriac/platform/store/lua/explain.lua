@@ -3,7 +3,7 @@
 -- ARGV  4  run id
 -- Returns nil where it does not stand in a lane, else {reason, name or '', until in microseconds or ''}.
 --
--- Keys (table in shared/1_keys.lua): those that pick.lua decides by, all read only; expired slots are removed.
+-- Keys (table in parts/1_keys.lua): those that pick.lua decides by, all read only; expired slots are removed.
 
 local run_id = ARGV[4]
 local text = call('GET', key('run', run_id))

@@ -2,7 +2,7 @@
 --
 -- ARGV  4…  run ids
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   run:<run>                       STRING  …         read and deleted
 --   lane:<queue>:<tenant>:<lane>    ZSET    emptied   the run leaves it
 --   waiting:<queue>                 STRING  emptied   counted down with it

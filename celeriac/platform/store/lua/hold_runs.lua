@@ -2,7 +2,7 @@
 --
 -- ARGV  4…  for each run: run id, fence, tenant, queue, JSON of its pools or empty
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   held:<tenant>:<pool>  ZSET    one day  the run's expiry starts again
 --   hold:<run>            STRING  one day  written
 --   holders               ZSET    one day  the run was confirmed now

@@ -2,7 +2,7 @@
 --
 -- ARGV  4…  JSON of runs that carry them; the runs need not be queued
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   limits:<tenant>                 STRING  one day     written
 --   numbers:<tenant>:<thing>        HASH    one day     written
 --   stalled, lanes, ring, left, turn, later             a tenant that waits as a whole joins where its limits changed

@@ -7,7 +7,7 @@
 --       …  JSON of runs that arrive; they are put into their lanes next, as enqueue.lua does
 -- Returns the JSON of each picked run, in order.
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   later:<queue>              ZSET    emptied     who is due is looked at; a tenant or thing that lacks is put here
 --   ring:<queue>               ZSET    emptied     read from its lowest turn; who is picked moves on by 1 / weight
 --   lanes:<queue>:<tenant>     ZSET    emptied     read from its lowest; a lane that is picked moves to the end

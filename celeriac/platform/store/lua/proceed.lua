@@ -3,7 +3,7 @@
 -- ARGV  4  JSON of the run, with the fence of the next link
 -- Returns 1 where the next link may follow, else 0.
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   run:<run>                STRING  …           read: a second call answers like the first; written
 --   slot:…, slots, taken, held  …    …           the slots of the link that ends are passed on or given back
 --   hold:<run>, holders      …       one day     written for pools that are held for the run

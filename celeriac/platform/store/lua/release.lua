@@ -3,7 +3,7 @@
 -- ARGV  4  run id
 --       5  fence of the link
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   slot:<run>:<fence>       STRING  1.5 dead  deleted
 --   slots:<tenant>           ZSET    1.5 dead  the slot leaves it
 --   taken:<queue>            ZSET    1.5 dead  the slot leaves it

@@ -2,7 +2,7 @@
 --
 -- ARGV  4…  for each link: run id, fence, tenant, queue, JSON of its pools or empty
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   slot:<run>:<fence>    STRING  1.5 dead  read for what the link holds, written; TTL starts again
 --   slots:<tenant>        ZSET    1.5 dead  expiry of the slot and TTL start again
 --   taken:<queue>         ZSET    1.5 dead  expiry of the slot and TTL start again

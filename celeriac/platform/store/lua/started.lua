@@ -6,7 +6,7 @@
 --       7  queue
 --       8  JSON of its pools, or empty
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   run:<run>                     STRING  …         deleted, unless it is of a newer fence
 --   lane:<queue>:<tenant>:<lane>  ZSET    emptied   the run leaves it: an old message may claim one that was put back
 --   waiting:<queue>               STRING  emptied   counted down with it

@@ -2,7 +2,7 @@
 --
 -- ARGV  4  most of them
 --
--- Keys (table in shared/1_keys.lua)
+-- Keys (table in parts/1_keys.lua)
 --   holders  ZSET  one day  read
 
 return call('ZRANGEBYSCORE', key('holders'), '-inf', NOW - ACTIVE, 'LIMIT', 0, tonumber(ARGV[4]))
