@@ -96,7 +96,8 @@ class Declared:
 
 
 def _looks_at_keys(one: Declaration) -> bool:
-    return bool(one.rules.debounce or one.rules.batch or one.rules.idempotency)
+    rules = one.rules
+    return bool(rules.debounce or rules.batch or rules.idempotency or rules.rate_limit or rules.singleton)
 
 
 def _is_of(one: Declaration, arrival: Arrival) -> bool:

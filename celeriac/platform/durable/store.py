@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.declared import Declared
 from celeriac.platform.durable.memo import Entry, Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.placed import Placements
 from celeriac.platform.event import Event
@@ -77,6 +78,8 @@ class Claim:
     suspicion: int = 0
     #: what replaces the inputs of steps in a rerun, by path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: what the Gate has to know of its limits; see `admission.py`
+    gate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,10 @@ class Store(Placements, Protocol):
 
     def declare(self, app: str, functions: Sequence[Declaration], schemas: Sequence[EventSchema]) -> None:
         """Write what the app declares; functions of the app that are not among them stop to be triggered."""
+        ...
+
+    def declared(self) -> Declared:
+        """Return what is declared, at most about a second old."""
         ...
 
     def schemas(self, names: Sequence[str]) -> list[EventSchema]:

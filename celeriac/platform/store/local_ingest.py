@@ -9,19 +9,12 @@ from datetime import datetime, timedelta
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import freeze
 from celeriac.platform.durable.cron import last_due, next_due, tick_id
 from celeriac.platform.durable.declared import Arrival
 from celeriac.platform.durable.ending import unstarted_event
-from celeriac.platform.durable.starting import (
-    Join,
-    Plan,
-    RunKey,
-    Standing,
-    Start,
-    cancelling_waits,
-    keys_of,
-    start_wait,
-)
+from celeriac.platform.durable.run_keys import RunKey, keys_of
+from celeriac.platform.durable.starting import Join, Plan, Standing, Start, cancelling_waits, start_wait
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import CRON, Event
 from celeriac.platform.flow.gate import Queued
@@ -119,7 +112,7 @@ class LocalIngest(LocalPart):
                     plan.know(key, known)
             plan.take(arrival)
         queued = self._make_true(plan)
-        ended: list[str] = []
+        ended = [run_id for run_id in plan.superseded if self._cancel(self.all[run_id], "singleton")]
         for run in standing:
             for stored in events:
                 answer = self._answer(run, stored)
@@ -134,7 +127,7 @@ class LocalIngest(LocalPart):
         run = self.all[known.run_id]
         wait = run.waits.get(("", 0))
         gathers = run.run.status == "parked" and wait is not None and wait.resolved_at is None
-        return replace(known, is_gathering=known.is_gathering and gathers)
+        return replace(known, is_gathering=known.is_gathering and gathers, is_standing=not run.run.is_final)
 
     def _make_true(self, plan: Plan) -> list[Queued]:
         self._keys |= plan.keys
@@ -160,6 +153,7 @@ class LocalIngest(LocalPart):
             parent_id=start.parent_id,
             created_at=now,
             ended_at=now if start.status in FINAL else None,
+            retry_at=start.retry_at,
         )
         stored = self.all[run.id] = StoredRun(
             run,
@@ -172,6 +166,7 @@ class LocalIngest(LocalPart):
             deadline=start.deadline(now),
             time_limit=function.rules.timeout,
             parent_id=start.parent_id,
+            gate=start.gate,
             waits={(wait.path, wait.number): wait for wait in start.waits(now)},
         )
         self._gathered |= dict.fromkeys(start.gathered, run.id)
@@ -186,6 +181,7 @@ class LocalIngest(LocalPart):
         if join.arrival is not None:
             run.event = self.events[join.arrival.id]
             run.run = replace(run.run, event_id=join.arrival.id)
+            run.gate = freeze(join.function, join.arrival.visible)
             kept = {key: wait for key, wait in run.waits.items() if wait.kind != "cancel"}
             cancels = cancelling_waits(
                 join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at

@@ -1,0 +1,28 @@
+"""Limits of functions: what a run has to tell the Gate, and the times that a rate limit counts."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+_STANDS_AT_GATE = sa.text("gate IS NOT NULL AND status IN ('queued', 'running', 'parked')")
+
+
+def upgrade() -> None:
+    """Add the columns, and the index by which runs are found that hold what others wait for."""
+    op.add_column("runs", sa.Column("gate", sa.Text))
+    op.add_column("run_keys", sa.Column("times", sa.Text))
+    op.create_index("ix_runs_gate", "runs", ["id"], sqlite_where=_STANDS_AT_GATE, postgresql_where=_STANDS_AT_GATE)
+
+
+def downgrade() -> None:
+    """Take them away, and the keys that an older version does not know."""
+    op.drop_index("ix_runs_gate", table_name="runs")
+    op.execute("DELETE FROM run_keys WHERE kind IN ('rate_limit', 'singleton')")
+    op.drop_column("run_keys", "times")
+    op.drop_column("runs", "gate")
