@@ -161,7 +161,7 @@ class Plan:
 
     def __init__(self, declared: Declared, now: datetime) -> None:
         """Plan for this moment."""
-        self._declared, self._now = declared, now
+        self._declared, self.now = declared, now
         #: by key, for the store to write: those that were changed here
         self.keys: dict[RunKey, Standing] = {}
         self.starts: dict[str, Start] = {}
@@ -206,7 +206,7 @@ class Plan:
         if key is not None:
             self._gather(start, key)
             return
-        if start.arrival.ts > self._now:
+        if start.arrival.ts > self.now:
             start.status, start.start_at = "parked", start.arrival.ts
         self.starts[start.run_id] = start
 
@@ -234,13 +234,13 @@ class Plan:
         """Say whether the event's idempotency key is known."""
         key = idempotency_key(start.arrival, start.function)
         known = None if key is None else self._standing.get(key)
-        return known is not None and known.expires_at > self._now
+        return known is not None and known.expires_at > self.now
 
     def _refusal(self, start: Start) -> str | None:
         """Say why no run may begin with the event, if so."""
         rate, key = start.function.rules.rate_limit, rate_key(start.arrival, start.function)
         if rate is not None and key is not None and (known := self._standing.get(key)):
-            start.retry_at = free_at(rate, known.times, self._now)
+            start.retry_at = free_at(rate, known.times, self.now)
             if start.retry_at is not None:
                 return "rate_limited"
         singleton, key = start.function.rules.singleton, singleton_key(start.arrival, start.function)
@@ -261,18 +261,18 @@ class Plan:
                 self._skip(self.starts[known.run_id], "singleton")
             else:
                 self.superseded.append(known.run_id)
-        self._stand(key, start, expires_at=self._now)
+        self._stand(key, start, expires_at=self.now)
 
     def _remember(self, start: Start) -> None:
         """Note the event's idempotency key, and that a run of its rate limit's key begins."""
         if key := idempotency_key(start.arrival, start.function):
-            self._stand(key, start, expires_at=self._now + REMEMBERED)
+            self._stand(key, start, expires_at=self.now + REMEMBERED)
         rate, key = start.function.rules.rate_limit, rate_key(start.arrival, start.function)
         if rate is None or key is None or self._gathers(debounce_key(start.arrival, start.function)):
             return
         span, known = _span(rate), self._standing.get(key)
-        kept = [one for one in (known.times if known else ()) if one > self._now - span - _LATE]
-        insort(kept, self._now)
+        kept = [one for one in (known.times if known else ()) if one > self.now - span - _LATE]
+        insort(kept, self.now)
         self._stand(key, start, expires_at=kept[-1] + span)
         self._standing[key].times = kept
 
@@ -286,7 +286,7 @@ class Plan:
             self._add(start.arrival, start.function, key, known)
             return
         start.status, start.gathered = "parked", [start.arrival.id]
-        start.start_at = _gathers_until(start.function, self._now, self._now)
+        start.start_at = _gathers_until(start.function, self.now, self.now)
         self.starts[start.run_id] = start
         self._stand(key, start, expires_at=start.start_at)
         self._start_if_full(key, start)
@@ -302,7 +302,7 @@ class Plan:
         known.size += arrival.size
         self.keys[key] = known
         if function.rules.debounce is not None:
-            known.expires_at = run.start_at = _gathers_until(function, known.begun_at, self._now)
+            known.expires_at = run.start_at = _gathers_until(function, known.begun_at, self.now)
             if arrival.ts >= known.event_ts:
                 known.event_ts, run.arrival = arrival.ts, arrival
         self._start_if_full(key, run)
@@ -311,18 +311,18 @@ class Plan:
         batch, known = run.function.rules.batch, self.keys[key]
         if batch is None or (known.count < batch.size and known.size < BATCH_BYTES):
             return
-        known.is_gathering, known.expires_at = False, self._now
+        known.is_gathering, known.expires_at = False, self.now
         if isinstance(run, Start):
             run.status, run.start_at = "queued", None
         else:
-            run.is_full, run.start_at = True, self._now
+            run.is_full, run.start_at = True, self.now
 
     def _stand(self, key: RunKey, start: Start, *, expires_at: datetime) -> None:
         self._standing[key] = self.keys[key] = Standing(
             run_id=start.run_id,
             expires_at=expires_at,
             size=start.arrival.size,
-            begun_at=self._now,
+            begun_at=self.now,
             event_ts=start.arrival.ts,
             is_gathering=key.kind in ("batch", "debounce"),
         )

@@ -103,13 +103,12 @@ class LocalIngest(LocalPart):
     def _match(self, events: Sequence[StoredEvent]) -> Ingested:
         """Start what the events start, then wake and cancel what stood before they came."""
         standing = [run for run in self.all.values() if not run.run.is_final]
-        plan = Plan(self._declared, self.now())
-        for stored in events:
+        plan, arrivals = Plan(self._declared, self.now()), [_arrival(stored) for stored in events]
+        for key in {key for arrival in arrivals for key in keys_of(arrival, self._declared)}:
+            if (known := self._standing_for(key)) is not None:
+                plan.know(key, known)
+        for stored, arrival in zip(events, arrivals, strict=True):
             stored.is_matched = True
-            arrival = _arrival(stored)
-            for key in keys_of(arrival, self._declared):
-                if key not in plan.keys and (known := self._standing_for(key)) is not None:
-                    plan.know(key, known)
             plan.take(arrival)
         queued = self._make_true(plan)
         ended = [run_id for run_id in plan.superseded if self._cancel(self.all[run_id], "singleton")]
@@ -131,7 +130,7 @@ class LocalIngest(LocalPart):
 
     def _make_true(self, plan: Plan) -> list[Queued]:
         self._keys |= plan.keys
-        begun = [self._start(start) for start in plan.starts.values() if start.run_id not in self.all]
+        begun = [self._start(start, plan.now) for start in plan.starts.values() if start.run_id not in self.all]
         queued = [as_queued(run) for run in begun if run.run.status == "queued"]
         for join in plan.joins.values():
             queued += self._join(join)
@@ -139,8 +138,8 @@ class LocalIngest(LocalPart):
             self._insert(one.arrival.tenant_id, unstarted_event(one))
         return queued
 
-    def _start(self, start: Start) -> StoredRun:
-        now, function = self.now(), start.function
+    def _start(self, start: Start, now: datetime) -> StoredRun:
+        function = start.function
         run = Run(
             id=start.run_id,
             tenant_id=start.arrival.tenant_id,
