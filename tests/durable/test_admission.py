@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from celeriac.platform.durable.admission import admission, bind, freeze
+from celeriac.platform.durable.admission import UNBOUND, admission, bind, freeze
 from celeriac.platform.durable.declaration import Declaration, StartRules
 from celeriac.platform.flow.gate import Pace, Queued
 from celeriac.platform.flow.limits import Concurrency, Priority, Throttle
@@ -74,8 +74,9 @@ def test_a_limit_with_a_new_key_binds_new_runs_alone() -> None:
     """Those that are queued have no value of it."""
     run = frozen(limited(concurrency=(Concurrency(1, key="event.data.a"),), throttle=Throttle(1, per=MINUTE)), a=1)
     now = limited(concurrency=(Concurrency(1, key="event.data.b"),), throttle=Throttle(1, per=MINUTE, key="event.id"))
-    assert (bind(run, now).pools, bind(run, now).pace) == ((), None)
-    assert bind(run, None) == replace(run, pools=(), pace=None)
+    for bound in (bind(run, now), bind(run, None)):
+        assert bound.pace is not None
+        assert [*(pool.slots for pool in bound.pools), bound.pace.starts, bound.pace.burst] == [UNBOUND] * 3
 
 
 def test_a_throttle_is_filled_in() -> None:

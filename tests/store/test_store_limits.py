@@ -214,3 +214,17 @@ def test_a_run_that_gathers_has_the_key_of_its_last_event(stage: Stage) -> None:
     found: list[Any] = []
     wait_until(lambda: found.extend(stage.store.wake_due()) or found, what="the run to be woken")
     assert [one.priority for one in found] == [2]
+
+
+def test_runs_that_hold_a_pool_are_found_from_their_start_to_their_end(stage: Stage) -> None:
+    stage.declare(ruled(concurrency=(Concurrency(9, hold="run"),)), ruled("plain", concurrency=(Concurrency(1),)))
+    queued = next(one for one in stage.send(ticket()) if one.function == "desk/work")
+    known = [one.run_id for one in stage.store.holding(most=9_999)]
+    claim = stage.claim(queued.run_id)
+    stage.begin(claim, sleep())
+    assert stage.store.park(stage.refreshed(claim))
+    held = [one.run_id for one in stage.store.holding(most=9_999)]
+    assert (queued.run_id in known, queued.run_id in held) == (False, True)
+    assert [one.pools for one in stage.store.holding_of([queued.run_id, "run_none"])] == [queued.pools]
+    stage.store.cancel(TENANT, queued.run_id)
+    assert stage.store.holding_of([queued.run_id]) == []

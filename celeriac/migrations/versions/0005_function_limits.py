@@ -10,14 +10,15 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-_STANDS_AT_GATE = sa.text("gate IS NOT NULL AND status IN ('queued', 'running', 'parked')")
+#: the gate of a run that holds a pool begins with the key `held`
+_HOLDS_A_POOL = sa.text("gate < '{\"i' AND status IN ('queued', 'running', 'parked')")
 
 
 def upgrade() -> None:
     """Add the columns, and the index by which runs are found that hold what others wait for."""
     op.add_column("runs", sa.Column("gate", sa.Text))
     op.add_column("run_keys", sa.Column("times", sa.Text))
-    op.create_index("ix_runs_gate", "runs", ["id"], sqlite_where=_STANDS_AT_GATE, postgresql_where=_STANDS_AT_GATE)
+    op.create_index("ix_runs_gate", "runs", ["id"], sqlite_where=_HOLDS_A_POOL, postgresql_where=_HOLDS_A_POOL)
 
 
 def downgrade() -> None:

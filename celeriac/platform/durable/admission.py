@@ -21,7 +21,12 @@ from celeriac.platform.expression import evaluate, key_of
 from celeriac.platform.flow.gate import Pace, Pool, Queued
 from celeriac.platform.flow.limits import Concurrency, Throttle
 
-#: what stands for the number of a limit until it is filled in
+#: the number of a limit that is declared no more: its name stays, so that whoever holds it gives it back
+UNBOUND = 1_000_000_000
+
+_LONG = timedelta(days=14)
+
+#: what stands for the time of a throttle until it is filled in
 _UNKNOWN = timedelta(0)
 
 
@@ -31,7 +36,8 @@ def freeze(function: Declaration, event: Mapping[str, Any]) -> str | None:
     if not rules.has_gate:
         return None
     scope = {"event": event}
-    frozen: dict[str, Any] = {}
+    # The first key, by which an index tells the runs that hold a pool from all others.
+    frozen: dict[str, Any] = {"held": True} if any(one.hold == "run" for one in rules.concurrency) else {}
     if rules.concurrency:
         frozen["pools"] = [_named(pool_stem(function, one), one.key, scope) for one in rules.concurrency]
     if rules.throttle is not None:
@@ -58,17 +64,12 @@ def admission(frozen: str | None) -> Mapping[str, Any]:
 
 
 def bind(run: Queued, function: Declaration | None) -> Queued:
-    """Fill in the numbers as the function declares them now; what it does not declare does not bind."""
+    """Fill in the numbers as the function declares them now; those of what it does not declare bind nobody."""
     if not run.pools and run.pace is None:
         return run
-    pools: tuple[Pool, ...] = ()
-    pace = None
-    if function is not None:
-        slots = {pool_stem(function, one): one.limit for one in function.rules.concurrency}
-        bound = [(one, slots.get(_stem_of(one.name))) for one in run.pools]
-        pools = tuple(replace(one, slots=limit) for one, limit in bound if limit is not None)
-        pace = _bind_pace(run.pace, function)
-    return replace(run, pools=pools, pace=pace)
+    slots = {} if function is None else {pool_stem(function, one): one.limit for one in function.rules.concurrency}
+    pools = tuple(replace(one, slots=slots.get(_stem_of(one.name), UNBOUND)) for one in run.pools)
+    return replace(run, pools=pools, pace=None if run.pace is None else _bind_pace(run.pace, function))
 
 
 def pool_stem(function: Declaration, limit: Concurrency) -> str:
@@ -82,10 +83,10 @@ def pace_stem(function: Declaration, throttle: Throttle) -> str:
     return f"throttle:{function.name}:{_short(throttle.key)}"
 
 
-def _bind_pace(pace: Pace | None, function: Declaration) -> Pace | None:
-    throttle = function.rules.throttle
-    if pace is None or throttle is None or pace_stem(function, throttle) != _stem_of(pace.name):
-        return None
+def _bind_pace(pace: Pace, function: Declaration | None) -> Pace:
+    throttle = None if function is None else function.rules.throttle
+    if function is None or throttle is None or pace_stem(function, throttle) != _stem_of(pace.name):
+        return replace(pace, starts=UNBOUND, per=_LONG, burst=UNBOUND)
     assert isinstance(throttle.per, timedelta), "declarations hold timedeltas"
     return replace(pace, starts=throttle.limit, per=throttle.per, burst=throttle.burst)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -118,8 +117,11 @@ class Dispatcher:
         """Fill in the numbers of the function's limits; while the database is silent, those that were read last."""
         if not run.pools and run.pace is None:
             return run
-        with suppress(StoreUnavailable):
+        try:
             self._functions = self._declared().functions
+        except StoreUnavailable:
+            if not self._functions:
+                raise
         return bind(run, self._functions.get(run.function))
 
     def proceed(self, run: Queued) -> bool:

@@ -342,6 +342,17 @@ class Store(Placements, Protocol):
         """Move a running run to queued, where nobody executes it; None when the fence is not the run's any more."""
         ...
 
+    def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs that have begun and hold a pool until they end, for the Gate to be told of.
+
+        A page in the order of their ids, from the first one behind `after`.
+        """
+        ...
+
+    def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
+        """Return those of the runs that hold a pool, as `holding` does."""
+        ...
+
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         """Return runs that have been queued for longer than that, for the Gate to be asked about.
 

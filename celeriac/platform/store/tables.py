@@ -29,6 +29,9 @@ def _flag(name: str) -> Column[Any]:
 #: statuses that lists of runs are searched for by an index
 STANDING_OUT = ("parked", "failed", "cancelled", "skipped")
 
+#: of a run that stands, whether it holds a pool from its start to its end: `held` is the first key of its `gate`
+HOLDS_A_POOL = "gate < '{\"i' AND status IN ('queued', 'running', 'parked')"
+
 events = Table(
     "events",
     metadata,
@@ -129,7 +132,7 @@ runs = Table(
     Index("ix_runs_deadline", "deadline", **_where("deadline IS NOT NULL")),
     Index("ix_runs_worker_id", "worker_id", **_where("worker_id IS NOT NULL")),
     #: those whose limits are held for as long as they stand
-    Index("ix_runs_gate", "id", **_where("gate IS NOT NULL AND status IN ('queued', 'running', 'parked')")),
+    Index("ix_runs_gate", "id", **_where(HOLDS_A_POOL)),
 )
 
 steps = Table(
