@@ -62,9 +62,8 @@ class Dispatcher:
         """Put the runs into their lanes and send what may start now; never raises for a broken hint."""
         by_queue: dict[str, list[Queued]] = {}
         try:
-            for run in runs:
-                limited = self._bound(replace(run, limits=self._limits(run.tenant_id)))
-                by_queue.setdefault(run.queue, []).append(limited)
+            for run in self.bound(runs):
+                by_queue.setdefault(run.queue, []).append(run)
         except StoreUnavailable:
             log.warning("The limits of tenants cannot be read; reconcile brings %d runs to the gate", len(runs))
         for queue, arriving in by_queue.items():
@@ -112,6 +111,10 @@ class Dispatcher:
     def renew(self, runs: Sequence[Queued]) -> None:
         """Tell the Gate of links that execute, as `Gate.renew`."""
         self.gate.renew([self._bound(run) for run in runs])
+
+    def bound(self, runs: Sequence[Queued]) -> list[Queued]:
+        """Return the runs with the limits of their tenants and functions of the moment."""
+        return [self._bound(replace(run, limits=self._limits(run.tenant_id))) for run in runs]
 
     def _bound(self, run: Queued) -> Queued:
         """Fill in the numbers of the function's limits; while the database is silent, those that were read last."""
