@@ -167,7 +167,8 @@ class Gate(Protocol):
         """Note the newest limits, pools and paces that these runs carry, and let go what may go by them.
 
         They hold for all that is queued already: a tenant's limits for the tenant, a pool's slots for the runs of the
-        same function that share the pool, a pace for those that share it. The runs themselves need not be queued.
+        same function that share the pool, a pace for those that share it. The runs themselves need not be queued; one
+        that stands in a lane moves where its pools or pace are others than before, and keeps its age.
         """
         ...
 

@@ -107,6 +107,7 @@ class LocalGate:
         with self._deciding():
             for run in runs:
                 self._slots.learn(run)
+                self._lanes.move(run)
 
     def hold_runs(self, runs: Sequence[Queued]) -> None:
         with self._deciding() as now:
@@ -149,6 +150,8 @@ class LocalGate:
     def _put(self, run: Queued, now: datetime) -> None:
         self._lanes.put(run, now)
         self._slots.note_active(run.queue, run.tenant_id, now)
+        if run.is_resume:
+            self._slots.hold_run(run, now)
 
     def _end(self, link: Queued) -> None:
         self.release(link.run_id, link.fence)
@@ -158,7 +161,8 @@ class LocalGate:
 
     def _take(self, run: Queued, now: datetime) -> None:
         if not run.is_resume and not self._slots.has_slot(run):
-            self._slots.pay(run, now, is_token_due=not run.is_internal)
+            since = self._lanes.arrival(run)
+            self._slots.pay(run, now, since=since, is_token_due=not run.is_internal)
         self._slots.hold(run, now)
         self._slots.note_active(run.queue, run.tenant_id, now)
         self._lanes.on_its_way(run, now + self._dead_after / 2)

@@ -69,8 +69,16 @@ class LocalLanes:
         if known and known.fence >= run.fence:
             return
         self.withdraw(run.run_id)
-        seconds = 0 if run.is_resume else max(-MOST_PRIORITY, min(MOST_PRIORITY, run.priority))
-        rank = (band_of(run), now - timedelta(seconds=seconds), next(self._stamps))
+        self._put_at((band_of(run), now - timedelta(seconds=_sooner(run)), next(self._stamps)), run)
+
+    def move(self, run: Queued) -> None:
+        """Put a run that waits into the lane that it belongs to now; it keeps its age."""
+        known = self._known.get(run.run_id)
+        if known and known.deadline is None and known.run.fence == run.fence and _lane_of(known.run) != _lane_of(run):
+            self.withdraw(run.run_id)
+            self._put_at(known.rank, run)
+
+    def _put_at(self, rank: _Rank, run: Queued) -> None:
         self._known[run.run_id] = _Known(run=run, rank=rank)
         lanes = self._lanes.setdefault((run.queue, run.tenant_id), {})
         lane = lanes.get(_lane_of(run)) or lanes.setdefault(_lane_of(run), _Lane(turn=next(self._stamps)))
@@ -120,6 +128,10 @@ class LocalLanes:
         """Return the tenants that have a run in a lane of the queue."""
         return [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]
 
+    def arrival(self, run: Queued) -> datetime:
+        """Return when a run that waits came."""
+        return self._known[run.run_id].rank[1] + timedelta(seconds=_sooner(run))
+
     def ahead_of(self, run: Queued, band: int) -> int:
         """Return how many runs of this band and those after it stand before the run in its lane."""
         lane = self._lanes[run.queue, run.tenant_id][_lane_of(run)]
@@ -146,6 +158,10 @@ class LocalLanes:
 def band_of(run: Queued) -> int:
     """Return whether the run is a resume, a start that needs no token, or a start."""
     return RESUME if run.is_resume else INTERNAL if run.is_internal else START
+
+
+def _sooner(run: Queued) -> int:
+    return 0 if run.is_resume else max(-MOST_PRIORITY, min(MOST_PRIORITY, run.priority))
 
 
 def _lane_of(run: Queued) -> tuple[str, ...]:

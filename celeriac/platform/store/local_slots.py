@@ -18,6 +18,9 @@ RUN_LIFE, CONFIRMED = timedelta(days=1), timedelta(minutes=1)
 #: How long a tenant counts as active on a queue.
 ACTIVE = timedelta(minutes=1)
 
+#: How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
+LATE = timedelta(milliseconds=100)
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -118,14 +121,17 @@ class LocalSlots:
         """Give back what is held for the run."""
         self._holds.pop(run_id, None)
 
-    def pay(self, run: Queued, now: datetime, *, is_token_due: bool) -> None:
-        """Take a start's token, where it needs one, and its turn in its pace."""
+    def pay(self, run: Queued, now: datetime, *, since: datetime, is_token_due: bool) -> None:
+        """Take a start's token, where it needs one, and its turn in its pace, of the time when that came.
+
+        It waits `since` then; what nobody waited for is not saved up.
+        """
         if is_token_due:
             self._bucket(run.tenant_id, now).tokens -= 1
         if run.pace:
             emission, _ = self._rhythm(run, run.pace)
             tat = self._tats.get((run.tenant_id, run.pace.name), _LONG_AGO)
-            self._tats[run.tenant_id, run.pace.name] = max(tat, now) + emission
+            self._tats[run.tenant_id, run.pace.name] = max(tat, since, now - LATE) + emission
 
     def note_active(self, queue: str, tenant_id: str, now: datetime) -> None:
         """Note that the tenant has a run on the queue."""

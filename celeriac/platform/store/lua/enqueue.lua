@@ -10,11 +10,8 @@
 --   active:<queue>                  HASH    one minute  the tenant is noted
 --   lanes, blocked, waiters, sleepers, later  emptied   a new lane joins, and a blocked one whose new head needs less
 --   ring, left, turn, stalled       …       …           its tenant joins with it
+--   held, hold, holders             …       one day     a resume holds its pools that are for the run
 --   born                            STRING  permanent   set once
 
 call('SET', key('born'), NOW, 'NX')
-for i = 4, #ARGV do
-  local run = cjson.decode(ARGV[i])
-  learn(run)
-  put(run, ARGV[i])
-end
+for i = 4, #ARGV do arrive(ARGV[i]) end

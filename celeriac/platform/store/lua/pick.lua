@@ -35,11 +35,7 @@ for i = 7, first_arriving - 1, 3 do
   if ARGV[i + 2] == '1' then settle(ARGV[i]) end
 end
 if ARGV[first_arriving] then call('SET', key('born'), NOW, 'NX') end
-for i = first_arriving, #ARGV do
-  local run = cjson.decode(ARGV[i])
-  learn(run)
-  put(run, ARGV[i])
-end
+for i = first_arriving, #ARGV do arrive(ARGV[i]) end
 
 local queue = ARGV[4]
 local most = tonumber(ARGV[5])
@@ -74,7 +70,7 @@ local function head_of(runs)
   end
 end
 
--- The tenant's next run: JSON, lane and the lane's score; nil where none of its lanes can go.
+-- The tenant's next run: JSON, its rank, lane and the lane's score; nil where none of its lanes can go.
 local function next_run(tenant)
   local lanes = key('lanes', queue, tenant)
   local first = call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
@@ -84,7 +80,7 @@ local function next_run(tenant)
     if not text then
       call('ZREM', lanes, lane)
     elseif band_of(rank) == band_of(score) then
-      return text, lane, score
+      return text, tonumber(rank), lane, score
     else  -- the runs that put it into this band are gone
       call('ZADD', lanes, score - band_of(score) + band_of(rank), lane)
     end
@@ -117,8 +113,9 @@ local function take(run, text, lane, turn, weight)
   return text
 end
 
--- Take a start's token and its turn in its pace, unless it has paid for a pick that came to nothing.
-local function pay(run, tokens, rate, burst)
+-- Take a start's token and its turn in its pace. One that stood here when its turn came has it of that time, though
+-- nobody picked just then: what a tick comes late by is not lost, and what nobody waited for is not saved up.
+local function pay(run, rank, tokens, rate, burst)
   local tenant = run.tenant_id
   if tokens then
     call('HSET', key('bucket', tenant), 'tokens', tokens - 1, 'at', NOW)
@@ -127,14 +124,15 @@ local function pay(run, tokens, rate, burst)
   if run.pace then
     local thing = 'pace:' .. run.pace.name
     local emission = pace_of(tenant, run['function'], thing)
-    local tat = math.max(NOW, tonumber(call('GET', key('tat', tenant, thing)) or 0)) + emission
-    call('SET', key('tat', tenant, thing), tat, 'PX', ms(tat - NOW))
+    local turn = math.max(rank - band_of(rank) + sooner(run), NOW - LATE)
+    local tat = math.max(turn, tonumber(call('GET', key('tat', tenant, thing)) or 0)) + emission
+    call('SET', key('tat', tenant, thing), tat, 'PX', ms(tat - NOW + 2 * LATE))
   end
 end
 
 -- Pick the tenant's next run, or take what stands in the way out of its ring and return nil.
 local function pick_from(tenant, turn)
-  local text, lane, score = next_run(tenant)
+  local text, rank, lane, score = next_run(tenant)
   if not text then return leave(tenant, turn) end
   local run = cjson.decode(text)
   local slot = slot_name(run.run_id, run.fence)
@@ -161,7 +159,7 @@ local function pick_from(tenant, turn)
     block(queue, tenant, lane, score, run['function'], thing, at)
     return tend_others(run, thing)
   end
-  if not has_slot and not run.is_resume then pay(run, tokens, rate, burst) end
+  if not has_slot and not run.is_resume then pay(run, rank, tokens, rate, burst) end
   return take(run, text, lane, turn, weight)
 end
 

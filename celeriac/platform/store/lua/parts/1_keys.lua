@@ -33,7 +33,7 @@
 --   hold:<run>                                  STRING  one day           JSON [tenant, pools] held for the whole run
 --   holders                                     ZSET    one day           run that holds so -> when it was confirmed
 --   bucket:<tenant>                             HASH    until full        tokens of run starts, when they were counted
---   tat:<tenant>:<pace>                         STRING  until then        when the pace is as good as unused
+--   tat:<tenant>:<pace>                         STRING  until then        when the pace is unused (and two ticks more)
 --   limits:<tenant>                             STRING  one day           newest: running, rate, burst, weight
 --   numbers:<tenant>:<thing>                    HASH    one day           newest by function: slots, or emission, burst
 --   worker:<worker>                             HASH    dead              queue -> capacity of a live worker
@@ -54,6 +54,8 @@ local SLOT_LIFE = DEAD * 1.5
 local PICK_LIFE = DEAD * 0.5
 -- How long what is held for a run lasts when reconcile says nothing of it.
 local RUN_LIFE = 86400000000
+-- How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
+local LATE = 100000
 local TURN_MS = 3600000
 local NUMBERS_MS = 86400000
 local ACTIVE = 60000000

@@ -121,9 +121,26 @@ local function forget(run_id, fence)
   call('DEL', key('run', run_id))
 end
 
+-- The microseconds that a priority lets a start come sooner by.
+local function sooner(run)
+  return run.is_resume and 0 or math.max(-43200, math.min(43200, run.priority or 0)) * 1000000
+end
+
+-- Put a run into its lane with this rank. A lane that is blocked, or low in the ring, is looked at anew when its new
+-- head needs less than the old one.
+local function put_at(rank, run, text)
+  local queue, tenant, lane = run.queue, run.tenant_id, lane_of(run)
+  local runs, band = key('lane', queue, tenant, lane), band_of(rank)
+  local head = call('ZRANGE', runs, 0, 0, 'WITHSCORES')[2]
+  call('SET', key('run', run.run_id), text)
+  call('ZADD', runs, rank, run.run_id)
+  call('INCR', key('waiting', queue))
+  note_active(queue, tenant)
+  if not head or band < band_of(head) then place(queue, tenant, lane, band) end
+end
+
 -- Put a run into its lane, unless it is known under this fence or a newer one. Its age is its arrival here.
 local function put(run, text)
-  local queue, tenant = run.queue, run.tenant_id
   local known = call('GET', key('run', run.run_id))
   if known then
     known = cjson.decode(known)
@@ -131,14 +148,5 @@ local function put(run, text)
     withdraw(known)
   end
   local band = run.is_resume and RESUME or run.is_internal and INTERNAL or START
-  local sooner = run.is_resume and 0 or math.max(-43200, math.min(43200, run.priority or 0)) * 1000000
-  local lane = lane_of(run)
-  local runs = key('lane', queue, tenant, lane)
-  local head = call('ZRANGE', runs, 0, 0, 'WITHSCORES')[2]
-  call('SET', key('run', run.run_id), text)
-  call('ZADD', runs, band + stamp() - sooner, run.run_id)
-  call('INCR', key('waiting', queue))
-  note_active(queue, tenant)
-  -- A lane that is blocked or low in the ring is looked at anew when its head is one that needs less.
-  if not head or band < band_of(head) then place(queue, tenant, lane, band) end
+  put_at(band + stamp() - sooner(run), run, text)
 end

@@ -98,3 +98,11 @@ local function learn(run)
     call('PEXPIRE', numbers, NUMBERS_MS)
   end
 end
+
+-- Take in a run that is queued. A resume has begun, so it holds what is held for the run.
+local function arrive(text)
+  local run = cjson.decode(text)
+  learn(run)
+  put(run, text)
+  if run.pools and run.is_resume then hold_run(run.run_id, run.tenant_id, run.pools) end
+end
