@@ -42,8 +42,6 @@ def unstarted_event(one: Unstarted) -> OutgoingEvent:
     app, _, function_id = (one.arrival.target or "").partition("/")
     code = one.reason if one.status == "failed" else "skipped"
     message = "there is no such function" if one.status == "failed" else f"it was skipped: {one.reason}"
-    if one.retry_at is not None:
-        message += f"; the next may begin at {one.retry_at.isoformat()}"
     data = {
         "run_id": one.run_id,
         "app": app,
@@ -51,6 +49,7 @@ def unstarted_event(one: Unstarted) -> OutgoingEvent:
         "event_id": one.arrival.id,
         "status": one.status,
         "reason": one.reason,
+        "retry_at": None if one.retry_at is None else one.retry_at.isoformat(),
         "output": None,
         "error": {"code": code, "message": message},
     }
