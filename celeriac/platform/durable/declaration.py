@@ -54,6 +54,18 @@ class StartRules:
         """Whether the Gate has to know more of a run than its tenant."""
         return bool(self.concurrency or self.throttle or self.priority)
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits among them, as JSON; durations are seconds."""
+        values: dict[str, Any] = {
+            "concurrency": [asdict(one) for one in self.concurrency],
+            **{name: None if (one := getattr(self, name)) is None else asdict(one) for name in _LIMITS},
+        }
+        for name in ("throttle", "rate_limit"):
+            if values[name] is not None:
+                values[name]["per"] = values[name]["per"].total_seconds()
+        return values
+
     def encode(self) -> str | None:
         """Return the rules as JSON text, durations in seconds; None where there are none."""
         return None if self == _NO_RULES else json.dumps(asdict(self), default=timedelta.total_seconds)
