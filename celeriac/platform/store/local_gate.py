@@ -45,7 +45,8 @@ class LocalGate:
             picked: list[Queued] = []
 
             def pick_from(tenant_id: str) -> float | None:
-                run = self._next(queue, tenant_id, now)
+                is_closed = self._slots.is_closed(queue, tenant_id, now)
+                run = self._next(queue, tenant_id, now, is_closed=is_closed)
                 if run is None:
                     return None
                 self._take(run, now)
@@ -167,10 +168,9 @@ class LocalGate:
         self._slots.note_active(run.queue, run.tenant_id, now)
         self._lanes.on_its_way(run, now + self._dead_after / 2)
 
-    def _next(self, queue: str, tenant_id: str, now: datetime) -> Queued | None:
-        """Return the tenant's first run that has all it needs."""
-        has_room = self._slots.running(tenant_id) < self._slots.limits(tenant_id).running
-        has_room = has_room and not self._slots.is_closed(queue, tenant_id, now)
+    def _next(self, queue: str, tenant_id: str, now: datetime, *, is_closed: bool) -> Queued | None:
+        """Return the tenant's first run that has all it needs, where slots may be closed to it."""
+        has_room = self._slots.running(tenant_id) < self._slots.limits(tenant_id).running and not is_closed
         for run in self._lanes.heads(queue, tenant_id):
             # Slots that the run holds from a pick that came to nothing are as good as free ones.
             has_slot = self._slots.has_slot(run)
@@ -181,11 +181,12 @@ class LocalGate:
 
     def _may_go_on(self, run: Queued, now: datetime) -> bool:
         """Say whether the run's next link may have the slots of the one that ends: nobody else could use them."""
-        if any(self._next(run.queue, tenant, now) for tenant in self._lanes.tenants(run.queue)):
+        others = self._lanes.tenants(run.queue)
+        if any(self._next(run.queue, tenant, now, is_closed=False) for tenant in others):
             return False
         own = self._slots.has_slot(_ending(run))
-        others = self._slots.running(run.tenant_id) - own
-        if others >= self._slots.limits(run.tenant_id).running or self._is_asked_for(run, now):
+        running = self._slots.running(run.tenant_id) - own
+        if running >= self._slots.limits(run.tenant_id).running or self._is_asked_for(run, now):
             return False
         if self._slots.is_closed(run.queue, run.tenant_id, now, ending=int(own)):
             return False
@@ -198,9 +199,13 @@ class LocalGate:
     def _is_asked_for(self, run: Queued, now: datetime) -> bool:
         """Say whether a resume of the same tenant waits for what the run's link gives back."""
         pools = {pool.name for pool in run.pools if not pool.is_for_run}
-        for head in self._lanes.heads(run.queue, run.tenant_id):
+        heads = [
+            head for queue in self._lanes.queues(run.tenant_id) for head in self._lanes.heads(queue, run.tenant_id)
+        ]
+        for head in heads:
             lacks = self._slots.lacking(head, now)
-            if band_of(head) == RESUME and (lacks is None or lacks.name in pools):
+            could_go = lacks is None and head.queue == run.queue
+            if band_of(head) == RESUME and (could_go or (lacks is not None and lacks.name in pools)):
                 return True
         return False
 

@@ -103,11 +103,11 @@ class LocalLanes:
             self.withdraw(run_id)
 
     def on_its_way(self, run: Queued, until: datetime) -> None:
-        """Note that the run is picked: it leaves its lane, which goes to the end."""
+        """Note that the run is picked: the lane in which it stood goes to the end."""
         known = self._known.get(run.run_id)
         lane = self._lanes.get((run.queue, run.tenant_id), {}).get(_lane_of(run))
         self.withdraw(run.run_id)
-        if lane is not None:
+        if lane is not None and known is not None and known.deadline is None:
             lane.turn = next(self._stamps)
         rank = known.rank if known else (RESUME, until, 0)
         self._known[run.run_id] = _Known(run=run, rank=rank, deadline=until)
@@ -127,6 +127,10 @@ class LocalLanes:
     def tenants(self, queue: str) -> list[str]:
         """Return the tenants that have a run in a lane of the queue."""
         return [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]
+
+    def queues(self, tenant_id: str) -> list[str]:
+        """Return the queues on which the tenant has a run in a lane."""
+        return [queue for queue, lane_tenant in self._lanes if lane_tenant == tenant_id]
 
     def arrival(self, run: Queued) -> datetime:
         """Return when a run that waits came."""

@@ -105,10 +105,10 @@ local function withdraw(run)
   local runs = key('lane', queue, tenant, lane)
   if call('ZREM', runs, run.run_id) == 0 then return end
   if call('DECR', key('waiting', queue)) <= 0 then call('DEL', key('waiting', queue)) end
-  if call('EXISTS', runs) == 0 then
-    if call('ZREM', key('lanes', queue, tenant), lane) == 0 then unblock(queue, tenant, lane) end
-    tend_others(run)
-  end
+  if call('EXISTS', runs) == 1 then return end
+  if call('ZREM', key('lanes', queue, tenant), lane) == 0 then unblock(queue, tenant, lane) end
+  tend_others(run)
+  if call('EXISTS', key('lanes', queue, tenant)) == 0 then call('ZREM', key('later', queue), tenant) end
 end
 
 -- Forget a run that was claimed under this fence, wherever it still stands.
