@@ -78,7 +78,7 @@ def build(settings: Settings) -> Installation:
     store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
-    dispatcher = Dispatcher(gate, links, _limits_of(tenants))
+    dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared)
     reads, operations = SqlReads(engine), SqlOperations(engine)
 
     def close() -> None:

@@ -20,12 +20,13 @@ def functions() -> None:
 def ls(tenant: str, as_json: bool) -> None:
     """List the functions that events may start, by name."""
     from celeriac.web.api.answers import function_json
+    from celeriac.web.limit_words import limits_in_words
 
     found = rooms_for(tenant).reads.declared(tenant)
     if as_json:
         emit({"data": [function_json(one) for one in found]})
     elif found:
-        headers = ("function", "state", "queue", "version", "declared", "triggers")
+        headers = ("function", "state", "queue", "version", "declared", "triggers", "limits")
         rows = [
             (
                 one.name,
@@ -34,6 +35,7 @@ def ls(tenant: str, as_json: bool) -> None:
                 one.version or "–",
                 ago(one.seen_at),
                 ", ".join((*one.triggers, *(f"cron {cron}" for cron in one.crons))),
+                "; ".join(limits_in_words(one.rules)) or "–",
             )
             for one in found
         ]

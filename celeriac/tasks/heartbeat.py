@@ -88,7 +88,7 @@ class Heartbeat:
 
     def _renew_slots(self) -> None:
         executing = self._engine.executing()
-        self._gate.renew(executing)
+        self._dispatcher.renew(executing)
         still = {(run.run_id, run.fence) for run in self._engine.executing()}
         for run in executing:  # one that ended meanwhile has given its slot back already
             if (run.run_id, run.fence) not in still:

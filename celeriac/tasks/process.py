@@ -21,6 +21,7 @@ from celeriac.platform.durable.store import Link
 from celeriac.platform.inline import forbid_inline
 from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
+from celeriac.tasks.admissions import Admissions
 from celeriac.tasks.bulk import BulkActions
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
@@ -120,6 +121,7 @@ class WorkerProcess:
             Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
+            Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
             Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
             Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
             Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),

@@ -59,7 +59,9 @@ class Harness:
         self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400), tenants=lambda: [self.tenant])
         self._conduct = conduct or Conduct()
         self._registry = app.registry(self._conduct, memories=self._rooms.memories, model=model)
-        self._dispatcher = Dispatcher(self._rooms.gate, self, lambda _: limits or TenantLimits())
+        self._dispatcher = Dispatcher(
+            self._rooms.gate, self, lambda _: limits or TenantLimits(), self._rooms.store.declared
+        )
         self._intake = Intake(self._rooms.store, self._dispatcher)
         self._links: list[Queued] = []
 
@@ -111,7 +113,8 @@ class Harness:
             self._dispatcher.follow(self._rooms.store.fire_crons())
             self._dispatcher.follow(self._rooms.store.match_pending())
             self._dispatcher.dispatch([*self._rooms.store.wake_due(), *self._rooms.store.wake_placed()])
-            self._rooms.store.expire()
+            expired = self._rooms.store.expire()
+            self._dispatcher.forget([run.id for run in expired if run.status == "cancelled"])
             # A thread of the engine may stand between what it made true and its dispatch.
             self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
             self._dispatcher.dispatch(self._rooms.store.stranded_placed(self.clock.now()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.durable.memo import StepKind, Wait
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
@@ -80,6 +81,7 @@ class FunctionView:
     is_paused: bool
     #: when a worker, or the web, last declared it
     seen_at: datetime
+    rules: StartRules = field(default_factory=StartRules)
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.declared import Declared
 from celeriac.platform.durable.memo import Entry, Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.placed import Placements
 from celeriac.platform.event import Event
@@ -77,6 +78,8 @@ class Claim:
     suspicion: int = 0
     #: what replaces the inputs of steps in a rerun, by path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: what the Gate has to know of its limits; see `admission.py`
+    gate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,10 @@ class Store(Placements, Protocol):
 
     def declare(self, app: str, functions: Sequence[Declaration], schemas: Sequence[EventSchema]) -> None:
         """Write what the app declares; functions of the app that are not among them stop to be triggered."""
+        ...
+
+    def declared(self) -> Declared:
+        """Return what is declared, at most about a second old."""
         ...
 
     def schemas(self, names: Sequence[str]) -> list[EventSchema]:
@@ -333,6 +340,17 @@ class Store(Placements, Protocol):
 
     def give_back(self, run_id: str, fence: int) -> Queued | None:
         """Move a running run to queued, where nobody executes it; None when the fence is not the run's any more."""
+        ...
+
+    def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs that have begun and hold a pool until they end, for the Gate to be told of.
+
+        A page in the order of their ids, from the first one behind `after`.
+        """
+        ...
+
+    def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
+        """Return those of the runs that hold a pool, as `holding` does."""
         ...
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:

@@ -9,19 +9,12 @@ from datetime import datetime, timedelta
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import freeze
 from celeriac.platform.durable.cron import last_due, next_due, tick_id
 from celeriac.platform.durable.declared import Arrival
 from celeriac.platform.durable.ending import unstarted_event
-from celeriac.platform.durable.starting import (
-    Join,
-    Plan,
-    RunKey,
-    Standing,
-    Start,
-    cancelling_waits,
-    keys_of,
-    start_wait,
-)
+from celeriac.platform.durable.run_keys import RunKey, keys_of
+from celeriac.platform.durable.starting import Join, Plan, Standing, Start, cancelling_waits, start_wait
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import CRON, Event
 from celeriac.platform.flow.gate import Queued
@@ -110,16 +103,15 @@ class LocalIngest(LocalPart):
     def _match(self, events: Sequence[StoredEvent]) -> Ingested:
         """Start what the events start, then wake and cancel what stood before they came."""
         standing = [run for run in self.all.values() if not run.run.is_final]
-        plan = Plan(self._declared, self.now())
-        for stored in events:
+        plan, arrivals = Plan(self._declared, self.now()), [_arrival(stored) for stored in events]
+        for key in {key for arrival in arrivals for key in keys_of(arrival, self._declared)}:
+            if (known := self._standing_for(key)) is not None:
+                plan.know(key, known)
+        for stored, arrival in zip(events, arrivals, strict=True):
             stored.is_matched = True
-            arrival = _arrival(stored)
-            for key in keys_of(arrival, self._declared):
-                if key not in plan.keys and (known := self._standing_for(key)) is not None:
-                    plan.know(key, known)
             plan.take(arrival)
         queued = self._make_true(plan)
-        ended: list[str] = []
+        ended = [run_id for run_id in plan.superseded if self._cancel(self.all[run_id], "singleton")]
         for run in standing:
             for stored in events:
                 answer = self._answer(run, stored)
@@ -134,11 +126,11 @@ class LocalIngest(LocalPart):
         run = self.all[known.run_id]
         wait = run.waits.get(("", 0))
         gathers = run.run.status == "parked" and wait is not None and wait.resolved_at is None
-        return replace(known, is_gathering=known.is_gathering and gathers)
+        return replace(known, is_gathering=known.is_gathering and gathers, is_standing=not run.run.is_final)
 
     def _make_true(self, plan: Plan) -> list[Queued]:
         self._keys |= plan.keys
-        begun = [self._start(start) for start in plan.starts.values() if start.run_id not in self.all]
+        begun = [self._start(start, plan.now) for start in plan.starts.values() if start.run_id not in self.all]
         queued = [as_queued(run) for run in begun if run.run.status == "queued"]
         for join in plan.joins.values():
             queued += self._join(join)
@@ -146,8 +138,8 @@ class LocalIngest(LocalPart):
             self._insert(one.arrival.tenant_id, unstarted_event(one))
         return queued
 
-    def _start(self, start: Start) -> StoredRun:
-        now, function = self.now(), start.function
+    def _start(self, start: Start, now: datetime) -> StoredRun:
+        function = start.function
         run = Run(
             id=start.run_id,
             tenant_id=start.arrival.tenant_id,
@@ -160,6 +152,7 @@ class LocalIngest(LocalPart):
             parent_id=start.parent_id,
             created_at=now,
             ended_at=now if start.status in FINAL else None,
+            retry_at=start.retry_at,
         )
         stored = self.all[run.id] = StoredRun(
             run,
@@ -172,6 +165,7 @@ class LocalIngest(LocalPart):
             deadline=start.deadline(now),
             time_limit=function.rules.timeout,
             parent_id=start.parent_id,
+            gate=start.gate,
             waits={(wait.path, wait.number): wait for wait in start.waits(now)},
         )
         self._gathered |= dict.fromkeys(start.gathered, run.id)
@@ -186,6 +180,7 @@ class LocalIngest(LocalPart):
         if join.arrival is not None:
             run.event = self.events[join.arrival.id]
             run.run = replace(run.run, event_id=join.arrival.id)
+            run.gate = freeze(join.function, join.arrival.visible)
             kept = {key: wait for key, wait in run.waits.items() if wait.kind != "cancel"}
             cancels = cancelling_waits(
                 join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at

@@ -14,7 +14,8 @@ from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.declared import Declared, Pause
 from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
-from celeriac.platform.durable.starting import RunKey, Standing
+from celeriac.platform.durable.run_keys import RunKey
+from celeriac.platform.durable.starting import Standing
 from celeriac.platform.durable.store import Claim, Ending, Worker
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued

@@ -109,6 +109,18 @@ class LocalRuns(LocalPart):
                 run.deadline = None
             return [run.run for run in late[:most]]
 
+    def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs that hold a pool until they end."""
+        with self._lock:
+            standing = [run for run in self.all.values() if not run.run.is_final and run.run.started_at is not None]
+            found = [one for one in map(as_queued, standing) if any(pool.is_for_run for pool in one.pools)]
+            return sorted((one for one in found if one.run_id > after), key=lambda one: one.run_id)[:most]
+
+    def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
+        """Return those of the runs that hold one."""
+        with self._lock:
+            return [one for one in self.holding(most=len(self.all)) if one.run_id in run_ids]
+
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         """Return runs queued for long."""
         with self._lock:

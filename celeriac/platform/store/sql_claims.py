@@ -36,7 +36,7 @@ _USAGE = (
 _OF_RUN = (
     *("id", "tenant_id", "app", "function_id", "version", "queue", "event_id", "event_ids", "is_internal", "fence"),
     *("steps", "waits", "wakes", "cancel_requested", "cancel_reason", "suspicion", "overrides", "root_id", "links"),
-    *("created_at", "started_at", "queued_at", "claimed_at", *_USAGE, "rerun_of", "parent_id"),
+    *("created_at", "started_at", "queued_at", "claimed_at", *_USAGE, "rerun_of", "parent_id", "gate"),
 )
 _OF_EVENT = ("name", "data", "sender_id", "ts", "received_at")
 
@@ -138,8 +138,8 @@ def _claim_of(row: Any, link: Link, batch: Sequence[Event]) -> Claim:
     run_id, tenant_id, app, function_id, version, queue, event_id, _, is_internal, fence = row[:10]
     steps, waits, wakes, cancel_requested, cancel_reason, suspicion, overrides, root_id, links = row[10:19]
     created_at, started_at, queued_at, claimed_at = row[19:23]
-    rerun_of, parent_id = row[30:32]
-    name, data, sender_id, ts, received_at = row[32:]
+    rerun_of, parent_id, gate = row[30:33]
+    name, data, sender_id, ts, received_at = row[33:]
     run = Run(
         id=run_id,
         tenant_id=tenant_id,
@@ -172,6 +172,7 @@ def _claim_of(row: Any, link: Link, batch: Sequence[Event]) -> Claim:
         cancel_reason=cancel_reason,
         suspicion=suspicion,
         overrides={} if overrides is None else json.loads(overrides),
+        gate=gate,
         link=Link(id=link.id, root_id=root_id),
         queued_for=timedelta(microseconds=claimed_at - queued_at),
     )

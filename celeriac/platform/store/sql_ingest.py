@@ -22,7 +22,8 @@ from celeriac.platform.codec import encode
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
 from celeriac.platform.durable.matching import names_of, visible
-from celeriac.platform.durable.starting import Plan, Start, keys_of
+from celeriac.platform.durable.run_keys import keys_of
+from celeriac.platform.durable.starting import Plan, Start
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import Event, ended_name
 from celeriac.platform.flow.gate import Queued
@@ -354,6 +355,9 @@ def _match(
         plan.take(arrival)
     begin(connection, list(plan.starts.values()), now)
     outcome.queued += complete(connection, plan, set(plan.starts), now)
+    if plan.superseded:
+        superseded = end_or_flag(connection, dict.fromkeys(plan.superseded, "singleton"))
+        outcome.ended += [run.id for run in superseded if run.status == "cancelled"]
     _answer(connection, arrivals, answers, outcome)
 
 

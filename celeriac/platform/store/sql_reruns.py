@@ -17,6 +17,7 @@ from celeriac.database import transaction
 from celeriac.errors import ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import admission, freeze
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.matching import visible
@@ -158,6 +159,8 @@ def begin_again(connection: Connection, again: Sequence[Again], now: datetime) -
             queue=one.function.queue,
             fence=1,
             is_internal=bool(one.source.is_internal),
+            function=one.function.name,
+            **admission(freeze(one.function, one.arrival.visible)),
         )
         for one in new
     ]
@@ -180,6 +183,7 @@ def _row(one: Again, now: datetime) -> dict[str, Any]:
         "steps": one.steps,
         "rerun_of": source.id,
         "overrides": encode(one.overrides) if one.overrides else None,
+        "gate": freeze(function, one.arrival.visible),
         "deadline": deadline_of(function, now),
         "time_limit": None if limit is None else limit // _MICROSECOND,
         "created_at": now,

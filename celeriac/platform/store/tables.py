@@ -18,12 +18,19 @@ def _count(name: str, kind: type[Any] = Integer) -> Column[Any]:
     return Column(name, kind, nullable=False, server_default=text("0"))
 
 
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 def _flag(name: str) -> Column[Any]:
     return Column(name, Boolean, nullable=False, server_default=text("false"))
 
 
 #: statuses that lists of runs are searched for by an index
 STANDING_OUT = ("parked", "failed", "cancelled", "skipped")
+
+#: of a run that stands, whether it holds a pool from its start to its end: `held` is the first key of its `gate`
+HOLDS_A_POOL = "gate < '{\"i' AND status IN ('queued', 'running', 'parked')"
 
 events = Table(
     "events",
@@ -94,6 +101,8 @@ runs = Table(
     #: the run that it does again, and what replaces the inputs of steps in it (JSON: path -> input)
     Column("rerun_of", Text),
     Column("overrides", Text),
+    #: JSON of what the Gate has to know of its limits, or of a skipped one when the next may begin; NULL: of nothing
+    Column("gate", Text),
     #: the Celery tasks of its chain: the first, and the last one so far
     Column("root_id", Text),
     Column("link_id", Text),
@@ -119,24 +128,11 @@ runs = Table(
     ),
     Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
-    Index(
-        "ix_runs_queued",
-        "id",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
-    ),
-    Index(
-        "ix_runs_deadline",
-        "deadline",
-        sqlite_where=text("deadline IS NOT NULL"),
-        postgresql_where=text("deadline IS NOT NULL"),
-    ),
-    Index(
-        "ix_runs_worker_id",
-        "worker_id",
-        sqlite_where=text("worker_id IS NOT NULL"),
-        postgresql_where=text("worker_id IS NOT NULL"),
-    ),
+    Index("ix_runs_queued", "id", **_where("status = 'queued'")),
+    Index("ix_runs_deadline", "deadline", **_where("deadline IS NOT NULL")),
+    Index("ix_runs_worker_id", "worker_id", **_where("worker_id IS NOT NULL")),
+    #: those whose limits are held for as long as they stand
+    Index("ix_runs_gate", "id", **_where(HOLDS_A_POOL)),
 )
 
 steps = Table(
@@ -294,7 +290,7 @@ run_keys = Table(
     Column("tenant_id", Text, primary_key=True),
     Column("app", Text, primary_key=True),
     Column("function_id", Text, primary_key=True),
-    #: debounce | batch | idempotency
+    #: debounce | batch | idempotency | rate_limit | singleton
     Column("kind", Text, primary_key=True),
     #: canonical JSON text of the evaluated key
     Column("key", Text, primary_key=True),
@@ -307,6 +303,8 @@ run_keys = Table(
     Column("event_ts", Moment, nullable=False),
     #: when it is free again, at the latest
     Column("expires_at", Moment, nullable=False),
+    #: of a rate limit: JSON list of the microseconds at which runs of the key began
+    Column("times", Text),
     Index("ix_run_keys_expires_at", "expires_at"),
 )
 

@@ -33,6 +33,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "created_at": moment(run.created_at),
         "started_at": moment(run.started_at),
         "ended_at": moment(run.ended_at),
+        "retry_at": moment(run.retry_at),
     }
 
 
@@ -85,6 +86,7 @@ def function_json(function: FunctionView) -> dict[str, Any]:
         "crons": list(function.crons),
         "is_paused": function.is_paused,
         "seen_at": moment(function.seen_at),
+        "limits": function.rules.limits,
     }
 
 

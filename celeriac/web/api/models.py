@@ -163,6 +163,7 @@ class RunOut(BaseModel):
     created_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    retry_at: datetime | None = Field(description="of a run that a rate limit skipped: when the next may begin")
 
 
 class StepErrorOut(BaseModel):

@@ -14,6 +14,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from celeriac.web.auth import csrf_token
+from celeriac.web.limit_words import limits_in_words
 
 #: a value longer than this is cut in a page; the raw view has all of it
 MOST_CHARACTERS = 20_000
@@ -40,7 +41,15 @@ def register(app: Flask) -> None:
     """Make the words known to the templates."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        when=when, span=span, money=money, figure=figure, pretty=pretty, line=line, status=status, clip=clip
+        when=when,
+        limits=limits_in_words,
+        span=span,
+        money=money,
+        figure=figure,
+        pretty=pretty,
+        line=line,
+        status=status,
+        clip=clip,
     )
     app.jinja_env.globals.update(csrf_token=csrf_token)
 
