@@ -7,7 +7,7 @@ ask it for the `Installation` of this process; it is made at first use and share
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,16 +24,20 @@ from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
+from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.memory.memory import Memories
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
 
+    from celeriac.platform.flow.buckets import Buckets
+    from celeriac.platform.flow.meter import Spending
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.tenants.keys import Keys
-    from celeriac.tenants.tenant import Tenants
+    from celeriac.tenants.plans import Plans
+    from celeriac.tenants.tenant import Tenant, Tenants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,8 @@ class Installation:
     operations: Operations
     operator: Operator
     tenants: Tenants
+    plans: Plans
+    meter: Meter
     keys: Keys
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
@@ -63,22 +69,26 @@ def build(settings: Settings) -> Installation:
     from celeriac.database import connect
     from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.celery_links import CeleryLinks
+    from celeriac.platform.store.redis_buckets import RedisBuckets
     from celeriac.platform.store.redis_cache import RedisCache
     from celeriac.platform.store.redis_connection import connect as connect_redis
     from celeriac.platform.store.redis_gate import RedisGate
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
+    from celeriac.platform.store.sql_spending import SqlSpending
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.plans import Plans
     from celeriac.tenants.tenant import Tenants
 
     engine = connect(settings.database_url)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
-    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
+    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list() if not tenant.is_paused])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
-    dispatcher = Dispatcher(gate, links, _limits_of(tenants))
+    dispatcher = Dispatcher(gate, links, _limits_of(tenants), is_paused=tenants.is_paused)
+    meter = _meter(tenants, RedisBuckets(redis), SqlSpending(engine))
     reads, operations = SqlReads(engine), SqlOperations(engine)
 
     def close() -> None:
@@ -94,11 +104,16 @@ def build(settings: Settings) -> Installation:
         links=links,
         dispatcher=dispatcher,
         intake=Intake(
-            store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
+            store,
+            dispatcher,
+            IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events),
+            admit=meter.admit_events,
         ),
         operations=operations,
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
+        plans=Plans(engine),
+        meter=meter,
         keys=Keys(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
         close=close,
@@ -175,6 +190,31 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
             own = tenants.limits(tenant_id)
         except NotFoundError:
             return TenantLimits()
-        return TenantLimits(running=own.running, starts_per_second=own.starts_per_second, starts_burst=own.starts_burst)
+        return TenantLimits(
+            running=own.running,
+            starts_per_second=own.starts_per_second,
+            starts_burst=own.starts_burst,
+            weight=own.weight,
+        )
 
     return limits
+
+
+def _meter(tenants: Tenants, buckets: Buckets, spending: Spending) -> Meter:
+    """Return a meter by the tenants' limits of the moment."""
+
+    def allowance(tenant_id: str) -> Allowance:
+        try:
+            return _allowance(tenants.recent(tenant_id))
+        except NotFoundError:
+            return Allowance()
+
+    def peek(tenant_id: str) -> Allowance | None:
+        known = tenants.remembered(tenant_id)
+        return None if known is None else _allowance(known)
+
+    return Meter(buckets, allowance, spending, peek=peek)
+
+
+def _allowance(tenant: Tenant) -> Allowance:
+    return Allowance(**{one.name: getattr(tenant.limits, one.name) for one in fields(Allowance)})

@@ -18,6 +18,12 @@ tenants = Table(
     #: while it is set, nothing of the tenant starts
     Column("paused_at", Moment),
     Column("created_at", Moment, nullable=False),
+    Index(
+        "ix_tenants_paused",
+        "id",
+        sqlite_where=text("paused_at IS NOT NULL"),
+        postgresql_where=text("paused_at IS NOT NULL"),
+    ),
 )
 
 api_keys = Table(

@@ -7,6 +7,7 @@ tenant's data.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +17,19 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, update
 
 from celeriac.database import db_now, reading, single, transaction
-from celeriac.errors import ConfigError, NotFoundError
+from celeriac.errors import ConfigError, NotFoundError, StoreUnavailable
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.plans import unknown_plan
 from celeriac.tenants.quotas import Limits, joined, read_limits, set_apart
 from celeriac.tenants.tables import plans, tenants
 
+log = logging.getLogger(__name__)
+
 #: how long limits are believed without asking the database: they are asked for with every run that is queued
 CACHE_SECONDS = 1.0
+
+_PAUSED = select(tenants.c.id).where(tenants.c.paused_at.is_not(None))
 
 _LONGEST_NAME = 200
 _MOST_CACHED = 100_000
@@ -58,6 +63,7 @@ class Tenants:
         self._engine = engine
         self._clock = clock
         self._known: dict[str, tuple[float, Tenant]] = {}
+        self._paused: tuple[float, frozenset[str]] = (-1.0, frozenset())
 
     def create(self, name: str, limits: Limits | None = None) -> Tenant:
         """Make a tenant; names may repeat, ids never do. Raises `ConfigError` for an empty name or a very long one."""
@@ -93,6 +99,21 @@ class Tenants:
         """Return what `recent` would without asking the database; None where it would ask."""
         until, known = self._known.get(tenant_id, (0.0, None))
         return known if self._clock() < until else None
+
+    def is_paused(self, tenant_id: str) -> bool:
+        """Say whether nothing of the tenant starts, up to a second old, and older while the database is away.
+
+        All paused tenants are read at once: it is asked for every run that is about to start.
+        """
+        until, paused = self._paused
+        if self._clock() >= until:
+            try:
+                with reading(self._engine) as connection:
+                    paused = frozenset(connection.execute(_PAUSED).scalars())
+            except StoreUnavailable:
+                log.warning("Who is paused cannot be read; %d tenants are held back as before", len(paused))
+            self._paused = (self._clock() + CACHE_SECONDS, paused)
+        return tenant_id in paused
 
     def list(self) -> list[Tenant]:
         """Return all tenants, oldest first."""
@@ -157,6 +178,7 @@ class Tenants:
             detail = _told(before, after) if action == "limits.changed" else {}
             record(connection, tenant_id=tenant_id, actor=actor, action=action, subject=tenant_id, detail=detail)
         self._known.pop(tenant_id, None)
+        self._paused = (-1.0, self._paused[1])
         return after
 
 

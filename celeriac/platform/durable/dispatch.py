@@ -2,6 +2,9 @@
 
 Ingest calls it after its commit, every link at its end, and the worker's tick in between. Redis and the broker are
 hints: when they fail here the runs stay queued in the store, and reconcile finds them.
+
+A paused tenant is held back here, whatever the gate is like: its runs stay queued in the store and stand in no lane,
+until reconcile, which looks for such runs anyway, finds the tenant resumed.
 """
 
 from __future__ import annotations
@@ -40,11 +43,19 @@ class Links(Protocol):
 class Dispatcher:
     """Joins the Gate to the broker; safe to share between threads."""
 
-    def __init__(self, gate: Gate, links: Links, limits: Callable[[str], TenantLimits]) -> None:
-        """Take `limits` as the way to a tenant's limits of the moment."""
+    def __init__(
+        self,
+        gate: Gate,
+        links: Links,
+        limits: Callable[[str], TenantLimits],
+        *,
+        is_paused: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Take `limits` as the way to a tenant's limits of the moment, and `is_paused` to whether it is held back."""
         self.gate = gate
         self._links = links
         self._limits = limits
+        self.is_paused = is_paused
         self._is_broken = False
 
     def dispatch(self, runs: Sequence[Queued]) -> None:
@@ -52,6 +63,8 @@ class Dispatcher:
         by_queue: dict[str, list[Queued]] = {}
         try:
             for run in runs:
+                if self.is_paused(run.tenant_id):
+                    continue
                 limited = replace(run, limits=self._limits(run.tenant_id))
                 by_queue.setdefault(run.queue, []).append(limited)
         except StoreUnavailable:
@@ -81,9 +94,10 @@ class Dispatcher:
         try:
             while picked := self.gate.pick(queue, _BATCH, ended=ended, arriving=arriving):
                 ended = arriving = ()
-                self._links.publish(picked)
-                sent += len(picked)
-                if len(picked) < _BATCH:
+                going = self._without_paused(picked)
+                self._links.publish(going)
+                sent += len(going)
+                if len(picked) < _BATCH and len(going) == len(picked):
                     break
             self._is_broken = False
         except Exception:
@@ -97,7 +111,21 @@ class Dispatcher:
         """Say whether the next link of the run may follow on its own chain; False: it stands in its lane."""
         run = replace(run, limits=self._limits(run.tenant_id))
         try:
+            if self.is_paused(run.tenant_id):
+                self.gate.release(run.run_id, run.fence - 1)
+                return False
             return self.gate.proceed(run)
         except Exception:
             log.warning("The gate does not answer; run %s goes on without it", run.run_id, exc_info=True)
             return True
+
+    def _without_paused(self, picked: Sequence[Queued]) -> list[Queued]:
+        """Take runs of paused tenants, which stood in their lanes before, out of the gate again; return the others."""
+        going = []
+        for run in picked:
+            if self.is_paused(run.tenant_id):
+                self.gate.forget(run.run_id)
+                self.gate.release(run.run_id, run.fence)
+            else:
+                going.append(run)
+        return going

@@ -118,6 +118,10 @@ class Reads(Protocol):
         """Return the functions that events may start, by name; the platform's own are left out."""
         ...
 
+    def queued_runs(self, tenant_id: str) -> int:
+        """Return how many of the tenant's runs are queued."""
+        ...
+
     def workers(self, seen_within: timedelta) -> list[Worker]:
         """Return the workers of all tenants that were heard of within this time, in the order in which they came."""
         ...

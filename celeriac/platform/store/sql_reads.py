@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Engine, and_, select, union
+from sqlalchemy import Connection, Engine, and_, func, select, union
 
 from celeriac.database import db_ago, reading
 from celeriac.errors import NotFoundError
@@ -115,6 +115,11 @@ class SqlReads:
     def declared(self, tenant_id: str) -> list[FunctionView]:
         with reading(self._engine) as connection:
             return declared_functions(connection, tenant_id)
+
+    def queued_runs(self, tenant_id: str) -> int:
+        place = (runs.c.tenant_id == tenant_id, runs.c.status == "queued")
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.count()).select_from(runs).where(*place)).scalar_one()
 
     def workers(self, seen_within: timedelta) -> list[Worker]:
         statement = select(workers).where(workers.c.seen_at > db_ago(seen_within)).order_by(workers.c.id)

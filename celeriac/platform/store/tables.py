@@ -25,6 +25,8 @@ def _flag(name: str) -> Column[Any]:
 #: statuses that lists of runs are searched for by an index
 STANDING_OUT = ("parked", "failed", "cancelled", "skipped")
 
+_IS_QUEUED = text("status = 'queued'")
+
 events = Table(
     "events",
     metadata,
@@ -119,19 +121,9 @@ runs = Table(
     ),
     Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
-    Index(
-        "ix_runs_queued",
-        "id",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
-    ),
+    Index("ix_runs_queued", "id", sqlite_where=_IS_QUEUED, postgresql_where=_IS_QUEUED),
     #: how many of a tenant's are queued
-    Index(
-        "ix_runs_tenant_id_queued",
-        "tenant_id",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
-    ),
+    Index("ix_runs_tenant_id_queued", "tenant_id", sqlite_where=_IS_QUEUED, postgresql_where=_IS_QUEUED),
     Index(
         "ix_runs_deadline",
         "deadline",
