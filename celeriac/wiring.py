@@ -166,12 +166,14 @@ class LocalRooms:
     store: LocalStore
     gate: Gate
     cache: LocalCache
+    buckets: Buckets
     memories: Memories
 
 
 def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Sequence[str]] = tuple) -> LocalRooms:
     """Build the in-memory twins, moved by `clock`; `tenants` tells the active ones."""
     from celeriac.platform.memory.local_memories import LocalMemories
+    from celeriac.platform.store.local_buckets import LocalBuckets
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_gate import LocalGate
     from celeriac.platform.store.local_store import LocalStore
@@ -180,6 +182,7 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
         store=LocalStore(clock, tenants=tenants),
         gate=LocalGate(clock, dead_after=dead_after),
         cache=LocalCache(),
+        buckets=LocalBuckets(clock),
         memories=LocalMemories(),
     )
 
