@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, update
 
-from celeriac.database import db_now, reading, single, transaction
+from celeriac.database import db_now, reading, transaction
 from celeriac.errors import ConfigError, NotFoundError, StoreUnavailable
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
@@ -65,16 +65,33 @@ class Tenants:
         self._known: dict[str, tuple[float, Tenant]] = {}
         self._paused: tuple[float, frozenset[str]] = (-1.0, frozenset())
 
-    def create(self, name: str, limits: Limits | None = None) -> Tenant:
-        """Make a tenant; names may repeat, ids never do. Raises `ConfigError` for an empty name or a very long one."""
+    def create(
+        self,
+        name: str,
+        limits: Limits | Mapping[str, Any] | None = None,
+        *,
+        plan: str | None = None,
+        actor: str = "system",
+    ) -> Tenant:
+        """Make a tenant, with limits of its own and a plan; names may repeat, ids never do.
+
+        Of a `Limits` those that are the defaults are not its own. Raises `ConfigError` for an empty name, a very long
+        one, and a limit or a value that cannot be; `NotFoundError` where there is no such plan.
+        """
         if not name.strip() or len(name) > _LONGEST_NAME:
             raise ConfigError(f"A tenant's name has 1 to {_LONGEST_NAME} characters; {name[:40]!r} does not")
-        own = json.dumps(set_apart(limits or Limits()))
+        own = set_apart(limits) if isinstance(limits, Limits) else read_limits(limits or {})
         tenant_id = new_id("ten")
-        statement = insert(tenants).values(id=tenant_id, name=name.strip(), created_at=db_now(), limits=own)
-        with single(self._engine) as connection:
-            connection.execute(statement)
-        return self.get(tenant_id)
+        row = {"id": tenant_id, "name": name.strip(), "limits": json.dumps(own), "plan": plan}
+        with transaction(self._engine) as connection:
+            if plan is not None and not _has_plan(connection, plan):
+                raise unknown_plan(plan)
+            connection.execute(insert(tenants).values(**row, created_at=db_now()))
+            detail = own if plan is None else {**own, "plan": plan}
+            record(
+                connection, tenant_id=tenant_id, actor=actor, action="tenant.created", subject=tenant_id, detail=detail
+            )
+            return _read(connection, tenant_id)
 
     def get(self, tenant_id: str) -> Tenant:
         """Return the tenant; raise `NotFoundError` where there is none."""
