@@ -303,9 +303,7 @@ class Step:
         Returns plain JSON. Turns, model calls and tool calls are made of it. `retries=None`: as the run says.
         """
         path = self._scope.take(id)
-        call = Call(
-            path=path, kind=kind, body=body, input=input, edit=edit, retries=retries, usage=usage, toll=toll
-        )
+        call = Call(path=path, kind=kind, body=body, input=input, edit=edit, retries=retries, usage=usage, toll=toll)
         return self._scope.kernel.perform(call)
 
     @contextmanager

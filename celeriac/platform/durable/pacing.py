@@ -8,6 +8,7 @@ is settled after it. In a plain script nobody comes here.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from celeriac.errors import ModelError
 from celeriac.platform.durable.memo import Wait
@@ -48,7 +49,8 @@ class Pacing:
             await self._waiting.stand_still(wait)
         while True:
             promised = path not in self._used and self._is_promised(wait)
-            later = await self._record.in_thread(lambda: meter.reserve(self._tenant_id, toll, was_promised=promised))
+            reserve = partial(meter.reserve, self._tenant_id, toll, was_promised=promised)
+            later = await self._record.in_thread(reserve)
             if later is None:
                 self._used.add(path)
                 return

@@ -32,7 +32,6 @@ from celeriac.platform.store.sql_run_filter import (
 from celeriac.platform.store.sql_waits import wait_with_event, waits_of
 from celeriac.platform.store.tables import attempts, events, functions, run_events, runs, steps, waits, workers
 
-
 #: by which index runs of these statuses are found
 _STANDING = {
     "running": runs.c.worker_id.is_not(None),

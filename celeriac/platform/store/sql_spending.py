@@ -44,7 +44,9 @@ class SqlSpending(SqlPart):
         name = self._engine.dialect.name
         with reading(self._engine) as connection:
             day, month = connection.exec_driver_sql(_BEGINNINGS[name]).one()
-            text = _SPENT.format(day=int(day), month=int(month), cost=_COST[name], mark="%s" if self._is_postgres else "?")
+            text = _SPENT.format(
+                day=int(day), month=int(month), cost=_COST[name], mark="%s" if self._is_postgres else "?"
+            )
             text = text.replace("{%", "{%%") if self._is_postgres else text
             today, this_month = connection.exec_driver_sql(text, (tenant_id,)).one()
         return SpentNow(today=today, this_month=this_month)

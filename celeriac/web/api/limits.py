@@ -48,7 +48,7 @@ class LimitsOut(BaseModel):
     plan: str | None
     is_paused: bool
     limits: dict[str, float | bool | None]
-    requests: dict[str, LevelOut] = Field(description="api, and provider:requests and provider:tokens for each provider")
+    requests: dict[str, LevelOut] = Field(description="api; requests and tokens of each provider")
     cost_usd: dict[Literal["day", "month"], CostOut]
     queued_runs: int
 
