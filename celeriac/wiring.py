@@ -30,9 +30,10 @@ from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+    from redis import Redis
+    from sqlalchemy import Engine
 
     from celeriac.platform.flow.buckets import Buckets
-    from celeriac.platform.flow.meter import Spending
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.tenants.keys import Keys
@@ -69,13 +70,11 @@ def build(settings: Settings) -> Installation:
     from celeriac.database import connect
     from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.celery_links import CeleryLinks
-    from celeriac.platform.store.redis_buckets import RedisBuckets
     from celeriac.platform.store.redis_cache import RedisCache
     from celeriac.platform.store.redis_connection import connect as connect_redis
     from celeriac.platform.store.redis_gate import RedisGate
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
-    from celeriac.platform.store.sql_spending import SqlSpending
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.plans import Plans
@@ -88,7 +87,7 @@ def build(settings: Settings) -> Installation:
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), is_paused=tenants.is_paused)
-    meter = _meter(tenants, RedisBuckets(redis), SqlSpending(engine))
+    meter = _meter(tenants, redis, engine)
     reads, operations = SqlReads(engine), SqlOperations(engine)
 
     def close() -> None:
@@ -103,12 +102,7 @@ def build(settings: Settings) -> Installation:
         cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
         links=links,
         dispatcher=dispatcher,
-        intake=Intake(
-            store,
-            dispatcher,
-            IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events),
-            admit=meter.admit_events,
-        ),
+        intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
@@ -203,8 +197,15 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
     return limits
 
 
-def _meter(tenants: Tenants, buckets: Buckets, spending: Spending) -> Meter:
+def _intake(settings: Settings, store: Store, dispatcher: Dispatcher, meter: Meter) -> Intake:
+    limits = IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
+    return Intake(store, dispatcher, limits, admit=meter.admit_events)
+
+
+def _meter(tenants: Tenants, redis: Redis, engine: Engine) -> Meter:
     """Return a meter by the tenants' limits of the moment."""
+    from celeriac.platform.store.redis_buckets import RedisBuckets
+    from celeriac.platform.store.sql_spending import SqlSpending
 
     def allowance(tenant_id: str) -> Allowance:
         try:
@@ -216,7 +217,7 @@ def _meter(tenants: Tenants, buckets: Buckets, spending: Spending) -> Meter:
         known = tenants.remembered(tenant_id)
         return None if known is None else _allowance(known)
 
-    return Meter(buckets, allowance, spending, peek=peek)
+    return Meter(RedisBuckets(redis), allowance, SqlSpending(engine), peek=peek)
 
 
 def _allowance(tenant: Tenant) -> Allowance:

@@ -66,9 +66,9 @@ def test_models_are_asked_no_faster_than_the_tenant_may(fleet: Fleet) -> None:
     """Forty runs at 600 calls a minute over two workers: at most 30 at once and ten a second; none holds a place."""
     tenant = fleet.tenant("frugal", model_requests_per_minute=600)
     fleet.redis.set("cel:buckets:born", 0)  # a Redis that has been there for long: its buckets are full
-    fleet.send_all(tenant, "fleet/talked", [{"turns": 2, "n": n} for n in range(20)])
-    waiting = "tenant_id = :t AND status = 'parked'"
-    wait_until(lambda: fleet.count(waiting, t=tenant) == 20, what="all runs to wait for the answer")
+    fleet.send_all(tenant, "fleet/chatted", [{"turns": 2}] * 20)
+    done = "tenant_id = :t AND status = 'completed'"
+    wait_until(lambda: fleet.count(done, t=tenant) == 20, what="all runs to end")
     runs = {row.id for row in fleet.sql("SELECT id FROM runs WHERE tenant_id = :t", t=tenant)}
     calls = sorted(one["time"] for one in fleet.notes.of("began") if one["run"] in runs)
     pairs = combinations(enumerate(calls), 2)
