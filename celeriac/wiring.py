@@ -7,7 +7,7 @@ ask it for the `Installation` of this process; it is made at first use and share
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,16 +24,21 @@ from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
+from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.memory.memory import Memories
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+    from redis import Redis
+    from sqlalchemy import Engine
 
+    from celeriac.platform.flow.buckets import Buckets
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.tenants.keys import Keys
-    from celeriac.tenants.tenant import Tenants
+    from celeriac.tenants.plans import Plans
+    from celeriac.tenants.tenant import Tenant, Tenants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,8 @@ class Installation:
     operations: Operations
     operator: Operator
     tenants: Tenants
+    plans: Plans
+    meter: Meter
     keys: Keys
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
@@ -70,15 +77,17 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.plans import Plans
     from celeriac.tenants.tenant import Tenants
 
     engine = connect(settings.database_url)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
-    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
+    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list() if not tenant.is_paused])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
-    dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared)
+    dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
+    meter = _meter(tenants, redis, engine)
     reads, operations = SqlReads(engine), SqlOperations(engine)
 
     def close() -> None:
@@ -93,12 +102,12 @@ def build(settings: Settings) -> Installation:
         cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
         links=links,
         dispatcher=dispatcher,
-        intake=Intake(
-            store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
-        ),
+        intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
+        plans=Plans(engine),
+        meter=meter,
         keys=Keys(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
         close=close,
@@ -151,12 +160,14 @@ class LocalRooms:
     store: LocalStore
     gate: Gate
     cache: LocalCache
+    buckets: Buckets
     memories: Memories
 
 
 def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Sequence[str]] = tuple) -> LocalRooms:
     """Build the in-memory twins, moved by `clock`; `tenants` tells the active ones."""
     from celeriac.platform.memory.local_memories import LocalMemories
+    from celeriac.platform.store.local_buckets import LocalBuckets
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_gate import LocalGate
     from celeriac.platform.store.local_store import LocalStore
@@ -165,6 +176,7 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
         store=LocalStore(clock, tenants=tenants),
         gate=LocalGate(clock, dead_after=dead_after),
         cache=LocalCache(),
+        buckets=LocalBuckets(clock),
         memories=LocalMemories(),
     )
 
@@ -175,6 +187,38 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
             own = tenants.limits(tenant_id)
         except NotFoundError:
             return TenantLimits()
-        return TenantLimits(running=own.running, starts_per_second=own.starts_per_second, starts_burst=own.starts_burst)
+        return TenantLimits(
+            running=own.running,
+            starts_per_second=own.starts_per_second,
+            starts_burst=own.starts_burst,
+            weight=own.weight,
+        )
 
     return limits
+
+
+def _intake(settings: Settings, store: Store, dispatcher: Dispatcher, meter: Meter) -> Intake:
+    limits = IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
+    return Intake(store, dispatcher, limits, admit=meter.admit_events)
+
+
+def _meter(tenants: Tenants, redis: Redis, engine: Engine) -> Meter:
+    """Return a meter by the tenants' limits of the moment."""
+    from celeriac.platform.store.redis_buckets import RedisBuckets
+    from celeriac.platform.store.sql_spending import SqlSpending
+
+    def allowance(tenant_id: str) -> Allowance:
+        try:
+            return _allowance(tenants.recent(tenant_id))
+        except NotFoundError:
+            return Allowance()
+
+    def peek(tenant_id: str) -> Allowance | None:
+        known = tenants.remembered(tenant_id)
+        return None if known is None else _allowance(known)
+
+    return Meter(RedisBuckets(redis), allowance, SqlSpending(engine), peek=peek)
+
+
+def _allowance(tenant: Tenant) -> Allowance:
+    return Allowance(**{one.name: getattr(tenant.limits, one.name) for one in fields(Allowance)})

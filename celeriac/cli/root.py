@@ -22,6 +22,7 @@ from celeriac.cli.doctor import doctor
 from celeriac.cli.functions import functions
 from celeriac.cli.keys import keys
 from celeriac.cli.output import note
+from celeriac.cli.plans import plans
 from celeriac.cli.processes import migrate, web, worker
 from celeriac.cli.runs import runs
 from celeriac.cli.send import send
@@ -41,7 +42,7 @@ def celeriac() -> None:
     """Agents as durable runs on Celery, for many tenants."""
 
 
-for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, keys, doctor, chaos):
+for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, plans, keys, doctor, chaos):
     celeriac.add_command(_command)
 
 

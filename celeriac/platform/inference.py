@@ -8,9 +8,11 @@ from typing import Any, TypeVar, TypeVarTuple, overload
 
 from celeriac.errors import ConfigError
 from celeriac.platform.codec import storable
+from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body
 from celeriac.platform.message import Message, ToolCall, Usage
 from celeriac.platform.models.catalog import resolve
+from celeriac.platform.models.estimate import estimate
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
 from celeriac.platform.result import AgentResult
 from celeriac.platform.step import Step
@@ -84,6 +86,7 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
         edit=lambda given: asking(_edited(request, given)),
         retries=None,
         usage=_usage,
+        toll=Toll(provider=model.provider, tokens=estimate(model, request)) if step.kernel.durable else None,
     )
     return _parse(value)
 

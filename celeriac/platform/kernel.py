@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from celeriac.platform.event import Event
+from celeriac.platform.flow.meter import Toll
 from celeriac.platform.message import Usage
 from celeriac.platform.placement import Placement
 
@@ -41,6 +42,8 @@ class Call:
     placement: Placement | None = None
     #: reads what the value used
     usage: Callable[[Any], Usage] | None = None
+    #: what it takes of the tenant's limits, where it calls a model
+    toll: Toll | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

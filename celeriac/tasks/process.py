@@ -88,6 +88,7 @@ class WorkerProcess:
             loop=self._loop,
             executor=self._threads,
             worker_id="",
+            meter=rooms.meter,
         )
         self._heartbeat = Heartbeat(
             rooms.store,

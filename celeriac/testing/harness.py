@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
+from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.models.model import Model
 from celeriac.platform.placement import PLACES
 from celeriac.platform.run import Run
@@ -34,6 +36,20 @@ from celeriac.platform.step import as_events
 from celeriac.wiring import local_rooms
 
 _CAPACITY = 1_000
+
+
+@dataclass
+class Ledger:
+    """What models have cost the tenant, in US dollars."""
+
+    today: float = 0.0
+    this_month: float = 0.0
+
+    def spent_now(self, tenant_id: str) -> Ledger:
+        """Return it as it stands."""
+        return self
+
+
 _WORKER = "wrk_harness"
 _PROCESS = Process(worker_id=_WORKER, pid=0, pid_started=0)
 
@@ -49,9 +65,16 @@ class Harness:
         *,
         limits: TenantLimits | None = None,
         conduct: Conduct | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
-        """Run the app's functions for one tenant; `model` replaces every model of the app."""
+        """Run the app's functions for one tenant; `model` replaces every model of the app.
+
+        `allowance` limits its calls of models.
+        """
         self.clock = ManualClock()
+        #: what models have cost, as the budgets of the `allowance` see it; a test may set it
+        self.ledger = Ledger()
+        self._allowance = allowance or Allowance()
         self.tenant = tenant
         #: the ids of the tasks that made up each run's chain, in order
         self.chains: dict[str, list[str]] = {}
@@ -62,7 +85,8 @@ class Harness:
         self._dispatcher = Dispatcher(
             self._rooms.gate, self, lambda _: limits or TenantLimits(), self._rooms.store.declared
         )
-        self._intake = Intake(self._rooms.store, self._dispatcher)
+        self._meter = Meter(self._rooms.buckets, lambda _: self._allowance, self.ledger, now=self.clock.now)
+        self._intake = Intake(self._rooms.store, self._dispatcher, admit=self._meter.admit_events)
         self._links: list[Queued] = []
 
     async def __aenter__(self) -> Self:
@@ -91,6 +115,7 @@ class Harness:
             loop=asyncio.get_running_loop(),
             executor=self._threads,
             worker_id=_WORKER,
+            meter=self._meter,
         )
 
     def publish(self, runs: Sequence[Queued]) -> None:

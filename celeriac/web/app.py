@@ -22,6 +22,7 @@ from celeriac.web.api.bulk import bulk
 from celeriac.web.api.events import events
 from celeriac.web.api.functions import functions, signals
 from celeriac.web.api.health import health
+from celeriac.web.api.limits import limits
 from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
 from celeriac.web.api.runs import runs
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
@@ -32,6 +33,7 @@ from celeriac.web.dashboard.frame import dashboard
 from celeriac.web.dashboard.signin import signin
 from celeriac.web.hints import Hints
 from celeriac.web.problems import Problem
+from celeriac.web.rates import add_rate_headers
 from celeriac.web.rooms import furnish
 
 if TYPE_CHECKING:
@@ -90,7 +92,8 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(_refuse_unprintable)
     app.before_request(_refuse_unknown_parameters)
     app.after_request(_add_headers)
-    for api in (events, runs, bulk, functions, signals, health):
+    app.after_request(add_rate_headers)
+    for api in (events, runs, bulk, functions, signals, limits, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)

@@ -75,6 +75,7 @@ def _admit(plaintext: str, kinds: tuple[str, ...]) -> None:
     if key.kind not in kinds:
         raise Problem(403, "access_denied", f"A key of kind {key.kind!r} may not do this; use one of kind {kinds[0]!r}")
     g.tenant_id = key.tenant_id
+    g.rate_level = rooms().meter.admit_request(key.tenant_id)
 
 
 def _may_be_key(plaintext: str) -> bool:

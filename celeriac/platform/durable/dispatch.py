@@ -2,6 +2,9 @@
 
 Ingest calls it after its commit, every link at its end, and the worker's tick in between. Redis and the broker are
 hints: when they fail here the runs stay queued in the store, and reconcile finds them.
+
+A paused tenant is held back here, whatever the gate is like: its runs stay queued in the store and stand in no lane,
+until reconcile, which looks for such runs anyway, finds the tenant resumed.
 """
 
 from __future__ import annotations
@@ -49,20 +52,23 @@ class Dispatcher:
         links: Links,
         limits: Callable[[str], TenantLimits],
         declared: Callable[[], Declared] = lambda: Declared(()),
+        *,
+        is_paused: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """Take `limits` as the way to a tenant's limits of the moment, and `declared` as that to functions' limits."""
+        """Take the ways to a tenant's limits of the moment, to functions' limits, and to whether a tenant is paused."""
         self.gate = gate
         self._links = links
         self._limits = limits
         self._declared = declared
         self._functions: Mapping[str, Declaration] = {}
+        self.is_paused = is_paused
         self._is_broken = False
 
     def dispatch(self, runs: Sequence[Queued]) -> None:
         """Put the runs into their lanes and send what may start now; never raises for a broken hint."""
         by_queue: dict[str, list[Queued]] = {}
         try:
-            for run in self.bound(runs):
+            for run in self.bound([run for run in runs if not self.is_paused(run.tenant_id)]):
                 by_queue.setdefault(run.queue, []).append(run)
         except StoreUnavailable:
             log.warning("The limits of tenants cannot be read; reconcile brings %d runs to the gate", len(runs))
@@ -92,9 +98,10 @@ class Dispatcher:
             ended = [self._bound(link) for link in ended]
             while picked := self.gate.pick(queue, _BATCH, ended=ended, arriving=arriving):
                 ended = arriving = ()
-                self._links.publish(picked)
-                sent += len(picked)
-                if len(picked) < _BATCH:
+                going = self._without_paused(picked)
+                self._links.publish(going)
+                sent += len(going)
+                if len(picked) < _BATCH and len(going) == len(picked):
                     break
             self._is_broken = False
         except Exception:
@@ -131,7 +138,21 @@ class Dispatcher:
         """Say whether the next link of the run may follow on its own chain; False: it stands in its lane."""
         run = self._bound(replace(run, limits=self._limits(run.tenant_id)))
         try:
+            if self.is_paused(run.tenant_id):
+                self.gate.release(run.run_id, run.fence - 1)
+                return False
             return self.gate.proceed(run)
         except Exception:
             log.warning("The gate does not answer; run %s goes on without it", run.run_id, exc_info=True)
             return True
+
+    def _without_paused(self, picked: Sequence[Queued]) -> list[Queued]:
+        """Take runs of paused tenants, which stood in their lanes before, out of the gate again; return the others."""
+        going = []
+        for run in picked:
+            if self.is_paused(run.tenant_id):
+                self.gate.forget(run.run_id)
+                self.gate.release(run.run_id, run.fence)
+            else:
+                going.append(run)
+        return going

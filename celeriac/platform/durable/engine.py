@@ -34,6 +34,7 @@ from celeriac.platform.durable.poison import Quarantine
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
 from celeriac.platform.event import INVOKED, Event
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.flow.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +99,13 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
         executor: Executor,
         worker_id: str,
+        meter: Meter | None = None,
     ) -> None:
-        """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`."""
+        """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`.
+
+        The `meter` tells when models may be called; without one they may at any time.
+        """
+        self._meter = meter
         self.worker_id = worker_id
         self.is_draining = False
         #: whether this worker was silent for so long that it has to join anew before it may claim
@@ -273,6 +279,7 @@ class Engine:
                 on_sent=self._match_soon,
                 dispatch=self._dispatcher.dispatch,
                 is_draining=lambda: self.is_draining,
+                meter=self._meter,
             )
             self._active[claim.run.id, claim.fence] = _Active(claim, kernel)
             event = self._registry.read_event(claim.event)

@@ -43,8 +43,9 @@ class Memo:
         return cls(path=path, kind=kind, seq=seq, value=value, error=error)
 
 
-#: `start` holds a run back before its first link; `cancel` is no standing still: its event ends the run
-WaitKind = Literal["sleep", "event", "signal", "invoke", "placed", "retry", "start", "order", "cancel"]
+#: `limit` holds a call of a model back until its tenant may make it; `start` holds a run back before its first link;
+#: `cancel` is no standing still: its event ends the run
+WaitKind = Literal["sleep", "event", "signal", "invoke", "placed", "retry", "limit", "start", "order", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -66,6 +66,15 @@ class RunView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Load:
+    """How many runs of a tenant execute, wait for a worker, and stand still."""
+
+    running: int = 0
+    queued: int = 0
+    parked: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FunctionView:
     """A function that the fleet has declared, as one tenant sees it."""
 
@@ -118,6 +127,14 @@ class Reads(Protocol):
 
     def declared(self, tenant_id: str) -> list[FunctionView]:
         """Return the functions that events may start, by name; the platform's own are left out."""
+        ...
+
+    def queued_runs(self, tenant_id: str) -> int:
+        """Return how many of the tenant's runs are queued."""
+        ...
+
+    def loads(self) -> dict[str, Load]:
+        """Return the loads of all tenants that have any, by their ids; for operators."""
         ...
 
     def workers(self, seen_within: timedelta) -> list[Worker]:

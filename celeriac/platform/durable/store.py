@@ -182,8 +182,13 @@ class Store(Placements, Protocol):
 
     # -- events -------------------------------------------------------------------------------------------------
 
-    def ingest(self, tenant_id: str, events: Sequence[Event], *, target: str | None = None) -> Ingested:
+    def ingest(
+        self, tenant_id: str, events: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
+    ) -> Ingested:
         """Take in a tenant's events: all of them, with their runs and wakes, or none.
+
+        With `most_queued` events that would leave the tenant with more queued runs are refused (`RefusedError`), and
+        senders of the tenant take turns, so that the number is exact.
 
         With `target` (`app/function_id`) they start this function alone; raises `NotFoundError` where there is none.
         What an event sets going is decided by `starting.py`: a run may be queued, parked until its time, or skipped.

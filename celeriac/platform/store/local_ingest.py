@@ -13,6 +13,7 @@ from celeriac.platform.durable.admission import freeze
 from celeriac.platform.durable.cron import last_due, next_due, tick_id
 from celeriac.platform.durable.declared import Arrival
 from celeriac.platform.durable.ending import unstarted_event
+from celeriac.platform.durable.quota import too_many_queued
 from celeriac.platform.durable.run_keys import RunKey, keys_of
 from celeriac.platform.durable.starting import Join, Plan, Standing, Start, cancelling_waits, start_wait
 from celeriac.platform.durable.store import Accepted, Ingested
@@ -36,9 +37,13 @@ _DEDUPE = timedelta(hours=24)
 class LocalIngest(LocalPart):
     """The part of the store that events come in by."""
 
-    def ingest(self, tenant_id: str, events: Sequence[Event], *, target: str | None = None) -> Ingested:
+    def ingest(
+        self, tenant_id: str, events: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
+    ) -> Ingested:
         """Take in events with their runs and wakes."""
         with self._lock:
+            if most_queued is not None and self._queued_of(tenant_id) + len(events) > most_queued:
+                raise too_many_queued(most_queued)
             if target is not None and target not in self._declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; is a worker with it running?")
             accepted, new = [], []
@@ -55,6 +60,9 @@ class LocalIngest(LocalPart):
                 accepted.append(Accepted(id=stored.id, name=event.name))
                 new.append(stored)
             return replace(self._match(new), accepted=accepted)
+
+    def _queued_of(self, tenant_id: str) -> int:
+        return sum(one.run.tenant_id == tenant_id and one.run.status == "queued" for one in self.all.values())
 
     def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
         """Match events that steps and endings inserted."""

@@ -32,6 +32,7 @@ from celeriac.platform.store.sql_cancelling import end_or_flag
 from celeriac.platform.store.sql_crons import DUE, tick
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
+from celeriac.platform.store.sql_quota import refuse_too_many, turn_text
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
 from celeriac.platform.store.sql_waking import end_quietly, lock_runs, resolve
@@ -166,10 +167,13 @@ class Outcome:
 class SqlIngest(SqlDeclarations):
     """The part of the store that events come in by."""
 
-    def ingest(self, tenant_id: str, given: Sequence[Event], *, target: str | None = None) -> Ingested:
+    def ingest(
+        self, tenant_id: str, given: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
+    ) -> Ingested:
         if not given:
             return Ingested()
-        with self._opened({(tenant_id, event.name) for event in given}) as (connection, now, declared):
+        names = {(tenant_id, event.name) for event in given}
+        with self._opened(names, turn_of=None if most_queued is None else tenant_id) as (connection, now, declared):
             if target is not None and target not in declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; does a worker run an app with it?")
             came = [_incoming(tenant_id, event, now, target) for event in given]
@@ -186,6 +190,8 @@ class SqlIngest(SqlDeclarations):
                 known = _known(connection, tenant_id, [one.key for one in missing], now)
                 first |= known
                 self._take_by_rules(connection, declared, [one for one in missing if one.key not in known], outcome)
+            if most_queued is not None and not all(run.is_resume for run in outcome.queued):
+                refuse_too_many(connection, tenant_id, most_queued)
         accepted = [
             Accepted(id=first[one.key], name=one.arrival.name, is_duplicate=first[one.key] != one.arrival.id)
             for one in came
@@ -224,11 +230,17 @@ class SqlIngest(SqlDeclarations):
         return fired
 
     @contextmanager
-    def _opened(self, names: Iterable[tuple[str, str]]) -> Iterator[tuple[Connection, datetime, Declared]]:
-        """Open a transaction under the shared locks of these names, with its time and what is declared then."""
+    def _opened(
+        self, names: Iterable[tuple[str, str]], *, turn_of: str | None = None
+    ) -> Iterator[tuple[Connection, datetime, Declared]]:
+        """Open a transaction under the shared locks of these names, with its time and what is declared then.
+
+        With `turn_of` it is the only one of that tenant for as long as it lasts.
+        """
         opening = f"SELECT {NOW[self._engine.dialect.name]}, {REVISION}"
         if self._is_postgres:
-            opening = f"{lock_text(names)}; {opening}"
+            turn = "" if turn_of is None else f"{turn_text(turn_of)}; "
+            opening = f"{turn}{lock_text(names)}; {opening}"
         with opened(self._engine, opening) as (connection, (micros, revision)):
             yield connection, from_micros(micros), self._declared_at(connection, revision)
 

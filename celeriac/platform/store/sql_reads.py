@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Engine, and_, select, union
+from sqlalchemy import Connection, Engine, and_, func, select, union
 
 from celeriac.database import db_ago, reading
 from celeriac.errors import NotFoundError
-from celeriac.platform.durable.reads import FunctionView, Page, RunView
+from celeriac.platform.durable.reads import FunctionView, Load, Page, RunView
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
 from celeriac.platform.durable.tree import AttemptRecord, StepRecord, step_tree, waiting_words
@@ -31,6 +31,13 @@ from celeriac.platform.store.sql_run_filter import (
 )
 from celeriac.platform.store.sql_waits import wait_with_event, waits_of
 from celeriac.platform.store.tables import attempts, events, functions, run_events, runs, steps, waits, workers
+
+#: by which index runs of these statuses are found
+_STANDING = {
+    "running": runs.c.worker_id.is_not(None),
+    "queued": runs.c.status == "queued",
+    "parked": runs.c.status == "parked",
+}
 
 
 class SqlReads:
@@ -115,6 +122,20 @@ class SqlReads:
     def declared(self, tenant_id: str) -> list[FunctionView]:
         with reading(self._engine) as connection:
             return declared_functions(connection, tenant_id)
+
+    def queued_runs(self, tenant_id: str) -> int:
+        place = (runs.c.tenant_id == tenant_id, runs.c.status == "queued")
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.count()).select_from(runs).where(*place)).scalar_one()
+
+    def loads(self) -> dict[str, Load]:
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        with reading(self._engine) as connection:
+            for status, where in _STANDING.items():
+                statement = select(runs.c.tenant_id, func.count().label("many")).where(where)
+                for row in connection.execute(statement.group_by(runs.c.tenant_id)):
+                    found[row.tenant_id][status] = row.many
+        return {tenant_id: Load(**counts) for tenant_id, counts in found.items()}
 
     def workers(self, seen_within: timedelta) -> list[Worker]:
         statement = select(workers).where(workers.c.seen_at > db_ago(seen_within)).order_by(workers.c.id)

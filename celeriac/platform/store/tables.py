@@ -129,6 +129,8 @@ runs = Table(
     Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
     Index("ix_runs_queued", "id", **_where("status = 'queued'")),
+    #: how many of a tenant's are queued
+    Index("ix_runs_tenant_id_queued", "tenant_id", **_where("status = 'queued'")),
     Index("ix_runs_deadline", "deadline", **_where("deadline IS NOT NULL")),
     Index("ix_runs_worker_id", "worker_id", **_where("worker_id IS NOT NULL")),
     #: those whose limits are held for as long as they stand

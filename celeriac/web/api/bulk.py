@@ -21,7 +21,7 @@ bulk = APIBlueprint(
     url_prefix="/v1/bulk",
     abp_tags=[Tag(name="bulk", description="one wish about many runs")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
 )
 
 

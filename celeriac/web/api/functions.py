@@ -20,7 +20,7 @@ functions = APIBlueprint(
     url_prefix="/v1/functions",
     abp_tags=[Tag(name="functions", description="what events start")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "429", "503"),
 )
 
 signals = APIBlueprint(
@@ -29,7 +29,7 @@ signals = APIBlueprint(
     url_prefix="/v1/signals",
     abp_tags=[Tag(name="signals", description="what single runs wait for")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "429", "503"),
 )
 
 

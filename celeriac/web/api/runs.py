@@ -23,7 +23,7 @@ runs = APIBlueprint(
     url_prefix="/v1/runs",
     abp_tags=[Tag(name="runs", description="executions of functions")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
 )
 
 
