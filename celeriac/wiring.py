@@ -22,6 +22,7 @@ from celeriac.platform.durable.operations import Operations
 from celeriac.platform.durable.operator import Operator
 from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.usage import Usages
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
 from celeriac.platform.memory.memory import Memories
@@ -50,6 +51,7 @@ class Installation:
     intake: Intake
     operations: Operations
     operator: Operator
+    usages: Usages
     tenants: Tenants
     keys: Keys
     #: opens no connection and loads no Mem0 before it is used
@@ -69,6 +71,7 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
+    from celeriac.platform.store.sql_usage import SqlUsages
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.tenant import Tenants
 
@@ -97,6 +100,7 @@ def build(settings: Settings) -> Installation:
             store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
         ),
         operations=operations,
+        usages=SqlUsages(engine),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         keys=Keys(engine),

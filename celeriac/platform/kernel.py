@@ -41,6 +41,8 @@ class Call:
     placement: Placement | None = None
     #: reads what the value used
     usage: Callable[[Any], Usage] | None = None
+    #: reads which model it was, as `provider:model`
+    model: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,6 @@ from celeriac.platform.durable.waiting import Waiting
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
-from celeriac.platform.message import Usage
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 
@@ -207,8 +206,11 @@ class DurableKernel:
                 if delay:
                     await self._waiting.stand_still(again)
             else:
-                usage = call.usage(value) if call.usage is not None else Usage()
-                parts = {"attempt": failed + 1, "input": given, "usage": usage}
+                parts = {"attempt": failed + 1, "input": given}
+                if call.usage is not None:
+                    parts["usage"] = call.usage(value)
+                if call.model is not None:
+                    parts["model"] = call.model(value)
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
     async def _placed(self, call: Call, placement: Placement) -> Memo:
