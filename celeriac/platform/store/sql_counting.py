@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from celeriac.database import NOW
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.store.sql_part import insert_returning
-from celeriac.platform.store.sql_shares import size
 from celeriac.platform.store.tables import events
 from celeriac.platform.store.usage_tables import COUNTS, KEY
 
@@ -119,7 +119,7 @@ def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]], fun
     count(
         connection,
         [
-            Counted(tenant_id=row["tenant_id"], function=function, bytes=size(row["data"]))
+            Counted(tenant_id=row["tenant_id"], function=function, bytes=utf8_size(row["data"]))
             for id, row in by_id.items()
             if id in new
         ],

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from celeriac.database import NOW, db_now, single, to_micros, transaction
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
 from celeriac.platform.durable.store import Claim, End, Ending
@@ -20,7 +21,6 @@ from celeriac.platform.run import Run
 from celeriac.platform.store.sql_counting import COUNTED_ENDINGS, Counted, count, insert_events
 from celeriac.platform.store.sql_part import SqlPart, text_array
 from celeriac.platform.store.sql_rows import event_of, run_of
-from celeriac.platform.store.sql_shares import size
 from celeriac.platform.store.sql_waking import close
 from celeriac.platform.store.tables import events, runs, steps
 
@@ -164,7 +164,7 @@ def _finish_on_sqlite(connection: Connection, end: End) -> bool:
         for _, id, name, data, ts, is_internal, target in _of_events(end)
     ]
     function = f"{end.claim.run.app}/{end.claim.run.function_id}"
-    told = [size(row[3]) for row in rows if connection.exec_driver_sql(_TELL_ON_SQLITE, row).rowcount]
+    told = [utf8_size(row[3]) for row in rows if connection.exec_driver_sql(_TELL_ON_SQLITE, row).rowcount]
     count(connection, [Counted(tenant_id=tenant_id, function=function, bytes=sum(told))])
     return True
 

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, se
 from celeriac.database import NOW, db_now, from_micros, opened, reading, to_micros, transaction
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
-from celeriac.platform.codec import encode
+from celeriac.platform.codec import encode, utf8_size
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
 from celeriac.platform.durable.matching import names_of, visible
@@ -33,7 +33,6 @@ from celeriac.platform.store.sql_crons import DUE, tick
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
 from celeriac.platform.store.sql_rows import AnyRow
-from celeriac.platform.store.sql_shares import size
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
 from celeriac.platform.store.sql_waking import end_quietly, lock_runs, resolve
 from celeriac.platform.store.tables import events, waits
@@ -326,7 +325,7 @@ def _store(connection: Connection, new: Sequence[Incoming]) -> set[str]:
         found = connection.exec_driver_sql(_STORE_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
         return set(found.scalars())
     stored = _store_on_sqlite(connection, new, now)
-    sizes = [size(one.text) for one in new if one.arrival.id in stored]
+    sizes = [utf8_size(one.text) for one in new if one.arrival.id in stored]
     count(connection, [Counted(tenant_id=first.tenant_id, bytes=sum(sizes))])
     return stored
 

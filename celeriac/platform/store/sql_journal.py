@@ -14,11 +14,12 @@ from sqlalchemy import Connection, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from celeriac.database import NOW, reading, single, to_micros, transaction
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, Entry, StepDone, WaitBegun
 from celeriac.platform.store.sql_counting import Counted, count, count_steps
 from celeriac.platform.store.sql_journal_postgres import commit_on_postgres
 from celeriac.platform.store.sql_part import SqlPart
-from celeriac.platform.store.sql_shares import Share, answer, share_out, size
+from celeriac.platform.store.sql_shares import Share, answer, share_out
 from celeriac.platform.store.tables import steps, waits
 
 _NOW = NOW["sqlite"]
@@ -152,7 +153,7 @@ def _commit_on_sqlite(connection: Connection, shares: Sequence[Share]) -> dict[i
 def _sent(connection: Connection, share: Share, function: str) -> list[Counted]:
     """Insert the events that the share sends, and return what counts of those that were new."""
     return [
-        Counted(tenant_id=share.tenant_id, function=function, bytes=size(event.data))
+        Counted(tenant_id=share.tenant_id, function=function, bytes=utf8_size(event.data))
         for event, row in zip(share.events, _event_rows(share), strict=True)
         if connection.exec_driver_sql(_INSERT_EVENT, row).rowcount
     ]

@@ -11,10 +11,11 @@ from functools import cache
 from sqlalchemy import Connection
 
 from celeriac.database import NOW, to_micros
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.message import NOTHING
 from celeriac.platform.store.sql_counting import DAY, OF_STEPS
 from celeriac.platform.store.sql_part import text_array
-from celeriac.platform.store.sql_shares import Share, size
+from celeriac.platform.store.sql_shares import Share
 
 _NOW = NOW["postgresql"]
 
@@ -189,10 +190,12 @@ def _commit_lone(connection: Connection, share: Share) -> dict[int, int]:
     (row,), (step,) = _step_rows([share]), share.steps
     right = (share.run_id, share.tenant_id, share.fence)
     if step.usage is NOTHING:
-        found = connection.exec_driver_sql(_LONE_PLAIN, (*right, step.model, size(step.value), *row[2:]))
+        found = connection.exec_driver_sql(_LONE_PLAIN, (*right, step.model, utf8_size(step.value), *row[2:]))
     else:
         used = step.usage.parts()
-        found = connection.exec_driver_sql(_LONE_USED, (*used, *right, step.model, *used, size(step.value), *row[2:]))
+        found = connection.exec_driver_sql(
+            _LONE_USED, (*used, *right, step.model, *used, utf8_size(step.value), *row[2:])
+        )
     base = found.scalar_one_or_none()
     return {} if base is None else {0: base}
 

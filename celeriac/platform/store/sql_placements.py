@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.ids import new_id
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, StepDone
 from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, poisoned_step
 from celeriac.platform.durable.store import Claim
@@ -26,7 +27,6 @@ from celeriac.platform.store.sql_counting import count_steps
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_runs import HELD, right_of
-from celeriac.platform.store.sql_shares import size
 from celeriac.platform.store.sql_waking import resolve
 from celeriac.platform.store.tables import attempts, placed_steps, runs, steps, waits, workers
 
@@ -174,7 +174,7 @@ def _commit(connection: Connection, claim: PlacedClaim, done: StepDone) -> list[
     run = connection.execute(
         update(runs).where(runs.c.id == claim.run_id).values(used).returning(runs.c.app, runs.c.function_id)
     ).one()
-    counted = (done.model, 1, *done.usage.parts(), size(done.value))
+    counted = (done.model, 1, *done.usage.parts(), utf8_size(done.value))
     count_steps(connection, [(claim.tenant_id, f"{run.app}/{run.function_id}", counted)])
     return resolve(connection, {(claim.run_id, claim.path, 0): None})
 

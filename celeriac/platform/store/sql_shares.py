@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, Entry, OutgoingEvent, StepDone, Wait, WaitBegun
 from celeriac.platform.message import NOTHING, Usage
 
@@ -37,14 +38,14 @@ class Share:
 
     def plain_totals(self) -> tuple[int, int, int]:
         """Return steps, waits and the bytes of the steps' values: all that there is to add where nothing was called."""
-        return len(self.steps), len(self.waits), sum([size(step.value) for step in self.steps])
+        return len(self.steps), len(self.waits), sum([utf8_size(step.value) for step in self.steps])
 
     def by_model(self) -> list[tuple[str | int | float, ...]]:
         """Return what is counted of its steps: for each model its name, steps, the parts of usage, and bytes."""
         found: dict[str, tuple[int, Usage, int]] = {}
         for step in self.steps:
             steps, used, stored = found.get(step.model, (0, NOTHING, 0))
-            found[step.model] = (steps + 1, used + step.usage, stored + size(step.value))
+            found[step.model] = (steps + 1, used + step.usage, stored + utf8_size(step.value))
         return [(model, steps, *used.parts(), stored) for model, (steps, used, stored) in found.items()]
 
     @property
@@ -56,13 +57,6 @@ class Share:
     def is_lone_step(self) -> bool:
         """Whether it brings one step and nothing else."""
         return len(self.steps) == 1 and not (self.waits or self.events or self.closes)
-
-
-def size(text: str | None) -> int:
-    """Return how many bytes the text takes as UTF-8."""
-    if text is None:
-        return 0
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def share_out(entries: Sequence[Entry]) -> list[Share]:
