@@ -97,7 +97,7 @@ def test_rolls_that_meet_count_everything_once(on_postgres: Stage, postgres_sche
         for _ in range(30):
             usages.roll(most=7)
 
-    together(*(lambda n=n: work(n) for n in range(4)), roll, roll, roll)  # type: ignore[misc]
+    together(*(lambda n=n: work(n) for n in range(4)), roll, roll, roll)
     while usages.roll(most=7):
         continue
     assert (total(postgres_schema).steps, total(postgres_schema).cost_usd, left(postgres_schema)) == (100, 25.0, 0)

@@ -136,7 +136,7 @@ def test_a_placed_step_is_counted_at_its_commit(stage: Stage, usages: Usages) ->
 
 
 def test_a_rerun_is_a_run_and_what_it_takes_over_is_no_step(stage: Stage, usages: Usages) -> None:
-    operations: Any = stage.store if isinstance(stage.store, LocalStore) else SqlOperations(stage.store._engine)  # type: ignore[attr-defined]
+    operations: Any = stage.store if isinstance(stage.store, LocalStore) else SqlOperations(stage.store._engine)
     claim = stage.claimed()
     stage.store.commit([step_done(claim, "a"), step_done(claim, "b")])
     stage.finish(claim)
