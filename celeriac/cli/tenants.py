@@ -10,6 +10,7 @@ import click
 from celeriac.cli.command import F, Group, json_option
 from celeriac.cli.output import ago, emit, note, table
 from celeriac.cli.rooms import rooms
+from celeriac.cli.usage import usage_of_tenant
 
 if TYPE_CHECKING:
     from celeriac.tenants.tenant import Tenant
@@ -80,6 +81,9 @@ def limits(tenant_id: str, as_json: bool, **limits: Any) -> None:
         texts = {name: text for name, _, text in _LIMITS}
         rows = [(name, _shown(value), texts[name]) for name, value in asdict(tenant.limits).items()]
         click.echo(table(("limit", "is", "for"), rows))
+
+
+tenants.add_command(usage_of_tenant)
 
 
 def _given(limits: dict[str, Any]) -> dict[str, Any]:
