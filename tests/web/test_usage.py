@@ -1,4 +1,4 @@
-"""Usage in the API, as CSV and in the dashboard: one's own, in the days and keys that were asked for, never a formula."""
+"""Usage in the API, as CSV and in the dashboard: one's own, in the days and keys asked for, and never a formula."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_keys_that_are_not_asked_for_are_left_out(bank: Bank) -> None:
     bank.desk.completed()
     [row] = bank.api.get("/v1/usage?by=total").json["data"]
     assert row == bank.api.get("/v1/usage").json["total"]
-    assert [list(row)[0] for row in bank.api.get("/v1/usage?by=function").json["data"]] == ["function"] * 2
+    assert [next(iter(row)) for row in bank.api.get("/v1/usage?by=function").json["data"]] == ["function"] * 2
 
 
 def test_another_tenants_usage_is_not_told(bank: Bank, other_bank: Bank) -> None:
