@@ -22,6 +22,7 @@ from celeriac.platform.durable.operations import Operations
 from celeriac.platform.durable.operator import Operator
 from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.usage import Usages
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
 from celeriac.platform.flow.meter import Allowance, Meter
@@ -55,6 +56,7 @@ class Installation:
     intake: Intake
     operations: Operations
     operator: Operator
+    usages: Usages
     tenants: Tenants
     plans: Plans
     meter: Meter
@@ -76,6 +78,7 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
+    from celeriac.platform.store.sql_usage import SqlUsages
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.plans import Plans
     from celeriac.tenants.tenant import Tenants
@@ -104,6 +107,7 @@ def build(settings: Settings) -> Installation:
         dispatcher=dispatcher,
         intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
+        usages=SqlUsages(engine),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         plans=Plans(engine),

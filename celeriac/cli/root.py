@@ -28,6 +28,7 @@ from celeriac.cli.runs import runs
 from celeriac.cli.send import send
 from celeriac.cli.signals import signal
 from celeriac.cli.tenants import tenants
+from celeriac.cli.usage import usage
 from celeriac.errors import CeleriacError
 
 #: what the databases say of a table or a column that is not there
@@ -42,7 +43,9 @@ def celeriac() -> None:
     """Agents as durable runs on Celery, for many tenants."""
 
 
-for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, plans, keys, doctor, chaos):
+for _command in (
+    *(dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, plans, usage, keys, doctor, chaos),
+):
     celeriac.add_command(_command)
 
 

@@ -11,6 +11,7 @@ from celeriac.cli.command import Group, json_option
 from celeriac.cli.limits import TEXTS, limit_options, read_given, shown, unset_option, who
 from celeriac.cli.output import ago, emit, note, table
 from celeriac.cli.rooms import rooms
+from celeriac.cli.usage import usage_of_tenant
 
 if TYPE_CHECKING:
     from celeriac.tenants.tenant import Tenant
@@ -121,6 +122,9 @@ def top(by: str, limit: int, as_json: bool) -> None:
         click.echo(table(headers, [_top_row(one) for one in found]))
     else:
         note("No tenant has anything that runs, waits, or was paid for today.")
+
+
+tenants.add_command(usage_of_tenant)
 
 
 def _plan(given: str | None) -> str | None:

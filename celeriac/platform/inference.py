@@ -17,6 +17,9 @@ from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRe
 from celeriac.platform.result import AgentResult
 from celeriac.platform.step import Step
 
+#: how much of a model's name is counted under; the provider says it, so that it may be anything
+LONGEST_MODEL = 200
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -87,6 +90,7 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
         retries=None,
         usage=_usage,
         toll=Toll(provider=model.provider, tokens=estimate(model, request)) if step.kernel.durable else None,
+        model=lambda value: _name(model, value),
     )
     return _parse(value)
 
@@ -104,6 +108,11 @@ def _edited(request: ModelRequest, given: Any) -> ModelRequest:
 
 def _usage(value: dict[str, Any]) -> Usage:
     return Usage.parse(value["usage"])
+
+
+def _name(model: Model, value: dict[str, Any]) -> str:
+    """Return what the call is counted under: the model that answered, or the one asked where the reply names none."""
+    return f"{model.provider}:{value['model'] or model.name}"[:LONGEST_MODEL]
 
 
 def _export(reply: ModelReply) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Call:
     usage: Callable[[Any], Usage] | None = None
     #: what it takes of the tenant's limits, where it calls a model
     toll: Toll | None = None
+    #: reads which model it was, as `provider:model`
+    model: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -297,13 +297,24 @@ class Step:
         retries: int | None = 0,
         usage: Callable[[Any], Usage] | None = None,
         toll: Toll | None = None,
+        model: Callable[[Any], str] | None = None,
     ) -> Awaitable[Any]:
         """Run a body with steps of its own as one step: once it is remembered, replay skips its inside.
 
         Returns plain JSON. Turns, model calls and tool calls are made of it. `retries=None`: as the run says.
         """
         path = self._scope.take(id)
-        call = Call(path=path, kind=kind, body=body, input=input, edit=edit, retries=retries, usage=usage, toll=toll)
+        call = Call(
+            path=path,
+            kind=kind,
+            body=body,
+            input=input,
+            edit=edit,
+            retries=retries,
+            usage=usage,
+            model=model,
+            toll=toll,
+        )
         return self._scope.kernel.perform(call)
 
     @contextmanager

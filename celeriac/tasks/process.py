@@ -30,6 +30,7 @@ from celeriac.tasks.reconcile import Reconcile
 from celeriac.tasks.retention import Retention
 from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
+from celeriac.tasks.usage import UsageRoll
 from celeriac.tasks.watchdog import Consumer, Watchdog
 from celeriac.wiring import Installation, conduct
 
@@ -39,6 +40,7 @@ TIMERS_SECONDS = 0.1
 RECONCILE_SECONDS = 1.0
 BULK_SECONDS = 0.5
 RETENTION_SECONDS = 0.1
+USAGE_SECONDS = 2.0
 WATCHDOG_SECONDS = 10.0
 
 
@@ -125,6 +127,7 @@ class WorkerProcess:
             Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
             Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
             Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
+            Ticker("usage", UsageRoll(rooms.usages), USAGE_SECONDS),
             Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),
             Ticker("watchdog", watchdog, WATCHDOG_SECONDS),
         ]

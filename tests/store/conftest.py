@@ -13,8 +13,10 @@ import celeriac.platform.store.tables
 import celeriac.tenants.tables  # noqa: F401 (the three rooms with tables)
 from celeriac.database import connect, metadata, migrate, transaction
 from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.usage import Usages
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.sql_usage import SqlUsages
 from services import fresh_database
 
 #: whatever keeps the truth has to pass the suite
@@ -46,6 +48,14 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "local":
         return LocalStore()
     return SqlStore(_emptied(request.getfixturevalue(f"{request.param}_schema")))
+
+
+@pytest.fixture
+def usages(request: pytest.FixtureRequest, store: Store) -> Usages:
+    """What reads the usage of the store."""
+    if isinstance(store, LocalStore):
+        return store
+    return SqlUsages(request.getfixturevalue(f"{request.node.callspec.params['store']}_schema"))
 
 
 @pytest.fixture

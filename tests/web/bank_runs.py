@@ -132,7 +132,8 @@ class Played:
         ]
         asked = {"system": f"You are {agent} of the bank.", "messages": messages, "model": "openai:gpt-4.1-mini"}
         out = {"model": "gpt-4.1-mini", "text": f"I will use {tool}.", "tool_calls": [call], "usage": usage.export()}
-        self.step(f"{path}/infer", out, kind="model", given=asked | {"agent": agent}, usage=usage, seconds=0.31)
+        counted = {"usage": usage, "model": "openai:gpt-4.1-mini"}
+        self.step(f"{path}/infer", out, kind="model", given=asked | {"agent": agent}, seconds=0.31, **counted)
 
     def step(self, path: str, value: Any = None, *, seconds: float = 0.1, given: Any = None, **options: Any) -> None:
         """Commit a step that took this long."""

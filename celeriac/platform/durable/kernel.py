@@ -32,7 +32,6 @@ from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.flow.meter import Meter
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
-from celeriac.platform.message import Usage
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 
@@ -215,9 +214,12 @@ class DurableKernel:
                 if delay:
                     await self._waiting.stand_still(again)
             else:
-                usage = call.usage(value) if call.usage is not None else Usage()
-                self._pacing.settle(call, usage)
-                parts = {"attempt": failed + 1, "input": given, "usage": usage}
+                parts = {"attempt": failed + 1, "input": given}
+                if call.usage is not None:
+                    usage = parts["usage"] = call.usage(value)
+                    self._pacing.settle(call, usage)
+                if call.model is not None:
+                    parts["model"] = call.model(value)
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
     async def _placed(self, call: Call, placement: Placement) -> Memo:

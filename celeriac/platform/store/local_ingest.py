@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
-from celeriac.platform.codec import encode
+from celeriac.platform.codec import encode, utf8_size
 from celeriac.platform.durable.admission import freeze
 from celeriac.platform.durable.cron import last_due, next_due, tick_id
 from celeriac.platform.durable.declared import Arrival
@@ -55,6 +55,7 @@ class LocalIngest(LocalPart):
                 plain = Event(event.name, {} if event.data is None else event.data, id=event.id, ts=event.ts)
                 stored = StoredEvent(new_id("evt"), tenant_id, plain, self.now(), target=target)
                 self.events[stored.id] = stored
+                self._count(tenant_id, "", bytes=utf8_size(encode(plain.data)))
                 if event.id is not None:
                     self._sent[tenant_id, event.id] = stored
                 accepted.append(Accepted(id=stored.id, name=event.name))
@@ -84,6 +85,7 @@ class LocalIngest(LocalPart):
                     id, event = tick_id(name, cron, tick, tenant_id), Event(CRON, {}, ts=tick)
                     if id not in self.events:
                         self.events[id] = StoredEvent(id, tenant_id, event, now, target=name)
+                        self._count(tenant_id, "", bytes=utf8_size(encode(event.data)))
                         fired.append(self.events[id])
                 self._crons[place] = (cron, next_due(cron, name, tick))
             accepted = [Accepted(id=one.id, name=one.event.name) for one in fired]
@@ -143,7 +145,7 @@ class LocalIngest(LocalPart):
         for join in plan.joins.values():
             queued += self._join(join)
         for one in plan.unstarted:
-            self._insert(one.arrival.tenant_id, unstarted_event(one))
+            self._insert(one.arrival.tenant_id, unstarted_event(one), function=one.arrival.target or "")
         return queued
 
     def _start(self, start: Start, now: datetime) -> StoredRun:
@@ -177,6 +179,7 @@ class LocalIngest(LocalPart):
             waits={(wait.path, wait.number): wait for wait in start.waits(now)},
         )
         self._gathered |= dict.fromkeys(start.gathered, run.id)
+        self._count(run.tenant_id, function.name, runs=1)
         return stored
 
     def _join(self, join: Join) -> list[Queued]:

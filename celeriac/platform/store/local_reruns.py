@@ -69,6 +69,7 @@ class LocalReruns(LocalPart):
                 waits={(wait.path, wait.number): wait for wait in waits},
             )
             self.all[again.run.id] = again
+            self._count(tenant_id, function.name, runs=1)
             return as_queued(again)
 
 

@@ -34,6 +34,7 @@ class LocalRuns(LocalPart):
                 run.deadline = None if run.time_limit is None else self.now() + run.time_limit
             started = run.run.started_at or self.now()
             run.run = replace(run.run, status="running", reason=None, links=run.run.links + 1, started_at=started)
+            self._count(run.run.tenant_id, f"{run.run.app}/{run.run.function_id}", links=1)
             return as_claim(run)
 
     def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:

@@ -18,6 +18,7 @@ from celeriac.platform.durable.store import Claim, ClaimWish, Link
 from celeriac.platform.event import Event
 from celeriac.platform.message import Usage
 from celeriac.platform.run import Run
+from celeriac.platform.store.sql_counting import COUNTED_CLAIMS, Counted, count
 from celeriac.platform.store.sql_part import SqlPart, text_array
 from celeriac.platform.store.sql_rows import event_of
 from celeriac.platform.store.tables import events
@@ -61,20 +62,26 @@ _RETURNING = ", ".join([*(f"r.{column}" for column in _OF_RUN), *(f"e.{column}" 
 _MOVED = _moved(NOW["postgresql"], "%s", "w.by_link", "w.by_root", "r.")
 
 _CLAIM_ONE = f"""
-UPDATE runs r SET {_MOVED}
-FROM (SELECT %s::text AS run_id, %s::text AS by_link, %s::text AS by_root) AS w, events e
-WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
-RETURNING {_RETURNING}"""
+WITH claimed AS (
+    UPDATE runs r SET {_MOVED}
+    FROM (SELECT %s::text AS run_id, %s::text AS by_link, %s::text AS by_root) AS w, events e
+    WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
+    RETURNING {_RETURNING}
+),{COUNTED_CLAIMS}
+SELECT * FROM claimed"""
 
 _CLAIM_GROUP = f"""
 WITH w AS (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (run_id, by_link, by_root)),
 held AS MATERIALIZED (
     SELECT r.id FROM runs r JOIN w ON w.run_id = r.id WHERE r.status = 'queued' ORDER BY r.id FOR NO KEY UPDATE OF r
-)
-UPDATE runs r SET {_MOVED}
-FROM w JOIN held ON held.id = w.run_id, events e
-WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
-RETURNING {_RETURNING}"""
+),
+claimed AS (
+    UPDATE runs r SET {_MOVED}
+    FROM w JOIN held ON held.id = w.run_id, events e
+    WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
+    RETURNING {_RETURNING}
+),{COUNTED_CLAIMS}
+SELECT * FROM claimed"""
 
 
 class SqlClaims(SqlPart):
@@ -130,6 +137,8 @@ def _claim_on_sqlite(
         row = connection.exec_driver_sql(_CLAIM_ON_SQLITE, named).one_or_none()
         if row is not None:
             claimed[wish.run_id] = (row, wish.link)
+    rows = [row for row, _ in claimed.values()]
+    count(connection, [Counted(tenant_id=row[1], function=f"{row[2]}/{row[3]}", links=1) for row in rows])
     return claimed
 
 

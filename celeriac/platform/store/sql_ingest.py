@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, se
 from celeriac.database import NOW, db_now, from_micros, opened, reading, to_micros, transaction
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
-from celeriac.platform.codec import encode
+from celeriac.platform.codec import encode, utf8_size
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
 from celeriac.platform.durable.matching import names_of, visible
@@ -29,6 +29,7 @@ from celeriac.platform.event import Event, ended_name
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_answers import Answer, answered
 from celeriac.platform.store.sql_cancelling import end_or_flag
+from celeriac.platform.store.sql_counting import COUNTED_EVENTS, COUNTED_STARTS, Counted, count
 from celeriac.platform.store.sql_crons import DUE, tick
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
@@ -50,7 +51,9 @@ SELECT e.id, o.tenant_id, e.name, e.data, e.sender_id, e.ts, o.target, o.now, fa
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]) AS e (id, name, data, sender_id, ts),
      (SELECT %s::text AS tenant_id, %s::text AS target, %s::bigint AS now) AS o
 ON CONFLICT DO NOTHING
-RETURNING id"""
+RETURNING id, tenant_id, octet_length(data) AS size"""
+
+_STORE_ON_POSTGRES = f"WITH event AS ({_EVENTS_ON_POSTGRES}),{COUNTED_EVENTS} SELECT id FROM event"
 
 #: Says whether any run waits for an event of one of the names. The order is that of the index, without which Postgres
 #: may read all waits of a tenant that has many.
@@ -62,11 +65,12 @@ SELECT event.id, EXISTS (
     ) AS one
 ) FROM event"""
 
-_EVENTS_ALONE = f"WITH event AS ({_EVENTS_ON_POSTGRES}){_AND_AWAITED}"
+_EVENTS_ALONE = f"WITH event AS ({_EVENTS_ON_POSTGRES}),{COUNTED_EVENTS}{_AND_AWAITED}"
 
 _AT_ONCE = f"""
 WITH event AS ({_EVENTS_ON_POSTGRES}),
-run AS ({RUNS_ON_POSTGRES.format(of="JOIN event ON event.id = r.event_id")}){_AND_AWAITED}"""
+run AS ({RUNS_ON_POSTGRES.format(of="JOIN event ON event.id = r.event_id")}),{COUNTED_STARTS},{COUNTED_EVENTS}
+{_AND_AWAITED}"""
 
 _EVENT_ON_SQLITE = """
 INSERT INTO events (id, name, data, sender_id, ts, tenant_id, target, received_at, is_internal, matched_at)
@@ -331,8 +335,16 @@ def _store(connection: Connection, new: Sequence[Incoming]) -> set[str]:
     now = to_micros(first.received_at)
     if connection.dialect.name == "postgresql":
         columns = [text_array(column) for column in zip(*_event_columns(new), strict=True)]
-        found = connection.exec_driver_sql(_EVENTS_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
+        found = connection.exec_driver_sql(_STORE_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
         return set(found.scalars())
+    stored = _store_on_sqlite(connection, new, now)
+    sizes = [utf8_size(one.text) for one in new if one.arrival.id in stored]
+    count(connection, [Counted(tenant_id=first.tenant_id, bytes=sum(sizes))])
+    return stored
+
+
+def _store_on_sqlite(connection: Connection, new: Sequence[Incoming], now: int) -> set[str]:
+    first = new[0].arrival
     common = (first.tenant_id, first.target, now, now)
     rows = [(*row, *common) for row in _event_columns(new)]
     if all(one.sender_id is None for one in new):

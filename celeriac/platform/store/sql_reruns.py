@@ -34,6 +34,7 @@ from celeriac.platform.durable.rerun import (
 )
 from celeriac.platform.durable.starting import cancelling_waits
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_counting import Counted, count
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import insert_new, insert_returning, present
 from celeriac.platform.store.sql_rows import AnyRow, run_of
@@ -139,6 +140,7 @@ def begin_again(connection: Connection, again: Sequence[Again], now: datetime) -
     """Insert the new runs with what cancels them and the events that they have gathered; return those that are new."""
     begun = set(insert_returning(connection, runs, [_row(one, now) for one in again], "id"))
     new = [one for one in again if one.run_id in begun]
+    count(connection, [Counted(tenant_id=one.source.tenant_id, function=one.function.name, runs=1) for one in new])
     of_old = {one.source.id: one.run_id for one in new}
     gathered = select(run_events).where(run_events.c.run_id.in_(sorted(of_old)))
     rows = [{**row._asdict(), "run_id": of_old[row.run_id]} for row in connection.execute(gathered)]

@@ -20,11 +20,12 @@ from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.run_keys import RunKey
 from celeriac.platform.durable.starting import Join, Plan, Standing, Start, Unstarted, cancelling_waits
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_counting import COUNTED_STARTS, Counted, count, insert_events
 from celeriac.platform.store.sql_part import insert_new, lock_names, text_array
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_waits import wait_row
 from celeriac.platform.store.sql_waking import lock_runs, resolve
-from celeriac.platform.store.tables import events, run_events, run_keys, runs, waits
+from celeriac.platform.store.tables import run_events, run_keys, runs, waits
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -50,7 +51,10 @@ INSERT INTO runs ({_COLUMNS})
 SELECT {", ".join(f"r.{column}" for column in _OF_RUN)}
 FROM unnest({", ".join(f"%s::{kind}[]" for kind in _OF_RUN.values())}) AS r ({_COLUMNS})
 {{of}}
-ON CONFLICT (id) DO NOTHING"""
+ON CONFLICT (id) DO NOTHING
+RETURNING tenant_id, app, function_id"""
+
+_BEGIN_ON_POSTGRES = f"WITH run AS ({RUNS_ON_POSTGRES.format(of='')}),{COUNTED_STARTS} SELECT FROM run LIMIT 1"
 
 _RUN_ON_SQLITE = f"""
 INSERT INTO runs ({_COLUMNS}) VALUES ({", ".join("?" * len(_OF_RUN))}) ON CONFLICT (id) DO NOTHING"""
@@ -84,9 +88,16 @@ def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> Non
         return
     if connection.dialect.name == "postgresql":
         columns = tuple(text_array(column) for column in zip(*rows, strict=True))
-        connection.exec_driver_sql(RUNS_ON_POSTGRES.format(of=""), columns)
-    else:
-        connection.exec_driver_sql(_RUN_ON_SQLITE, rows)
+        connection.exec_driver_sql(_BEGIN_ON_POSTGRES, columns)
+        return
+    by_function: dict[tuple[Any, ...], list[tuple[object, ...]]] = {}
+    for row in rows:
+        by_function.setdefault(row[1:4], []).append(row)
+    counted = []
+    for (tenant_id, app, function_id), of_one in by_function.items():
+        begun = connection.exec_driver_sql(_RUN_ON_SQLITE, of_one).rowcount
+        counted.append(Counted(tenant_id=tenant_id, function=f"{app}/{function_id}", runs=begun))
+    count(connection, counted)
 
 
 def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime) -> list[Queued]:
@@ -106,7 +117,8 @@ def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime)
     ]
     insert_new(connection, run_events, told)
     _write_keys(connection, plan.keys)
-    insert_new(connection, events, [_unstarted_row(one, now) for one in plan.unstarted])
+    for gone in plan.unstarted:
+        insert_events(connection, [_unstarted_row(gone, now)], gone.arrival.target or "")
     return queued
 
 

@@ -50,6 +50,7 @@ def register(app: Flask) -> None:
         line=line,
         status=status,
         clip=clip,
+        bytes=size,
     )
     app.jinja_env.globals.update(csrf_token=csrf_token)
 
@@ -98,6 +99,18 @@ def money(dollars: float | None) -> str:
 def figure(number: int | None) -> str:
     """Write a count with separators; a dash for nothing."""
     return f"{number:,}" if number else "–"
+
+
+def size(number: int | None) -> str:
+    """Write a number of bytes; a dash for none."""
+    if not number:
+        return "–"
+    amount, unit = float(number), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.3g} {unit}" if amount < 999.5 else f"{amount:,.0f} {unit}"
 
 
 def clip(text: Any, most: int = 160) -> str:
