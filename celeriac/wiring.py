@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.people import People
     from celeriac.tenants.tenant import Tenants
 
 
@@ -52,6 +56,10 @@ class Installation:
     operator: Operator
     tenants: Tenants
     keys: Keys
+    people: People
+    invitations: Invitations
+    audit: Audit
+    given_answers: GivenAnswers
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
     #: ends the connections to the database and to Redis; for those who build an installation for a while
@@ -69,7 +77,11 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.people import People
     from celeriac.tenants.tenant import Tenants
 
     engine = connect(settings.database_url)
@@ -80,6 +92,7 @@ def build(settings: Settings) -> Installation:
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
     reads, operations = SqlReads(engine), SqlOperations(engine)
+    people = People(engine)
 
     def close() -> None:
         engine.dispose()
@@ -100,6 +113,10 @@ def build(settings: Settings) -> Installation:
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         keys=Keys(engine),
+        people=people,
+        invitations=Invitations(engine, people),
+        audit=Audit(engine),
+        given_answers=GivenAnswers(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
         close=close,
     )
