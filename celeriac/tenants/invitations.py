@@ -85,8 +85,9 @@ class Invitations:
             connection.execute(update(invitations).where(*earlier).values(used_at=db_now()))
             made = connection.execute(insert(invitations).values(row).returning(*invitations.c)).one()
             detail = {"email": made.email, "role": made.role}
-            facts = {"action": "member.invited", "subject": made.id, "detail": detail}
-            record(connection, tenant_id=tenant_id, actor=actor, **facts)
+            record(
+                connection, tenant_id=tenant_id, actor=actor, action="member.invited", subject=made.id, detail=detail
+            )
         return _invitation_of(made), token
 
     def open_ones(self, tenant_id: str) -> list[Invitation]:

@@ -215,8 +215,9 @@ class Keys:
             is_sooner = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends)
             connection.execute(update(api_keys).where(api_keys.c.id == key_id, is_sooner).values(expires_at=ends))
             detail = {"successor": text.id, "overlap_seconds": span.total_seconds()}
-            facts = {"action": "key.rotated", "subject": key_id, "detail": detail}
-            record(connection, tenant_id=old.tenant_id, actor=actor, **facts)
+            record(
+                connection, tenant_id=old.tenant_id, actor=actor, action="key.rotated", subject=key_id, detail=detail
+            )
         self._forget(key_id)
         return text.id, text.plaintext
 

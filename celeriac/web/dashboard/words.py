@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from celeriac.web.auth import csrf_token
+from celeriac.web.auth import csrf_token, may
 
 #: a value longer than this is cut in a page; the raw view has all of it
 MOST_CHARACTERS = 20_000
@@ -42,7 +42,7 @@ def register(app: Flask) -> None:
     app.jinja_env.filters.update(
         when=when, span=span, money=money, figure=figure, pretty=pretty, line=line, status=status, clip=clip
     )
-    app.jinja_env.globals.update(csrf_token=csrf_token)
+    app.jinja_env.globals.update(csrf_token=csrf_token, may=may)
 
 
 def status(name: str) -> str:
