@@ -242,9 +242,11 @@ class Keys:
             rows = connection.execute(statement.order_by(api_keys.c.created_at.desc(), api_keys.c.id)).all()
         return [_facts(row) for row in rows]
 
-    def get(self, tenant_id: str, key_id: str) -> KeyFacts:
-        """Return what may be told of one key; raise `NotFoundError`."""
-        statement = select(api_keys, _LEFT).where(api_keys.c.tenant_id == tenant_id, api_keys.c.id == key_id)
+    def get(self, tenant_id: str | None, key_id: str) -> KeyFacts:
+        """Return what may be told of one key of the tenant (None: of any); raise `NotFoundError`."""
+        statement = select(api_keys, _LEFT).where(api_keys.c.id == key_id)
+        if tenant_id is not None:
+            statement = statement.where(api_keys.c.tenant_id == tenant_id)
         with reading(self._engine) as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
