@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Clock
 from celeriac.errors import ConfigError, NotFoundError
@@ -29,6 +29,7 @@ from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+    from sqlalchemy import Engine
 
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
@@ -77,11 +78,6 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
-    from celeriac.tenants.audit import Audit
-    from celeriac.tenants.idempotency import GivenAnswers
-    from celeriac.tenants.invitations import Invitations
-    from celeriac.tenants.keys import Keys
-    from celeriac.tenants.people import People
     from celeriac.tenants.tenant import Tenants
 
     engine = connect(settings.database_url)
@@ -92,7 +88,6 @@ def build(settings: Settings) -> Installation:
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
     reads, operations = SqlReads(engine), SqlOperations(engine)
-    people = People(engine)
 
     def close() -> None:
         engine.dispose()
@@ -112,14 +107,28 @@ def build(settings: Settings) -> Installation:
         operations=operations,
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
-        keys=Keys(engine),
-        people=people,
-        invitations=Invitations(engine, people),
-        audit=Audit(engine),
-        given_answers=GivenAnswers(engine),
+        **_who_may(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
         close=close,
     )
+
+
+def _who_may(engine: Engine) -> dict[str, Any]:
+    """Build the rooms of keys and people."""
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
+    from celeriac.tenants.keys import Keys
+    from celeriac.tenants.people import People
+
+    people = People(engine)
+    return {
+        "keys": Keys(engine),
+        "people": people,
+        "invitations": Invitations(engine, people),
+        "audit": Audit(engine),
+        "given_answers": GivenAnswers(engine),
+    }
 
 
 @cache

@@ -69,7 +69,7 @@ class Hints:
         except RedisError:
             return False
 
-    def next_try(self, tries: Tries) -> int | None:
+    def next_try(self, tries: Tries, *, within: timedelta = TRIES_WITHIN) -> int | None:
         """Count a try; return None where it may be made, else the seconds after which the next one may.
 
         A window begins with its first try and is never drawn out, so what is returned is true. Without Redis nobody is
@@ -79,7 +79,7 @@ class Hints:
         try:
             for key, most in tries.keys.items():
                 with self._redis.pipeline() as together:
-                    together.set(key, 0, nx=True, px=TRIES_WITHIN)
+                    together.set(key, 0, nx=True, px=within)
                     together.incr(key)
                     together.pttl(key)
                     _, count, left = together.execute()

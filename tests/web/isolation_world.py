@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from bank_runs import Desk
 from flask import Flask
@@ -65,8 +66,7 @@ class Side:
 
     def member(self, role: Role = "viewer") -> User:
         """Make a user who belongs to the tenant."""
-        number = len(self.rooms.people.users())
-        user = self.rooms.people.create(f"{self.mark.lower()}-{number}@example.com", "correct horse battery")
+        user = self.rooms.people.create(f"{self.mark.lower()}-{uuid4().hex}@example.com", "correct horse battery")
         self.rooms.people.set_role(self.tenant_id, user.id, role)
         return user
 
