@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Clock
 from celeriac.errors import ConfigError, NotFoundError
@@ -37,7 +37,11 @@ if TYPE_CHECKING:
     from celeriac.platform.flow.buckets import Buckets
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.people import People
     from celeriac.tenants.plans import Plans
     from celeriac.tenants.tenant import Tenant, Tenants
 
@@ -61,6 +65,10 @@ class Installation:
     plans: Plans
     meter: Meter
     keys: Keys
+    people: People
+    invitations: Invitations
+    audit: Audit
+    given_answers: GivenAnswers
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
     #: ends the connections to the database and to Redis; for those who build an installation for a while
@@ -79,7 +87,6 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.platform.store.sql_usage import SqlUsages
-    from celeriac.tenants.keys import Keys
     from celeriac.tenants.plans import Plans
     from celeriac.tenants.tenant import Tenants
 
@@ -112,10 +119,28 @@ def build(settings: Settings) -> Installation:
         tenants=tenants,
         plans=Plans(engine),
         meter=meter,
-        keys=Keys(engine),
+        **_who_may(engine),
         memories=mem0_memories(engine, settings.memory_embedder),
         close=close,
     )
+
+
+def _who_may(engine: Engine) -> dict[str, Any]:
+    """Build the rooms of keys and people."""
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
+    from celeriac.tenants.keys import Keys
+    from celeriac.tenants.people import People
+
+    people = People(engine)
+    return {
+        "keys": Keys(engine),
+        "people": people,
+        "invitations": Invitations(engine, people),
+        "audit": Audit(engine),
+        "given_answers": GivenAnswers(engine),
+    }
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,3 +21,11 @@ def rooms_for(tenant_id: str) -> Installation:
     installation = rooms()
     installation.tenants.get(tenant_id)
     return installation
+
+
+def login() -> str:
+    """Return who sits at this shell, as the audit log names them."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container whose user has no name
+        return "cli:unknown"

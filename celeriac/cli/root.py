@@ -14,6 +14,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from celeriac.cli.audit import audit
 from celeriac.cli.bulk import bulk
 from celeriac.cli.chaos import chaos
 from celeriac.cli.command import INTERRUPTED, Group
@@ -29,6 +30,7 @@ from celeriac.cli.send import send
 from celeriac.cli.signals import signal
 from celeriac.cli.tenants import tenants
 from celeriac.cli.usage import usage
+from celeriac.cli.users import users
 from celeriac.errors import CeleriacError
 
 #: what the databases say of a table or a column that is not there
@@ -46,6 +48,8 @@ def celeriac() -> None:
 for _command in (
     *(dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, plans, usage, keys, doctor, chaos),
 ):
+    celeriac.add_command(_command)
+for _command in (users, audit):
     celeriac.add_command(_command)
 
 

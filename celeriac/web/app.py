@@ -22,14 +22,17 @@ from celeriac.web.api.bulk import bulk
 from celeriac.web.api.events import events
 from celeriac.web.api.functions import functions, signals
 from celeriac.web.api.health import health
+from celeriac.web.api.keys import audit, keys
 from celeriac.web.api.limits import limits
 from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
 from celeriac.web.api.runs import runs
 from celeriac.web.api.usage import UsageQuery, usage
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
+from celeriac.web.dashboard import audit as audit_pages
 from celeriac.web.dashboard import bulk as bulk_pages
 from celeriac.web.dashboard import functions as function_pages
-from celeriac.web.dashboard import pages, reruns, words
+from celeriac.web.dashboard import keys as key_pages
+from celeriac.web.dashboard import pages, people, reruns, words
 from celeriac.web.dashboard import usage as usage_pages
 from celeriac.web.dashboard.frame import dashboard
 from celeriac.web.dashboard.signin import signin
@@ -47,7 +50,7 @@ _DATABASE_ANSWERS_WITHIN = timedelta(seconds=5)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 #: whose import puts their views on the dashboard
-_PAGES = (pages, reruns, bulk_pages, function_pages, usage_pages)
+_PAGES = (pages, reruns, bulk_pages, function_pages, usage_pages, key_pages, people, audit_pages)
 
 #: views of the API that take a query, with the names they know; every other one takes none
 _QUERIES: dict[str, frozenset[str]] = {
@@ -56,6 +59,7 @@ _QUERIES: dict[str, frozenset[str]] = {
         ("runs.list_runs", RunsQuery),
         ("bulk.list_actions", PageQuery),
         ("usage.get_usage", UsageQuery),
+        ("audit.read_audit", PageQuery),
     )
 }
 
@@ -97,9 +101,10 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(_name_request)
     app.before_request(_refuse_unprintable)
     app.before_request(_refuse_unknown_parameters)
+    app.before_request(auth.admit)
     app.after_request(_add_headers)
     app.after_request(add_rate_headers)
-    for api in (events, runs, bulk, functions, signals, limits, usage, health):
+    for api in (events, runs, bulk, functions, signals, limits, usage, keys, audit, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)

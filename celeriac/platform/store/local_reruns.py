@@ -46,7 +46,7 @@ class LocalReruns(LocalPart):
             waits = cancelling_waits(function, arrival, since=now, begins_at=now)
             again = StoredRun(
                 Run(
-                    id=new_id("run"),
+                    id=wish.run_id or new_id("run"),
                     tenant_id=tenant_id,
                     app=function.app,
                     function_id=function.function_id,

@@ -61,7 +61,7 @@ class SqlBulk(SqlReruns):
             return Count(total=chosen)
         return Count(total=round(total * chosen / asked), is_exact=False)
 
-    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
+    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter, *, action_id: str | None = None) -> BulkAction:
         going_on = select(func.count()).select_from(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id, _RUNNING)
         with reading(self._engine) as connection:
             if connection.execute(going_on).scalar_one() >= _MOST_RUNNING:
@@ -71,7 +71,7 @@ class SqlBulk(SqlReruns):
             now = present(connection)
             total = _count(connection, tenant_id, kind, where)
         row = {
-            "id": new_id("blk"),
+            "id": action_id or new_id("blk"),
             "tenant_id": tenant_id,
             "kind": kind,
             "filter": where.encode(),

@@ -99,11 +99,14 @@ class SqlReruns(SqlDeclarations):
             again = Again(
                 source=source,
                 function=function,
-                run_id=new_id("run"),
+                run_id=wish.run_id or new_id("run"),
                 steps=sum(cut.keeps(step.path, step.seq) for step in done),
                 overrides=overrides_of(json.loads(source.overrides or "{}"), wish),
             )
-            [queued] = begin_again(connection, [again], present(connection))
+            begun_again = begin_again(connection, [again], present(connection))
+            if not begun_again:
+                raise ConflictError(f"Run {again.run_id!r} begins at this moment; ask for it", code="run_exists")
+            [queued] = begun_again
             if again.steps:
                 _take_over(connection, run_id, again.run_id, cut)
             return queued

@@ -13,7 +13,7 @@ from celeriac.platform.flow.meter import Level
 from celeriac.platform.models.catalog import PROVIDERS
 from celeriac.web.api.answers import moment
 from celeriac.web.api.models import refusals
-from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.rooms import rooms
 
 limits = APIBlueprint(
@@ -59,13 +59,8 @@ class LimitsAnswer(BaseModel):
     data: LimitsOut
 
 
-@limits.before_request
-def admit() -> None:
-    """Know the tenant before anything is read."""
-    admit_bearer("api")
-
-
 @limits.get("", responses={"200": LimitsAnswer}, summary="Get the tenant's limits and what is left of them")
+@needs("limits:read")
 def get_limits() -> dict[str, Any]:
     """Return the limits that hold for the tenant of the key, what of them is left, and when it is there again."""
     meter, tenant = rooms().meter, rooms().tenants.recent(tenant_id())

@@ -11,7 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from celeriac.web.api.models import Id, Request, refusals
-from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.filters import refusing
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
@@ -68,13 +68,8 @@ class UsageList(BaseModel):
     total: UsageRowOut
 
 
-@usage.before_request
-def admit() -> None:
-    """Know the tenant before anything is read."""
-    admit_bearer("api")
-
-
 @usage.get("", responses={"200": UsageList}, summary="Tell what was used")
+@needs("usage:read")
 def get_usage(query: UsageQuery) -> dict[str, Any] | Response:
     """Tell what the tenant has used, exact at this moment; with `format=csv` or `Accept: text/csv` as CSV."""
     with refusing(400):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from flask import Response, render_template, request, url_for
 
 from celeriac.web.api.usage import csv_response
-from celeriac.web.auth import tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
@@ -18,6 +18,7 @@ _FIRST = date(2000, 1, 1)
 
 
 @dashboard.get("/usage")
+@needs("usage:read")
 def usage() -> str:
     """Show a month; this one where the address names none."""
     wish, today = _month(), rooms().usages.today()
@@ -39,6 +40,7 @@ def usage() -> str:
 
 
 @dashboard.get("/usage.csv")
+@needs("usage:read")
 def usage_file() -> Response:
     """Hand out a month by day, function and model."""
     wish = _month()

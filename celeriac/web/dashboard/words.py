@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from celeriac.web.auth import csrf_token
+from celeriac.web.auth import csrf_token, may
 from celeriac.web.limit_words import limits_in_words
 
 #: a value longer than this is cut in a page; the raw view has all of it
@@ -52,7 +52,7 @@ def register(app: Flask) -> None:
         clip=clip,
         bytes=size,
     )
-    app.jinja_env.globals.update(csrf_token=csrf_token)
+    app.jinja_env.globals.update(csrf_token=csrf_token, may=may)
 
 
 def status(name: str) -> str:
