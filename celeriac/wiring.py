@@ -48,7 +48,10 @@ class Installation:
     links: Links
     dispatcher: Dispatcher
     intake: Intake
+    #: for people, behind the wall of the tenant that is named
     operations: Operations
+    #: the same for the fleet, which works for all tenants in turn
+    upkeep: Operations
     operator: Operator
     tenants: Tenants
     keys: Keys
@@ -69,20 +72,24 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
+    from celeriac.row_security import ENGINE, WEB
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.tenant import Tenants
 
-    engine = connect(settings.database_url)
+    engine, walled = (
+        connect(settings.database_url, role=role, row_security=settings.row_security) for role in (ENGINE, WEB)
+    )
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
     store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
-    reads, operations = SqlReads(engine), SqlOperations(engine)
+    reads, operations = SqlReads(walled), SqlOperations(walled)
 
     def close() -> None:
         engine.dispose()
+        walled.dispose()
         redis.close()
 
     return Installation(
@@ -97,10 +104,11 @@ def build(settings: Settings) -> Installation:
             store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
         ),
         operations=operations,
+        upkeep=SqlOperations(engine),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         keys=Keys(engine),
-        memories=mem0_memories(engine, settings.memory_embedder),
+        memories=mem0_memories(walled, settings.memory_embedder),
         close=close,
     )
 

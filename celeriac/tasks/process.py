@@ -120,7 +120,7 @@ class WorkerProcess:
             Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
-            Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
+            Ticker("bulk actions", BulkActions(rooms.upkeep, rooms.dispatcher), BULK_SECONDS),
             Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
             Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),
             Ticker("watchdog", watchdog, WATCHDOG_SECONDS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Double, ForeignKey, Index, Integer, Table, Text
 
 from celeriac.database import Moment, metadata
+from celeriac.row_security import owned_by
 
 tenants = Table(
     "tenants",
@@ -17,6 +18,7 @@ tenants = Table(
     #: NULL: as the installation says; 0: for ever
     Column("retention_days", Integer),
     Column("created_at", Moment, nullable=False),
+    info=owned_by("id", web_may="SELECT"),
 )
 
 api_keys = Table(
@@ -48,4 +50,5 @@ audit_log = Table(
     Column("detail", Text, nullable=False),
     Column("at", Moment, nullable=False),
     Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
+    info=owned_by("tenant_id", web_may="SELECT, INSERT"),
 )
