@@ -27,8 +27,8 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from celeriac.errors import ConfigError, StoreUnavailable
+from celeriac.postgres import Entry, refuse_dead, watchful_connection
 from celeriac.postgres import answers_within as answers_within
-from celeriac.postgres import enter_role, refuse_dead, watchful_connection
 from celeriac.row_security import CUT_OTHERS, WEB, Mode, set_tenant
 
 #: constraints have names on every database, so that a migration can change them
@@ -244,7 +244,7 @@ def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
     event.listen(engine, "checkout", refuse_dead)
     event.listen(engine, "begin", _begin_postgres)
     if role is not None:
-        event.listen(engine, "connect", lambda connection, _: enter_role(connection, role, mode))
+        event.listen(engine, "connect", Entry(role, mode))
     return engine
 
 

@@ -98,26 +98,34 @@ def refuse_dead(connection: PostgresConnection[Any], *_: Any) -> None:
         raise InvalidatePoolError from error
 
 
-def enter_role(connection: PostgresConnection[Any], role: str, mode: row_security.Mode) -> None:
-    """Enter a role for the life of the connection, where row-level security stands.
+class Entry:
+    """Enters a role for the life of each new connection of an engine, where row-level security stands."""
 
-    Raises `ConfigError` where it stands and this login may not enter, as it would see nothing, and where it does not
-    stand but is required. One round trip or two for each connection, none for a transaction.
-    """
-    has_tables, stands, is_member = connection.execute(row_security.LOOK, (role,)).fetchone() or (False,) * 3
-    if stands and not is_member:
-        raise ConfigError(f"Row-level security is on, and this login may not enter {role}; see `celeriac doctor`")
-    if stands:
-        connection.execute(f"SET ROLE {role}".encode())
-    elif has_tables and mode == "required":
-        raise ConfigError("Row-level security is required and off; run `celeriac migrate`, then `celeriac doctor`")
-    elif has_tables and mode == "auto":
-        _warn_once()
+    def __init__(self, role: str, mode: row_security.Mode) -> None:
+        """Take the role, and what the installation wants."""
+        self._role, self._mode = role, mode
+        self._has_warned = False
 
+    def __call__(self, connection: PostgresConnection[Any], *_: Any) -> None:
+        """Enter; one round trip or two for each connection, none for a transaction.
 
-@cache
-def _warn_once() -> None:
-    log.warning(
-        "ROW-LEVEL SECURITY IS OFF: only the filter in each statement keeps tenants apart. `celeriac doctor` says what "
-        "is missing; CELERIAC_ROW_SECURITY=off says that it is meant"
-    )
+        Raises `ConfigError` where it stands and this login may not enter, as it would see nothing, and where it does
+        not stand but is required.
+        """
+        has_tables, stands, is_member = connection.execute(row_security.LOOK, (self._role,)).fetchone() or (False,) * 3
+        if stands and not is_member:
+            connection.close()
+            raise ConfigError(
+                f"Row-level security is on, and this login may not enter {self._role}; see `celeriac doctor`"
+            )
+        if stands:
+            connection.execute(f"SET ROLE {self._role}".encode())
+        elif has_tables and self._mode == "required":
+            connection.close()
+            raise ConfigError("Row-level security is required and off; run `celeriac migrate`, then `celeriac doctor`")
+        elif has_tables and self._mode == "auto" and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "ROW-LEVEL SECURITY IS OFF: only the filter in each statement keeps tenants apart. `celeriac doctor` "
+                "says what is missing; CELERIAC_ROW_SECURITY=off says that it is meant"
+            )
