@@ -6,6 +6,7 @@ ask it for the `Installation` of this process; it is made at first use and share
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,14 +26,17 @@ from celeriac.platform.durable.store import Store
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
 from celeriac.platform.memory.memory import Memories
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
 
+    from celeriac.platform.models.key_choice import KeyChooser
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.secrets import Secrets
     from celeriac.tenants.tenant import Tenants
 
 
@@ -55,6 +59,7 @@ class Installation:
     operator: Operator
     tenants: Tenants
     keys: Keys
+    secrets: Secrets
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
     #: ends the connections to the database and to Redis; for those who build an installation for a while
@@ -73,7 +78,9 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.row_security import ENGINE, WEB
+    from celeriac.tenants.encryption import Cipher
     from celeriac.tenants.keys import Keys
+    from celeriac.tenants.secrets import Secrets
     from celeriac.tenants.tenant import Tenants
 
     engine, walled = (
@@ -108,6 +115,7 @@ def build(settings: Settings) -> Installation:
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         keys=Keys(engine),
+        secrets=Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled),
         memories=mem0_memories(walled, settings.memory_embedder),
         close=close,
     )
@@ -126,7 +134,7 @@ def broker_app(settings: Settings) -> Celery:
     return celery_app(settings)
 
 
-def conduct(settings: Settings) -> Conduct:
+def conduct(settings: Settings, *, choose_key: KeyChooser | None = None) -> Conduct:
     """Return how links behave by the settings."""
     retry = settings.retry_seconds
     return Conduct(
@@ -137,7 +145,22 @@ def conduct(settings: Settings) -> Conduct:
         max_state_bytes=settings.max_state_bytes,
         max_steps=settings.max_steps,
         fetch_limits=FetchLimits(allowed_networks=settings.fetch_networks),
+        choose_key=choose_key,
     )
+
+
+def key_chooser(rooms: Installation) -> KeyChooser:
+    """Return what looks up whose key a model is called with: the tenant's own, unless it has none."""
+
+    def choice(tenant_id: str, provider: str) -> KeyChoice:
+        own = rooms.secrets.key_of(tenant_id, provider)
+        limits = rooms.tenants.limits(tenant_id)
+        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+
+    async def choose(tenant_id: str, provider: str) -> KeyChoice:
+        return await asyncio.to_thread(choice, tenant_id, provider)
+
+    return choose
 
 
 def tenant_of_sender(given: str | None) -> str:

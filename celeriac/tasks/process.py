@@ -30,7 +30,7 @@ from celeriac.tasks.retention import Retention
 from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
 from celeriac.tasks.watchdog import Consumer, Watchdog
-from celeriac.wiring import Installation, conduct
+from celeriac.wiring import Installation, conduct, key_chooser
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class WorkerProcess:
         rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()
         self._engine = Engine(
-            self._app.registry(conduct(self._settings), memories=rooms.memories),
+            self._app.registry(conduct(self._settings, choose_key=key_chooser(rooms)), memories=rooms.memories),
             store=rooms.store,
             cache=rooms.cache,
             dispatcher=rooms.dispatcher,

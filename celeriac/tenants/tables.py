@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from celeriac.database import Moment, metadata
 from celeriac.row_security import owned_by
@@ -51,4 +51,23 @@ audit_log = Table(
     Column("at", Moment, nullable=False),
     Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
     info=owned_by("tenant_id", web_may="SELECT, INSERT"),
+)
+
+#: what tenants entrust to the installation, encrypted
+tenant_secrets = Table(
+    "tenant_secrets",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    #: the provider of models whose key it is
+    Column("provider", Text),
+    #: which key of the operator's encrypted it
+    Column("key_id", Text, nullable=False),
+    #: the nonce, and what was encrypted with it
+    Column("box", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    #: written at most once a minute
+    Column("last_used_at", Moment),
+    Index("ix_tenant_secrets_key_id", "key_id"),
 )
