@@ -25,9 +25,13 @@ class Settings(BaseSettings):
         "auto", description="row-level security on Postgres: auto (where the login may), required, or off"
     )
     encryption_keys: str = Field(
-        "", description="id:base64 of 32 bytes, separated by commas; the first encrypts tenants' secrets, all decrypt"
+        "",
+        repr=False,
+        description="id:base64 of 32 bytes, separated by commas; the first encrypts tenants' secrets, all decrypt",
     )
-    secret_key: str = Field("", description="signs sessions and sign-in links; needed to serve beyond this host")
+    secret_key: str = Field(
+        "", repr=False, description="signs sessions and sign-in links; needed to serve beyond this host"
+    )
     app: str | None = Field(None, description="the user's app as module:attribute")
     app_version: str | None = Field(None, description="recorded with functions whose app names no version")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")

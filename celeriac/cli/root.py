@@ -24,6 +24,7 @@ from celeriac.cli.keys import keys
 from celeriac.cli.output import note
 from celeriac.cli.processes import migrate, web, worker
 from celeriac.cli.runs import runs
+from celeriac.cli.secrets import secrets
 from celeriac.cli.send import send
 from celeriac.cli.signals import signal
 from celeriac.cli.tenants import tenants
@@ -41,7 +42,7 @@ def celeriac() -> None:
     """Agents as durable runs on Celery, for many tenants."""
 
 
-for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, keys, doctor, chaos):
+for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, keys, secrets, doctor, chaos):
     celeriac.add_command(_command)
 
 

@@ -74,7 +74,7 @@ class Secrets:
         with transaction(self._walled, tenant_id) as connection:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
-            changed = update(tenant_secrets).where(*place).values(given, last_used_at=None)
+            changed = update(tenant_secrets).where(*place).values({**given, "last_used_at": None})
             if not connection.execute(changed).rowcount:
                 row = {**given, "tenant_id": tenant_id, "name": name, "created_at": db_now()}
                 connection.execute(insert(tenant_secrets).values(row))
@@ -112,12 +112,15 @@ class Secrets:
             self._keys[tenant_id, provider] = (self._clock() + CACHE_SECONDS, key)
         return key
 
-    def rotate(self, *, actor: str) -> int:
-        """Encrypt with the first key what another one encrypted; return how many that were. May be cut off and repeated."""
+    def rotate(self, *, actor: str, most: int = PAGE) -> int:
+        """Encrypt with the first key what another one encrypted; return how many that were.
+
+        In pages, so that it may be cut off and repeated. Raises `ConfigError` where one does not open.
+        """
         cipher, moved = self._cipher(), 0
         if not cipher.key_ids:
             cipher.seal("", ("",))  # says how to make one
-        while page := self._rotate_page(cipher):
+        while page := self._rotate_page(cipher, most):
             moved += page
         with single(self._engine) as connection:
             detail = {"secrets": moved, "key_id": cipher.key_ids[0]}
@@ -146,9 +149,9 @@ class Secrets:
                 connection.execute(update(tenant_secrets).where(*place).values(last_used_at=db_now()))
         return self._cipher().open(Sealed(key_id=row.key_id, box=row.box), (tenant_id, row.name))
 
-    def _rotate_page(self, cipher: Cipher) -> int:
+    def _rotate_page(self, cipher: Cipher, most: int) -> int:
         old = select(*_SEALED).where(tenant_secrets.c.key_id != cipher.key_ids[0])
-        old = old.order_by(tenant_secrets.c.tenant_id, tenant_secrets.c.name).limit(PAGE).with_for_update()
+        old = old.order_by(tenant_secrets.c.tenant_id, tenant_secrets.c.name).limit(most).with_for_update()
         with transaction(self._engine) as connection:
             rows = connection.execute(old).all()
             for row in rows:

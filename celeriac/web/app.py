@@ -24,6 +24,7 @@ from celeriac.web.api.functions import functions, signals
 from celeriac.web.api.health import health
 from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
 from celeriac.web.api.runs import runs
+from celeriac.web.api.secrets import secrets as tenant_secrets
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
 from celeriac.web.dashboard import bulk as bulk_pages
 from celeriac.web.dashboard import functions as function_pages
@@ -90,7 +91,7 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(_refuse_unprintable)
     app.before_request(_refuse_unknown_parameters)
     app.after_request(_add_headers)
-    for api in (events, runs, bulk, functions, signals, health):
+    for api in (events, runs, bulk, functions, signals, tenant_secrets, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)

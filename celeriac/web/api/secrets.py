@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from celeriac.errors import ConfigError
 from celeriac.tenants.secrets import LONGEST_VALUE, Secret
+from celeriac.web.api.answers import moment
 from celeriac.web.api.models import Request, refusals
 from celeriac.web.auth import admit_bearer, tenant_id
 from celeriac.web.problems import Problem
@@ -101,7 +102,7 @@ def _json(one: Secret) -> dict[str, Any]:
     return {
         "name": one.name,
         "provider": one.provider,
-        "created_at": one.created_at.isoformat(),
-        "updated_at": one.updated_at.isoformat(),
-        "last_used_at": one.last_used_at and one.last_used_at.isoformat(),
+        "created_at": moment(one.created_at),
+        "updated_at": moment(one.updated_at),
+        "last_used_at": moment(one.last_used_at),
     }
