@@ -6,6 +6,7 @@ ask it for the `Installation` of this process; it is made at first use and share
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -27,6 +28,7 @@ from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
 from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.memory.memory import Memories
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from celeriac.platform.flow.buckets import Buckets
+    from celeriac.platform.models.key_choice import KeyChooser
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.tenants.audit import Audit
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.people import People
     from celeriac.tenants.plans import Plans
+    from celeriac.tenants.secrets import Secrets
     from celeriac.tenants.tenant import Tenant, Tenants
 
 
@@ -58,7 +62,10 @@ class Installation:
     links: Links
     dispatcher: Dispatcher
     intake: Intake
+    #: for people, behind the wall of the tenant that is named
     operations: Operations
+    #: the same for the fleet, which works for all tenants in turn
+    upkeep: Operations
     operator: Operator
     usages: Usages
     tenants: Tenants
@@ -69,6 +76,7 @@ class Installation:
     invitations: Invitations
     audit: Audit
     given_answers: GivenAnswers
+    secrets: Secrets
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
     #: ends the connections to the database and to Redis; for those who build an installation for a while
@@ -87,10 +95,15 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.platform.store.sql_usage import SqlUsages
+    from celeriac.row_security import ENGINE, WEB
+    from celeriac.tenants.encryption import Cipher
     from celeriac.tenants.plans import Plans
+    from celeriac.tenants.secrets import Secrets
     from celeriac.tenants.tenant import Tenants
 
-    engine = connect(settings.database_url)
+    engine, walled = (
+        connect(settings.database_url, role=role, row_security=settings.row_security) for role in (ENGINE, WEB)
+    )
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
     store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list() if not tenant.is_paused])
@@ -98,10 +111,11 @@ def build(settings: Settings) -> Installation:
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
     meter = _meter(tenants, redis, engine)
-    reads, operations = SqlReads(engine), SqlOperations(engine)
+    reads, operations = SqlReads(walled), SqlOperations(walled)
 
     def close() -> None:
         engine.dispose()
+        walled.dispose()
         redis.close()
 
     return Installation(
@@ -114,13 +128,15 @@ def build(settings: Settings) -> Installation:
         dispatcher=dispatcher,
         intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
+        upkeep=SqlOperations(engine),
         usages=SqlUsages(engine),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         plans=Plans(engine),
         meter=meter,
+        secrets=Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled),
         **_who_may(engine),
-        memories=mem0_memories(engine, settings.memory_embedder),
+        memories=mem0_memories(walled, settings.memory_embedder),
         close=close,
     )
 
@@ -156,7 +172,7 @@ def broker_app(settings: Settings) -> Celery:
     return celery_app(settings)
 
 
-def conduct(settings: Settings) -> Conduct:
+def conduct(settings: Settings, *, choose_key: KeyChooser | None = None) -> Conduct:
     """Return how links behave by the settings."""
     retry = settings.retry_seconds
     return Conduct(
@@ -167,7 +183,22 @@ def conduct(settings: Settings) -> Conduct:
         max_state_bytes=settings.max_state_bytes,
         max_steps=settings.max_steps,
         fetch_limits=FetchLimits(allowed_networks=settings.fetch_networks),
+        choose_key=choose_key,
     )
+
+
+def key_chooser(rooms: Installation) -> KeyChooser:
+    """Return what looks up whose key a model is called with: the tenant's own, unless it has none."""
+
+    def choice(tenant_id: str, provider: str) -> KeyChoice:
+        own = rooms.secrets.key_of(tenant_id, provider)
+        limits = rooms.tenants.limits(tenant_id)
+        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+
+    async def choose(tenant_id: str, provider: str) -> KeyChoice:
+        return await asyncio.to_thread(choice, tenant_id, provider)
+
+    return choose
 
 
 def tenant_of_sender(given: str | None) -> str:

@@ -65,6 +65,8 @@ def _source(name: str) -> str:
 def _masked(field: str, value: Any) -> Any:
     if field == "secret_key":
         return f"set, {len(value)} characters" if value else None
+    if field == "encryption_keys":
+        return f"set, {len(value.split(','))} of them" if value else None
     return masked_url(value) if field.endswith("_url") and value else value
 
 

@@ -26,6 +26,7 @@ from celeriac.cli.output import note
 from celeriac.cli.plans import plans
 from celeriac.cli.processes import migrate, web, worker
 from celeriac.cli.runs import runs
+from celeriac.cli.secrets import secrets
 from celeriac.cli.send import send
 from celeriac.cli.signals import signal
 from celeriac.cli.tenants import tenants
@@ -49,7 +50,7 @@ for _command in (
     *(dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, plans, usage, keys, doctor, chaos),
 ):
     celeriac.add_command(_command)
-for _command in (users, audit):
+for _command in (users, audit, secrets):
     celeriac.add_command(_command)
 
 

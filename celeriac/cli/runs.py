@@ -136,7 +136,7 @@ def purge(before: datetime, tenant: str | None, dry_run: bool, yes: bool, as_jso
     tenants = (
         [one.id for one in rooms().tenants.list()] if tenant is None else [rooms_for(tenant).tenants.get(tenant).id]
     )
-    operations = rooms().operations
+    operations = rooms().upkeep
     total = sum(operations.count_ended(one, before) for one in tenants)
     if not dry_run:
         confirmed(f"Delete {total:,} runs for good?", is_yes=yes)
@@ -151,7 +151,7 @@ def _purge(tenants: list[str], before: datetime) -> int:
     """Delete batch by batch; return how many runs went."""
     from celeriac.platform.durable.retention import batches
 
-    operations, rows, total = rooms().operations, 0, 0
+    operations, rows, total = rooms().upkeep, 0, 0
     for tenant in tenants:
         left = operations.count_ended(tenant, before)
         for deleted in batches(operations, tenant, before):

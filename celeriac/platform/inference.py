@@ -76,7 +76,9 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
 
     def asking(request: ModelRequest) -> Body:
         async def ask() -> Any:
-            reply = await model.infer(replace(request, origin=f"{step.kernel.origin} {step.path}"))
+            choice = await step.kernel.key_choice(model.provider)
+            origin = f"{step.kernel.origin} {step.path}"
+            reply = await model.infer(replace(request, origin=origin, key_choice=choice))
             return storable(_export(reply))
 
         return ask

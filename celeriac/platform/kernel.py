@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from celeriac.platform.event import Event
 from celeriac.platform.flow.meter import Toll
 from celeriac.platform.message import Usage
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.placement import Placement
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class Kernel(Protocol):
     @property
     def fetch_limits(self) -> FetchLimits:
         """What a fetch may cost, and where to it may lead."""
+        ...
+
+    def key_choice(self, provider: str) -> Awaitable[KeyChoice | None]:
+        """Return whose key a model of the provider is called with; None: as the model says."""
         ...
 
     def perform(self, call: Call) -> Awaitable[Any]:

@@ -32,7 +32,7 @@ from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
 from celeriac.tasks.usage import UsageRoll
 from celeriac.tasks.watchdog import Consumer, Watchdog
-from celeriac.wiring import Installation, conduct
+from celeriac.wiring import Installation, conduct, key_chooser
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class WorkerProcess:
         rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()
         self._engine = Engine(
-            self._app.registry(conduct(self._settings), memories=rooms.memories),
+            self._app.registry(conduct(self._settings, choose_key=key_chooser(rooms)), memories=rooms.memories),
             store=rooms.store,
             cache=rooms.cache,
             dispatcher=rooms.dispatcher,
@@ -125,7 +125,7 @@ class WorkerProcess:
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
             Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
-            Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
+            Ticker("bulk actions", BulkActions(rooms.upkeep, rooms.dispatcher), BULK_SECONDS),
             Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
             Ticker("usage", UsageRoll(rooms.usages), USAGE_SECONDS),
             Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),

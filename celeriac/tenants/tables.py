@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text, false, text
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text, false, text
 
 from celeriac.database import Moment, metadata
+from celeriac.row_security import owned_by
 
 tenants = Table(
     "tenants",
@@ -24,6 +25,7 @@ tenants = Table(
         sqlite_where=text("paused_at IS NOT NULL"),
         postgresql_where=text("paused_at IS NOT NULL"),
     ),
+    info=owned_by("id", web_may="SELECT"),
 )
 
 api_keys = Table(
@@ -73,6 +75,26 @@ audit_log = Table(
     Column("detail", Text, nullable=False),
     Column("at", Moment, nullable=False),
     Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
+    info=owned_by("tenant_id", web_may="SELECT, INSERT"),
+)
+
+#: what tenants entrust to the installation, encrypted
+tenant_secrets = Table(
+    "tenant_secrets",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    #: the provider of models whose key it is
+    Column("provider", Text),
+    #: which key of the operator's encrypted it
+    Column("key_id", Text, nullable=False),
+    #: the nonce, and what was encrypted with it
+    Column("box", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    #: written at most once a minute
+    Column("last_used_at", Moment),
+    Index("ix_tenant_secrets_key_id", "key_id"),
 )
 
 users = Table(

@@ -26,6 +26,7 @@ from celeriac.web.api.keys import audit, keys
 from celeriac.web.api.limits import limits
 from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
 from celeriac.web.api.runs import runs
+from celeriac.web.api.secrets import secrets as tenant_secrets
 from celeriac.web.api.usage import UsageQuery, usage
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
 from celeriac.web.dashboard import audit as audit_pages
@@ -104,7 +105,7 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(auth.admit)
     app.after_request(_add_headers)
     app.after_request(add_rate_headers)
-    for api in (events, runs, bulk, functions, signals, limits, usage, keys, audit, health):
+    for api in (events, runs, bulk, functions, signals, limits, usage, keys, tenant_secrets, audit, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)

@@ -17,6 +17,7 @@ from celeriac.platform.durable.usage import Usages
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.platform.store.sql_store import SqlStore
 from celeriac.platform.store.sql_usage import SqlUsages
+from celeriac.row_security import ENGINE
 from services import fresh_database
 
 #: whatever keeps the truth has to pass the suite
@@ -31,9 +32,9 @@ def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def postgres_schema(postgres_server: str) -> Iterator[Engine]:
-    """A migrated Postgres database for the whole session."""
+    """A migrated Postgres database for the whole session, behind its wall as the engine sees it."""
     with fresh_database(postgres_server) as url:
-        yield from _migrated(url)
+        yield from _migrated(url, role=ENGINE)
 
 
 @pytest.fixture(params=("sqlite", "postgres"))
@@ -76,9 +77,9 @@ def _set(store: Store) -> Stage:
     return stage
 
 
-def _migrated(url: str) -> Iterator[Engine]:
+def _migrated(url: str, role: str | None = None) -> Iterator[Engine]:
     migrate(url)
-    engine = connect(url)
+    engine = connect(url, role=role)
     yield engine
     engine.dispose()
 

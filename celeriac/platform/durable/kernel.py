@@ -32,6 +32,7 @@ from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.flow.meter import Meter
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 
@@ -82,6 +83,7 @@ class DurableKernel:
         self._outgoing = Outgoing(self._record, store, on_sent, dispatch)
         self._store, self._dispatch = store, dispatch
         self._clock, self._conduct, self._is_draining = clock, conduct, is_draining
+        self._tenant_id = claim.run.tenant_id
         self._is_live = False
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + conduct.link_budget.total_seconds()
@@ -101,6 +103,11 @@ class DurableKernel:
     def fetch_limits(self) -> FetchLimits:
         """The installation's limits."""
         return self._conduct.fetch_limits
+
+    async def key_choice(self, provider: str) -> KeyChoice | None:
+        """Ask for what the run's tenant brings along."""
+        choose = self._conduct.choose_key
+        return None if choose is None else await choose(self._tenant_id, provider)
 
     @property
     def deferred(self) -> Sequence[Memo]:

@@ -69,7 +69,7 @@ class SqlVectors:
                 "created_at": db_now(),
                 **self._changing(vector, payload),
             }
-            with single(self._engine) as connection:
+            with single(self._engine, scope.tenant_id) as connection:
                 into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
                 connection.execute(into(memories).values(row).on_conflict_do_nothing())
 
@@ -77,13 +77,14 @@ class SqlVectors:
         self, query: str, vectors: Vector, top_k: int = 5, filters: Mapping[str, Any] | None = None
     ) -> list[Hit]:
         """Return the memories of the scope nearest to the vector, nearest first, at equal scores the newest."""
+        scope = _scope_of(filters)
         statement = (
             select(*_SHOWN, memories.c.vector)
-            .where(_of_scope(filters), memories.c.embedder == self._embedder)
+            .where(_of_scope(scope), memories.c.embedder == self._embedder)
             .order_by(memories.c.created_at.desc(), memories.c.id.desc())
             .limit(MOST_OF_A_SCOPE)
         )
-        with reading(self._engine) as connection:
+        with reading(self._engine, scope.tenant_id) as connection:
             rows = connection.execute(statement).all()
         return [_hit(rows[place], score) for place, score in nearest(vectors, [row.vector for row in rows], top_k)]
 
@@ -92,18 +93,19 @@ class SqlVectors:
 
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[Hit]]:
         """Return the memories of the scope, newest first, in a list of one list."""
+        scope = _scope_of(filters)
         statement = (
             select(*_SHOWN)
-            .where(_of_scope(filters))
+            .where(_of_scope(scope))
             .order_by(memories.c.created_at.desc(), memories.c.id.desc())
             .limit(min(top_k or MOST_OF_A_SCOPE, MOST_OF_A_SCOPE))
         )
-        with reading(self._engine) as connection:
+        with reading(self._engine, scope.tenant_id) as connection:
             return [[_hit(row) for row in connection.execute(statement)]]
 
     def get(self, vector_id: str) -> Hit | None:
         """Return one memory of one tenant, or None."""
-        with reading(self._engine) as connection:
+        with reading(self._engine, unqualified(vector_id)[0]) as connection:
             row = connection.execute(select(*_SHOWN).where(_one(vector_id))).one_or_none()
         return None if row is None else _hit(row)
 
@@ -145,16 +147,19 @@ class SqlVectors:
         }
 
     def _change_one(self, statement: Any, vector_id: str) -> None:
-        with single(self._engine) as connection:
+        with single(self._engine, unqualified(vector_id)[0]) as connection:
             if connection.execute(statement).rowcount != 1:
                 raise not_found(unqualified(vector_id)[1])
 
 
-def _of_scope(filters: Mapping[str, Any] | None) -> ColumnElement[bool]:
-    """Return the condition of one scope; a filter of any other form is refused, never widened."""
+def _scope_of(filters: Mapping[str, Any] | None) -> Scope:
+    """Return the one scope that is meant; a filter of any other form is refused, never widened."""
     if filters is None or set(filters) != {"user_id"} or not isinstance(filters["user_id"], str):
         raise ConfigError(f"Memories are searched by one scope, not by the filters {sorted(filters or ())}")
-    scope = Scope.parse(filters["user_id"])
+    return Scope.parse(filters["user_id"])
+
+
+def _of_scope(scope: Scope) -> ColumnElement[bool]:
     return and_(memories.c.tenant_id == scope.tenant_id, memories.c.user_key == scope.user_key)
 
 

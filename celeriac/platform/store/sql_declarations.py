@@ -84,12 +84,13 @@ class SqlDeclarations(SqlPart):
     def _declared_at(self, connection: Connection, revision: int) -> Declared:
         """Return what is declared, read anew where this process has another revision of it."""
         known = self._known
-        declared = known[1] if known is not None and known[0] == revision else _read(connection)
+        declared = known[1] if known is not None and known[0] == revision else read_declared(connection)
         self._known = (revision, declared, time.monotonic())
         return declared
 
 
-def _read(connection: Connection) -> Declared:
+def read_declared(connection: Connection) -> Declared:
+    """Read what is declared, with the pauses that this connection may see."""
     of_function: dict[tuple[str, str], list[Trigger]] = {}
     for row in connection.execute(select(triggers).order_by(triggers.c.number)):
         of_function.setdefault((row.app, row.function_id), []).append(Trigger(row.event_name, if_=row.condition))

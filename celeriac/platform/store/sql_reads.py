@@ -49,7 +49,7 @@ class SqlReads:
 
     def runs(self, tenant_id: str, where: RunFilter, *, limit: int = 20, cursor: str | None = None) -> Page:
         place = None if cursor is None else decode_place(cursor)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             if where.if_ is None:
                 found, place = _next_runs(connection, tenant_id, where, place, limit)
             else:
@@ -60,11 +60,11 @@ class SqlReads:
         )
 
     def run(self, tenant_id: str, run_id: str) -> Run:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return run_of(_row_of(connection, tenant_id, run_id))
 
     def view(self, tenant_id: str, run_id: str) -> RunView:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             row = _row_of(connection, tenant_id, run_id)
             event = connection.execute(
                 select(events).where(events.c.id == row.event_id, events.c.tenant_id == tenant_id)
@@ -90,7 +90,7 @@ class SqlReads:
     def reasons(self, tenant_id: str, run_ids: Sequence[str]) -> dict[str, str]:
         if not run_ids:
             return {}
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             rows = connection.execute(_WAITING.where(runs.c.tenant_id == tenant_id, runs.c.id.in_(run_ids))).all()
         of_run: defaultdict[str, list[AnyRow]] = defaultdict(list)
         for row in rows:
@@ -109,18 +109,18 @@ class SqlReads:
         joined = select(run_events.c.run_id).where(run_events.c.event_id == event_id)
         statement = select(runs).where(runs.c.tenant_id == tenant_id, runs.c.id.in_(union(started, joined)))
         statement = statement.order_by(*_OLDEST_FIRST)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             if connection.execute(known).one_or_none() is None:
                 raise NotFoundError(f"There is no event {event_id!r}; its id is in the answer to its submission")
             return [run_of(row) for row in connection.execute(statement)]
 
     def functions(self, tenant_id: str) -> Sequence[str]:
         statement = select(runs.c.function_id).where(runs.c.tenant_id == tenant_id).distinct()
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return sorted(connection.execute(statement).scalars())
 
     def declared(self, tenant_id: str) -> list[FunctionView]:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return declared_functions(connection, tenant_id)
 
     def queued_runs(self, tenant_id: str) -> int:

@@ -35,7 +35,7 @@ from celeriac.platform.durable.rerun import (
 from celeriac.platform.durable.starting import cancelling_waits
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_counting import Counted, count
-from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
+from celeriac.platform.store.sql_declarations import SqlDeclarations, read_declared
 from celeriac.platform.store.sql_part import insert_new, insert_returning, present
 from celeriac.platform.store.sql_rows import AnyRow, run_of
 from celeriac.platform.store.sql_waits import wait_row
@@ -89,7 +89,7 @@ class SqlReruns(SqlDeclarations):
     """The part of the operations that does runs again."""
 
     def rerun(self, tenant_id: str, run_id: str, wish: Wish) -> Queued:
-        with transaction(self._engine) as connection:
+        with transaction(self._engine, tenant_id) as connection:
             source = connection.execute(_SOURCE.where(runs.c.id == run_id, runs.c.tenant_id == tenant_id)).one_or_none()
             if source is None:
                 raise NotFoundError(f"There is no run {run_id!r}; `celeriac runs ls` shows them")
@@ -112,7 +112,8 @@ class SqlReruns(SqlDeclarations):
             return queued
 
     def _declared_now(self, connection: Connection) -> Declared:
-        return self._declared_at(connection, connection.exec_driver_sql(f"SELECT {REVISION}").scalar_one())
+        """Return what is declared, read anew: the pauses that are seen here may be those of one tenant."""
+        return read_declared(connection)
 
 
 def all_again(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, UniqueConstraint, text
 
 from celeriac.database import Moment, metadata
+from celeriac.row_security import SHARED, owned_by
 
 
 def _count(name: str, kind: type[Any] = Integer) -> Column[Any]:
@@ -217,7 +218,13 @@ waits = Table(
 )
 
 #: raised whenever what an app has declared, or its pauses, change: by the sum of them a process knows what it has read
-apps = Table("apps", metadata, Column("app", Text, primary_key=True), Column("revision", BigInteger, nullable=False))
+apps = Table(
+    "apps",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    info=SHARED,
+)
 
 functions = Table(
     "functions",
@@ -234,6 +241,7 @@ functions = Table(
     #: false once the app is declared without it
     Column("is_active", Boolean, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    info=SHARED,
 )
 
 triggers = Table(
@@ -248,6 +256,7 @@ triggers = Table(
     _flag("is_pattern"),
     #: an expression over `event` that has to hold as well
     Column("condition", Text),
+    info=SHARED,
 )
 
 crons = Table(
@@ -264,6 +273,7 @@ crons = Table(
     Column("tenant_id", Text),
     Column("next_at", Moment, nullable=False),
     Index("ix_crons_next_at", "next_at"),
+    info=owned_by("tenant_id", also_read="tenant_id IS NULL", web_may="SELECT"),
 )
 
 pauses = Table(
@@ -274,6 +284,7 @@ pauses = Table(
     Column("app", Text, primary_key=True),
     Column("function_id", Text, primary_key=True),
     Column("paused_at", Moment, nullable=False),
+    info=owned_by("tenant_id", also_read="tenant_id = ''"),
 )
 
 #: the events that runs have gathered (debounce, batch), as an event knows no run but those that it started
@@ -379,6 +390,7 @@ event_schemas = Table(
     Column("name", Text, primary_key=True),
     Column("app", Text, primary_key=True),
     Column("schema", Text, nullable=False),
+    info=SHARED,
 )
 
 workers = Table(
@@ -395,4 +407,5 @@ workers = Table(
     Column("version", Text, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    info=SHARED,
 )
