@@ -14,6 +14,7 @@ from typing import Any
 from celeriac.errors import InvalidEventError
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.event_check import check_event, invalid
+from celeriac.platform.durable.group_ingest import GroupIngest
 from celeriac.platform.durable.store import Accepted, Store
 from celeriac.platform.event import INVOKED, Event
 
@@ -36,6 +37,7 @@ class Intake:
         self._store = store
         self._dispatcher = dispatcher
         self._limits = limits or IntakeLimits()
+        self._group = GroupIngest(store.ingest, dispatcher.follow)
 
     def accept(self, tenant_id: str, events: Sequence[Event | Mapping[str, Any]]) -> list[Accepted]:
         """Take in a tenant's events, all or none.
@@ -54,7 +56,7 @@ class Intake:
         if not checked:
             return []
         self._check_schemas(checked)
-        return self._take(tenant_id, checked)
+        return self._group.take(tenant_id, checked)
 
     def start(self, tenant_id: str, target: str, data: Any) -> Accepted:
         """Take in the event that starts exactly the function `target` (`app/function_id`), whatever its triggers say.
@@ -62,13 +64,9 @@ class Intake:
         Raises `NotFoundError` where there is no such function, and `InvalidEventError` for data that is no event's.
         """
         checked = check_event(Event(target, data), self._limits.event_bytes)
-        [accepted] = self._take(tenant_id, [replace(checked, name=INVOKED)], target=target)
-        return accepted
-
-    def _take(self, tenant_id: str, checked: Sequence[Event], target: str | None = None) -> list[Accepted]:
-        ingested = self._store.ingest(tenant_id, checked, target=target)
+        ingested = self._store.ingest(tenant_id, [replace(checked, name=INVOKED)], target=target)
         self._dispatcher.follow(ingested)
-        return ingested.accepted
+        return ingested.accepted[0]
 
     def _check_schemas(self, events: Sequence[Event]) -> None:
         schemas = self._store.schemas(sorted({event.name for event in events}))
