@@ -14,6 +14,7 @@ from typing import Any
 from celeriac.errors import InvalidEventError
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.event_check import check_event, invalid
+from celeriac.platform.durable.group_ingest import GroupIngest
 from celeriac.platform.durable.store import Accepted, Store
 from celeriac.platform.event import INVOKED, Event
 from celeriac.platform.flow.meter import Allowance
@@ -45,6 +46,9 @@ class Intake:
         self._dispatcher = dispatcher
         self._limits = limits or IntakeLimits()
         self._admit = admit
+        self._group = GroupIngest(
+            lambda tenant_id, events, most: store.ingest(tenant_id, events, most_queued=most), dispatcher.follow
+        )
 
     def accept(self, tenant_id: str, events: Sequence[Event | Mapping[str, Any]]) -> list[Accepted]:
         """Take in a tenant's events, all or none.
@@ -66,7 +70,7 @@ class Intake:
             for index, event in enumerate(events)
         ]
         self._check_schemas(checked)
-        return self._take(tenant_id, checked, allowance)
+        return self._group.take(tenant_id, checked, most_queued=allowance.queued_runs)
 
     def start(self, tenant_id: str, target: str, data: Any) -> Accepted:
         """Take in the event that starts exactly the function `target` (`app/function_id`), whatever its triggers say.
@@ -75,20 +79,14 @@ class Intake:
         `RefusedError` as `accept` does.
         """
         allowance = self._admit(tenant_id)
-        checked = check_event(Event(target, data), self._event_bytes(allowance))
-        [accepted] = self._take(tenant_id, [replace(checked, name=INVOKED)], allowance, target=target)
-        return accepted
+        checked = replace(check_event(Event(target, data), self._event_bytes(allowance)), name=INVOKED)
+        ingested = self._store.ingest(tenant_id, [checked], target=target, most_queued=allowance.queued_runs)
+        self._dispatcher.follow(ingested)
+        return ingested.accepted[0]
 
     def _event_bytes(self, allowance: Allowance) -> int:
         most = self._limits.event_bytes
         return most if allowance.event_bytes is None else min(most, allowance.event_bytes)
-
-    def _take(
-        self, tenant_id: str, checked: Sequence[Event], allowance: Allowance, target: str | None = None
-    ) -> list[Accepted]:
-        ingested = self._store.ingest(tenant_id, checked, target=target, most_queued=allowance.queued_runs)
-        self._dispatcher.follow(ingested)
-        return ingested.accepted
 
     def _check_schemas(self, events: Sequence[Event]) -> None:
         schemas = self._store.schemas(sorted({event.name for event in events}))
