@@ -155,10 +155,11 @@ class Harness:
             self._perform(run_id, path)
             return
         chain = self.chains.setdefault(queued.run_id, [])
-        goes_on = True
+        goes_on, fence = True, queued.fence
         while goes_on:
             chain.append(f"{queued.run_id}-{len(chain) + 1}")
-            goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0]))
+            goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0], fence=fence))
+            fence += 1
 
     def _perform(self, run_id: str, path: str) -> None:
         """Do the placed step here, as a process of its queue would."""

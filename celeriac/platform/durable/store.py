@@ -49,6 +49,8 @@ class Link:
 
     id: str
     root_id: str
+    #: the fence that its claim is to take; an old or doubled message names one that is gone. None: whichever is next
+    fence: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ class LocalRuns(LocalPart):
         """Claim a queued run."""
         with self._lock:
             run = self.all.get(run_id)
-            if run is None or run.run.status != "queued":
+            if run is None or run.run.status != "queued" or link.fence not in (None, run.fence + 1):
                 return None
             run.fence += 1
             run.claimed_at = self.now()

@@ -53,7 +53,7 @@ def _moved(now: str, worker: str, link: str, root: str, run: str = "") -> str:
 
 _CLAIM_ON_SQLITE = f"""
 UPDATE runs SET {_moved(NOW["sqlite"], "?", "?", "?")}
-WHERE id = ? AND status = 'queued'
+WHERE id = ? AND status = 'queued' AND fence + 1 = coalesce(?, fence + 1)
 RETURNING {", ".join(_OF_RUN)},
     {", ".join(f"(SELECT e.{column} FROM events e WHERE e.id = event_id)" for column in _OF_EVENT)}"""
 
@@ -61,19 +61,25 @@ _RETURNING = ", ".join([*(f"r.{column}" for column in _OF_RUN), *(f"e.{column}" 
 
 _MOVED = _moved(NOW["postgresql"], "%s", "w.by_link", "w.by_root", "r.")
 
+#: a message that is old names a fence that is gone
+_FENCE = "r.fence + 1 = coalesce(w.by_fence, r.fence + 1)"
+
 _CLAIM_ONE = f"""
 WITH claimed AS (
     UPDATE runs r SET {_MOVED}
-    FROM (SELECT %s::text AS run_id, %s::text AS by_link, %s::text AS by_root) AS w, events e
-    WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
+    FROM (SELECT %s::text AS run_id, %s::text AS by_link, %s::text AS by_root, %s::int AS by_fence) AS w, events e
+    WHERE r.id = w.run_id AND r.status = 'queued' AND {_FENCE} AND e.id = r.event_id
     RETURNING {_RETURNING}
 ),{COUNTED_CLAIMS}
 SELECT * FROM claimed"""
 
 _CLAIM_GROUP = f"""
-WITH w AS (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (run_id, by_link, by_root)),
+WITH w AS (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[]) AS t (run_id, by_link, by_root, by_fence)
+),
 held AS MATERIALIZED (
-    SELECT r.id FROM runs r JOIN w ON w.run_id = r.id WHERE r.status = 'queued' ORDER BY r.id FOR NO KEY UPDATE OF r
+    SELECT r.id FROM runs r JOIN w ON w.run_id = r.id
+    WHERE r.status = 'queued' AND {_FENCE} ORDER BY r.id FOR NO KEY UPDATE OF r
 ),
 claimed AS (
     UPDATE runs r SET {_MOVED}
@@ -91,7 +97,11 @@ class SqlClaims(SqlPart):
         return self.claim_all([ClaimWish(run_id=run_id, link=link)], worker_id)[0]
 
     def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:
-        once = {wish.run_id: wish for wish in reversed(wishes)}
+        once: dict[str, ClaimWish] = {}
+        for wish in wishes:  # of two that name different fences the older is an old message's
+            known = once.setdefault(wish.run_id, wish)
+            if (wish.link.fence or 0) > (known.link.fence or 0):
+                once[wish.run_id] = wish
         if self._is_postgres:
             with single(self._engine) as connection:
                 claimed = self._with_batches(connection, _claim_on_postgres(connection, list(once.values()), worker_id))
@@ -119,10 +129,10 @@ def _claim_on_postgres(
 ) -> dict[str, tuple[Any, Link]]:
     if len(wishes) == 1:
         [wish] = wishes
-        named = (worker_id, wish.run_id, wish.link.id, wish.link.root_id)
+        named = (worker_id, wish.run_id, wish.link.id, wish.link.root_id, wish.link.fence)
         rows = connection.exec_driver_sql(_CLAIM_ONE, named).all()
     else:
-        columns = zip(*((wish.run_id, wish.link.id, wish.link.root_id) for wish in wishes), strict=True)
+        columns = zip(*((one.run_id, one.link.id, one.link.root_id, one.link.fence) for one in wishes), strict=True)
         rows = connection.exec_driver_sql(_CLAIM_GROUP, (*map(text_array, columns), worker_id)).all()
     links = {wish.run_id: wish.link for wish in wishes}
     return {row[0]: (row, links[row[0]]) for row in rows}
@@ -133,7 +143,7 @@ def _claim_on_sqlite(
 ) -> dict[str, tuple[Any, Link]]:
     claimed: dict[str, tuple[Any, Link]] = {}
     for wish in wishes:
-        named = (worker_id, wish.link.id, wish.link.root_id, wish.run_id)
+        named = (worker_id, wish.link.id, wish.link.root_id, wish.run_id, wish.link.fence)
         row = connection.exec_driver_sql(_CLAIM_ON_SQLITE, named).one_or_none()
         if row is not None:
             claimed[wish.run_id] = (row, wish.link)
