@@ -161,6 +161,15 @@ def test_a_worker_that_ends_by_itself_is_reported() -> None:
     """Unless it took poison, or could open no file any more."""
     fell = Trouble(kind="death", since=8.0, until=8.0, pids=(SECOND,), is_unasked=True, detail="exit code 1")
     assert list(broken(replace(honest(), troubles=[fell]))) == ["workers"]
+
+
+def test_a_worker_that_the_database_does_not_let_join_may_end() -> None:
+    """Its supervisor starts it anew; one that had worked, or ends without an outage, is reported."""
+    new = Trouble(kind="death", since=8.0, until=8.0, pids=(SECOND + 1,), is_unasked=True, detail="exit code 1")
+    away = Trouble(kind="database", since=7.0, until=9.0, fault="F13:read-only")
+    assert broken(replace(honest(), troubles=[new, away])) == {}
+    assert list(broken(replace(honest(), troubles=[new]))) == ["workers"]
+    assert "workers" in broken(replace(honest(), troubles=[replace(new, pids=(SECOND,)), away]))
     no_files = Trouble(kind="redis", since=7.0, until=9.0, pids=(SECOND,), fault="F13:no-files")
     assert broken(replace(honest(), troubles=[fell, no_files])) == {}
     deadly = run_row("run_deadly", "deadly", parent_id=None)
