@@ -161,6 +161,11 @@ def test_a_worker_that_ends_by_itself_is_reported() -> None:
     """Unless it took poison, or could open no file any more."""
     fell = Trouble(kind="death", since=8.0, until=8.0, pids=(SECOND,), is_unasked=True, detail="exit code 1")
     assert list(broken(replace(honest(), troubles=[fell]))) == ["workers"]
+    no_files = Trouble(kind="redis", since=7.0, until=9.0, pids=(SECOND,), fault="F13:no-files")
+    assert broken(replace(honest(), troubles=[fell, no_files])) == {}
+    deadly = run_row("run_deadly", "deadly", parent_id=None)
+    poisoned = with_effects(effect("began", 7.9, "run_deadly", "die", "p", pid=SECOND), troubles=[fell])
+    assert broken(replace(poisoned, runs={**poisoned.runs, "run_deadly": deadly})) == {}
 
 
 def test_a_worker_that_the_database_does_not_let_join_may_end() -> None:
@@ -169,12 +174,7 @@ def test_a_worker_that_the_database_does_not_let_join_may_end() -> None:
     away = Trouble(kind="database", since=7.0, until=9.0, fault="F13:read-only")
     assert broken(replace(honest(), troubles=[new, away])) == {}
     assert list(broken(replace(honest(), troubles=[new]))) == ["workers"]
-    assert "workers" in broken(replace(honest(), troubles=[replace(new, pids=(SECOND,)), away]))
-    no_files = Trouble(kind="redis", since=7.0, until=9.0, pids=(SECOND,), fault="F13:no-files")
-    assert broken(replace(honest(), troubles=[fell, no_files])) == {}
-    deadly = run_row("run_deadly", "deadly", parent_id=None)
-    poisoned = with_effects(effect("began", 7.9, "run_deadly", "die", "p", pid=SECOND), troubles=[fell])
-    assert broken(replace(poisoned, runs={**poisoned.runs, "run_deadly": deadly})) == {}
+    assert "workers" in broken(replace(honest(), troubles=[replace(new, pids=(FIRST,)), away]))
 
 
 def test_without_the_effect_log_only_sql_is_judged() -> None:

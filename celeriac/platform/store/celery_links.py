@@ -1,7 +1,7 @@
 """Links through Celery: the broker's settings, and what sends a link.
 
-The web and the workers share it: both send, workers also consume (`tasks/`). A message carries a run id and a fence; it is a
-hint that may be lost or doubled, so nothing of Celery's own durability is used.
+The web and the workers share it: both send, workers also consume (`tasks/`). A message carries a run id and the fence
+of its claim; it is a hint that may be lost or doubled, so nothing of Celery's own durability is used.
 """
 
 from __future__ import annotations
