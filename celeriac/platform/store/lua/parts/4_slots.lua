@@ -30,10 +30,11 @@ local function settle(run_id)
   end
 end
 
--- Take the slots of one link, or put off their expiry. Those that it holds already are known best from its slot.
-local function hold(run_id, fence, tenant, queue, pools)
+-- Take the slots of one link, or put off their expiry. Those that it holds already are known best from its slot: the
+-- text of it, or false where it has none.
+local refreshed = {}
+local function hold(run_id, fence, tenant, queue, pools, held)
   local slot, things = slot_name(run_id, fence), {}
-  local held = call('GET', key('slot', slot))
   if held then
     things = cjson.decode(held)[3] or things
   else
@@ -43,7 +44,9 @@ local function hold(run_id, fence, tenant, queue, pools)
   end
   for _, zset in ipairs({key('slots', tenant), key('taken', queue)}) do
     call('ZADD', zset, NOW + SLOT_LIFE, slot)
-    call('PEXPIRE', zset, ms(SLOT_LIFE))
+    -- Once a script is enough: none gives slots back after it has taken some, so no key is made anew meanwhile.
+    if not refreshed[zset] then call('PEXPIRE', zset, ms(SLOT_LIFE)) end
+    refreshed[zset] = true
   end
   for _, thing in ipairs(things) do
     local members = key('held', tenant, thing)
@@ -53,6 +56,11 @@ local function hold(run_id, fence, tenant, queue, pools)
   local text = held or cjson.encode(#things > 0 and {tenant, queue, things} or {tenant, queue})
   call('SET', key('slot', slot), text, 'PX', ms(SLOT_LIFE))
   if pools then hold_run(run_id, tenant, pools) end
+end
+
+-- As `hold`, of a link that may hold them already.
+local function take_anew(run_id, fence, tenant, queue, pools)
+  hold(run_id, fence, tenant, queue, pools, call('GET', key('slot', slot_name(run_id, fence))))
 end
 
 -- Give back exactly the slots of this link; return its tenant and its pools, or nil where nobody held it.
