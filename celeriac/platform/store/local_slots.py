@@ -109,7 +109,8 @@ class LocalSlots:
 
     def hold_run(self, run: Queued, now: datetime) -> None:
         """Take what is held for the run, or confirm it."""
-        pools = tuple(pool.name for pool in run.pools if pool.is_for_run)
+        held = self._holds.get(run.run_id)
+        pools = tuple(pool.name for pool in run.pools if pool.is_for_run) or (held.pools if held else ())
         if pools:
             self._holds[run.run_id] = _Hold(tenant_id=run.tenant_id, pools=pools, confirmed_at=now)
 

@@ -1,20 +1,23 @@
 -- What the gate's decisions share, part 4: how links and runs take slots and give them back, and how the gate learns.
 
--- Confirm that a run holds its pools that are for the run.
-local function hold_run(run_id, tenant, pools)
-  local things = {}
-  for _, pool in ipairs(pools or {}) do
-    if pool.is_for_run then
-      local held = key('held', tenant, 'pool:' .. pool.name)
-      call('ZADD', held, NOW + RUN_LIFE, run_id)
-      keep(held, RUN_LIFE)
-      things[#things + 1] = 'pool:' .. pool.name
-    end
+-- Confirm that a run holds these things for itself.
+local function confirm(run_id, tenant, things)
+  for _, thing in ipairs(things) do
+    call('ZADD', key('held', tenant, thing), NOW + RUN_LIFE, run_id)
+    keep(key('held', tenant, thing), RUN_LIFE)
   end
-  if #things == 0 then return end
   call('SET', key('hold', run_id), cjson.encode({tenant, things}), 'PX', ms(RUN_LIFE))
   call('ZADD', key('holders'), NOW, run_id)
   call('PEXPIRE', key('holders'), ms(RUN_LIFE))
+end
+
+-- Confirm that a run holds those of its pools that are for the run.
+local function hold_run(run_id, tenant, pools)
+  local things = {}
+  for _, pool in ipairs(pools or {}) do
+    if pool.is_for_run then things[#things + 1] = 'pool:' .. pool.name end
+  end
+  if #things > 0 then confirm(run_id, tenant, things) end
 end
 
 -- Give back what was held for a run that has ended.
