@@ -67,6 +67,26 @@ def test_after_a_loss_buckets_start_empty(redis_stage: RedisStage) -> None:
     assert picked(gate) == []
 
 
+def test_after_a_loss_a_pace_is_used_up_and_not_full(redis_stage: RedisStage) -> None:
+    """Nobody knows what started just before; a worker that lived through it tells."""
+    gate = _attended(redis_stage)
+    redis_stage.redis.flushall()
+    gate.attend("wrk_1", ["runs"], 100)
+    began = redis_stage.now()
+    gate.enqueue([in_pace(f"run_{number}", 2, 0.4, burst=5) for number in range(9)])
+    assert picked(gate) == []
+    redis_stage.let_pass(0.2)
+    assert 1 <= len(picked(gate)) <= (redis_stage.now() - began).total_seconds() / 0.2 + 1
+
+
+def test_a_new_gate_holds_no_start_back(redis_stage: RedisStage) -> None:
+    """Where nothing was lost, a throttle of one a week lets the first run go."""
+    gate = _attended(redis_stage)
+    gate.attend("wrk_1", ["runs"], 100)
+    gate.enqueue([in_pace("run_1", 1, 7 * 86_400)])
+    assert picked(gate) == ["run_1"]
+
+
 def test_after_a_loss_what_is_enqueued_again_goes(redis_stage: RedisStage) -> None:
     gate = _attended(redis_stage)
     gate.enqueue([queued("run_1"), queued("run_2")])

@@ -35,10 +35,12 @@
 --   bucket:<tenant>                             STRING  until full        tokens of run starts, when they were counted
 --   tat:<tenant>:<pace>                         STRING  until then        when the pace is unused (and two ticks more)
 --   limits:<tenant>                             STRING  one day           newest: running, rate, burst, weight
---   numbers:<tenant>:<thing>                    HASH    one day           newest by function: slots, or emission, burst
+--   numbers:<tenant>:<thing>                    HASH    10 min | one day  newest by function: slots, or emission, burst;
+--                                                                         for a day where a lane waits for the thing
 --   worker:<worker>                             HASH    dead              queue -> capacity of a live worker
 --   workers:<queue>                             SET     dead              workers that attended the queue
 --   born                                        STRING  permanent         unknown buckets were empty at this time
+--   lost                                        STRING  8 days            unknown paces were used up at this time
 -- Times are in microseconds; `emptied` keys vanish with their last member.
 
 local call = redis.call
@@ -57,7 +59,10 @@ local RUN_LIFE = 86400000000
 -- How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
 local LATE = 100000
 local TURN_MS = 3600000
-local NUMBERS_MS = 86400000
+local LIMITS_MS = 86400000
+local LOST_MS = 8 * 86400000
+-- Keys may be many, so the numbers of a thing that nobody waits for are soon forgotten.
+local NUMBERS_LIFE, NUMBERS_OF_BLOCKED = 600000000, 86400000000
 local ACTIVE = 60000000
 
 -- A rank is a band plus a time; the sums are exact in a double. Resumes are before starts that need no token, and
