@@ -32,13 +32,15 @@
 --   held:<tenant>:<pool>                        ZSET    1.5 dead | a day  run:fence or run -> expiry of a pool's slots
 --   hold:<run>                                  STRING  one day           JSON [tenant, pools] held for the whole run
 --   holders                                     ZSET    one day           run that holds so -> when it was confirmed
---   bucket:<tenant>                             HASH    until full        tokens of run starts, when they were counted
+--   bucket:<tenant>                             STRING  until full        tokens of run starts, when they were counted
 --   tat:<tenant>:<pace>                         STRING  until then        when the pace is unused (and two ticks more)
 --   limits:<tenant>                             STRING  one day           newest: running, rate, burst, weight
---   numbers:<tenant>:<thing>                    HASH    one day           newest by function: slots, or emission, burst
+--   numbers:<tenant>:<thing>                    HASH    10 min | one day  newest by function: slots, or emission, burst;
+--                                                                         for a day where a lane waits for the thing
 --   worker:<worker>                             HASH    dead              queue -> capacity of a live worker
 --   workers:<queue>                             SET     dead              workers that attended the queue
 --   born                                        STRING  permanent         unknown buckets were empty at this time
+--   lost                                        STRING  8 days            unknown paces were used up at this time
 -- Times are in microseconds; `emptied` keys vanish with their last member.
 
 local call = redis.call
@@ -57,7 +59,10 @@ local RUN_LIFE = 86400000000
 -- How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
 local LATE = 100000
 local TURN_MS = 3600000
-local NUMBERS_MS = 86400000
+local LIMITS_MS = 86400000
+local LOST_MS = 8 * 86400000
+-- Keys may be many, so the numbers of a thing that nobody waits for are soon forgotten.
+local NUMBERS_LIFE, NUMBERS_OF_BLOCKED = 600000000, 86400000000
 local ACTIVE = 60000000
 
 -- A rank is a band plus a time; the sums are exact in a double. Resumes are before starts that need no token, and
@@ -77,13 +82,25 @@ local function ms(micros)
   return math.ceil(micros / 1000)
 end
 
+-- Remove what has expired; once a script is enough, for its time stands still.
+local purged = {}
 local function purge(zset)
+  if purged[zset] then return end
+  purged[zset] = true
   call('ZREMRANGEBYSCORE', zset, '-inf', NOW)
 end
 
 -- Let a key live at least so long from now.
 local function keep(name, micros)
   if call('PTTL', name) < ms(micros) then call('PEXPIRE', name, ms(micros)) end
+end
+
+-- How many members stand in it that have not expired; it is only looked at closely where that may matter.
+local function count(zset, enough)
+  local many = call('ZCARD', zset)
+  if many < enough then return many end
+  purge(zset)
+  return call('ZCARD', zset)
 end
 
 local function slot_name(run_id, fence)
