@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from typing import Protocol
 
 from redis import Redis
@@ -12,7 +13,7 @@ from celeriac.clock import ManualClock
 from celeriac.platform.flow.gate import Gate, Pace, Pool, Queued, TenantLimits
 from celeriac.platform.store.local_gate import LocalGate
 from celeriac.platform.store.redis_connection import connect
-from celeriac.platform.store.redis_gate import RedisGate
+from celeriac.platform.store.redis_gate import PERMANENT_KEYS, RedisGate
 from waiting import wait_until
 
 #: Limits that nobody meets; the bucket is full again at once.
@@ -110,3 +111,9 @@ def run_pool(slots: int, name: str = "whole") -> Pool:
 def picked(gate: Gate, most: int = 1_000, queue: str = "runs") -> list[str]:
     """The ids of the runs that the gate lets go now, in order."""
     return [run.run_id for run in gate.pick(queue, most)]
+
+
+def lasting_keys(redis: Redis) -> list[str]:
+    """The keys that nobody empties and no time removes."""
+    lasting = [key for key in redis.scan_iter() if redis.ttl(key) == -1]
+    return [key for key in lasting if not any(fnmatch(key, f"cel:{pattern}") for pattern in PERMANENT_KEYS)]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from fnmatch import fnmatch
 
 import pytest
-from gate_stage import GENEROUS, RedisStage, picked, queued
-from redis import Redis
+from gate_stage import GENEROUS, RedisStage, in_pace, in_pools, lasting_keys, link, picked, queued, run_pool
 from redis.exceptions import RedisError
 
 from celeriac.platform.flow.gate import Gate
-from celeriac.platform.store.redis_gate import PERMANENT_KEYS, RedisGate
+from celeriac.platform.store.redis_gate import RedisGate
 from services import free_port
 
 TIGHT = replace(GENEROUS, running=2, starts_per_second=1_000.0, starts_burst=10)
@@ -29,7 +27,7 @@ def test_when_all_is_released_only_permanent_keys_stay(redis_stage: RedisStage) 
             goes_on = run.fence < 4 and gate.proceed(replace(run, fence=run.fence + 1, is_resume=True))
             gate.release(run.run_id, run.fence + goes_on)
     assert picked(gate) == []
-    assert _lasting_keys(redis_stage.redis) == []
+    assert lasting_keys(redis_stage.redis) == []
 
 
 def test_a_blocked_run_leaves_nothing_either_once_it_is_gone(redis_stage: RedisStage) -> None:
@@ -41,7 +39,23 @@ def test_a_blocked_run_leaves_nothing_either_once_it_is_gone(redis_stage: RedisS
     gate.release("run_1", 1)
     gate.enqueue([queued("run_3")])
     assert picked(gate) == ["run_3"]
-    assert _lasting_keys(redis_stage.redis) == []
+    assert lasting_keys(redis_stage.redis) == []
+
+
+def test_pools_paces_and_what_waits_for_them_leave_nothing(redis_stage: RedisStage) -> None:
+    """Whether their runs end, or are cancelled while they wait."""
+    gate = _attended(redis_stage)
+    gate.enqueue([in_pools(f"run_{number}", link(1), run_pool(1)) for number in range(4)])
+    gate.enqueue([in_pace(f"run_p{number}", 1, 0.05) for number in range(3)])
+    first, second = gate.pick("runs", 9)
+    assert picked(gate) == []
+    for run_id in ("run_1", "run_p1", "run_p2"):
+        gate.forget(run_id)
+    for run in gate.pick("runs", 9, ended=[replace(run, is_over=True) for run in (first, second)]):
+        gate.release(run.run_id, 1)
+        gate.settle([run.run_id, "run_3"])
+    assert picked(gate) == []
+    assert lasting_keys(redis_stage.redis) == []
 
 
 def test_after_a_loss_buckets_start_empty(redis_stage: RedisStage) -> None:
@@ -93,6 +107,11 @@ def test_while_redis_is_away_each_method_raises_its_error() -> None:
         lambda: gate.leave("wrk_1"),
         lambda: gate.waiting("runs"),
         lambda: gate.forget("run_1"),
+        lambda: gate.settle(["run_1"]),
+        lambda: gate.learn([queued("run_1")]),
+        lambda: gate.hold_runs([queued("run_1")]),
+        lambda: gate.unconfirmed(1),
+        lambda: gate.explain("run_1"),
     ]
     for call in calls:
         with pytest.raises(RedisError):
@@ -103,8 +122,3 @@ def _attended(stage: RedisStage) -> Gate:
     gate = stage.gate()
     gate.attend("wrk_1", ["runs"], 100)
     return gate
-
-
-def _lasting_keys(redis: Redis) -> list[str]:
-    lasting = [key for key in redis.scan_iter() if redis.ttl(key) == -1]
-    return [key for key in lasting if not any(fnmatch(key, f"cel:{pattern}") for pattern in PERMANENT_KEYS)]

@@ -109,7 +109,8 @@ class LocalSlots:
 
     def hold_run(self, run: Queued, now: datetime) -> None:
         """Take what is held for the run, or confirm it."""
-        pools = tuple(pool.name for pool in run.pools if pool.is_for_run)
+        held = self._holds.get(run.run_id)
+        pools = tuple(pool.name for pool in run.pools if pool.is_for_run) or (held.pools if held else ())
         if pools:
             self._holds[run.run_id] = _Hold(tenant_id=run.tenant_id, pools=pools, confirmed_at=now)
 
@@ -127,7 +128,8 @@ class LocalSlots:
         It waits `since` then; what nobody waited for is not saved up.
         """
         if is_token_due:
-            self._bucket(run.tenant_id, now).tokens -= 1
+            left = self.tokens(run.tenant_id, now) - 1
+            self._buckets[run.tenant_id] = _Bucket(tokens=left, counted_at=now)
         if run.pace:
             emission, _ = self._rhythm(run, run.pace)
             tat = self._tats.get((run.tenant_id, run.pace.name), _LONG_AGO)
@@ -161,8 +163,12 @@ class LocalSlots:
         return is_noisy and any(at > now - ACTIVE for at in others)
 
     def tokens(self, tenant_id: str, now: datetime) -> float:
-        """Return the tokens in the tenant's bucket."""
-        return self._bucket(tenant_id, now).tokens
+        """Return the tokens in the tenant's bucket at this moment; one that nobody used is full."""
+        limits, bucket = self._limits[tenant_id], self._buckets.get(tenant_id)
+        if bucket is None:
+            return limits.starts_burst
+        earned = max(0.0, (now - bucket.counted_at).total_seconds() * limits.starts_per_second)
+        return min(limits.starts_burst, bucket.tokens + earned)
 
     def held(self, tenant_id: str, pool: str) -> set[str]:
         """Return who holds the pool: links as `run:fence`, and runs."""
@@ -208,12 +214,3 @@ class LocalSlots:
     def _rhythm(self, run: Queued, pace: Pace) -> tuple[timedelta, int]:
         newest = self._paces.get((run.tenant_id, run.function, pace.name), pace)
         return newest.per / newest.starts, newest.burst
-
-    def _bucket(self, tenant_id: str, now: datetime) -> _Bucket:
-        """Return the tenant's bucket, refilled to this moment."""
-        limits = self._limits[tenant_id]
-        bucket = self._buckets.setdefault(tenant_id, _Bucket(tokens=limits.starts_burst, counted_at=now))
-        earned = (now - bucket.counted_at).total_seconds() * limits.starts_per_second
-        bucket.tokens = min(limits.starts_burst, bucket.tokens + max(0.0, earned))
-        bucket.counted_at = max(bucket.counted_at, now)
-        return bucket

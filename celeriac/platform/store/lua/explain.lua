@@ -26,11 +26,10 @@ local slot = slot_name(run_id, run.fence)
 local running, rate, burst = limits_of(tenant, run)
 local slots, taken = key('slots', tenant), key('taken', queue)
 local capacity = capacity_of(queue)
-purge(slots)
 purge(taken)
 local in_flight = call('ZCARD', taken)
 if call('ZSCORE', slots, slot) then return {'turn', '', ''} end
-if call('ZCARD', slots) >= running then return {'running', '', ''} end
+if count(slots, running) >= running then return {'running', '', ''} end
 if band_of(rank) == START then
   local tokens = tokens_of(tenant, rate, burst)
   if tokens < 1 then return {'starts', '', micros(NOW + (1 - tokens + ahead(START)) / rate * 1000000)} end

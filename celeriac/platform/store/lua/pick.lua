@@ -58,29 +58,30 @@ local function stall(tenant, turn, retry_at)
   call('ZADD', later, retry_at, tenant)
 end
 
--- The first run of a lane as JSON, and its rank. One whose data the server has evicted goes; reconcile brings it back.
+-- The first run of a lane: its JSON, its rank, and the rank of the next, where there is one. A run whose data the server
+-- has evicted goes; reconcile brings it back.
 local function head_of(runs)
-  local head = call('ZRANGE', runs, 0, 0, 'WITHSCORES')
-  while head[1] do
-    local text = call('GET', key('run', head[1]))
-    if text then return text, head[2] end
-    call('ZREM', runs, head[1])
-    if call('DECR', key('waiting', queue)) <= 0 then call('DEL', key('waiting', queue)) end
-    head = call('ZRANGE', runs, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', runs, 0, 1, 'WITHSCORES')
+  while first[1] do
+    local text = call('GET', key('run', first[1]))
+    if text then return text, tonumber(first[2]), first[4] end
+    call('ZREM', runs, first[1])
+    uncount(queue, 1)
+    first = call('ZRANGE', runs, 0, 1, 'WITHSCORES')
   end
 end
 
--- The tenant's next run: JSON, its rank, lane and the lane's score; nil where none of its lanes can go.
+-- The tenant's next run as `head_of` gives it, with its lane and the lane's score; nil where none of its lanes can go.
 local function next_run(tenant)
   local lanes = key('lanes', queue, tenant)
   local first = call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
   while first[1] do
     local lane, score = first[1], tonumber(first[2])
-    local text, rank = head_of(key('lane', queue, tenant, lane))
+    local text, rank, behind = head_of(key('lane', queue, tenant, lane))
     if not text then
       call('ZREM', lanes, lane)
     elseif band_of(rank) == band_of(score) then
-      return text, tonumber(rank), lane, score
+      return text, rank, behind, lane, score
     else  -- the runs that put it into this band are gone
       call('ZADD', lanes, score - band_of(score) + band_of(rank), lane)
     end
@@ -88,29 +89,26 @@ local function next_run(tenant)
   end
 end
 
--- Take all that the run needs and move its lane and tenant on.
-local function take(run, text, lane, turn, weight)
+-- Take all that the run needs and move its lane and tenant on; `behind` is the rank of the run behind it.
+local function take(run, held, behind, lane, turn, weight)
   local tenant = run.tenant_id
-  local runs = key('lane', queue, tenant, lane)
-  hold(run.run_id, run.fence, tenant, queue, run.pools)
+  local lanes = key('lanes', queue, tenant)
+  hold(run.run_id, run.fence, tenant, queue, run.pools, held)
   in_flight = in_flight + 1
-  call('ZREM', runs, run.run_id)
-  if call('DECR', key('waiting', queue)) <= 0 then call('DEL', key('waiting', queue)) end
+  call('ZREM', key('lane', queue, tenant, lane), run.run_id)
   call('PEXPIRE', key('run', run.run_id), ms(PICK_LIFE))
   note_active(queue, tenant)
-  local lanes, head = key('lanes', queue, tenant), call('ZRANGE', runs, 0, 0, 'WITHSCORES')[2]
-  if head then
-    call('ZADD', lanes, band_of(head) + stamp(), lane)
+  if behind then
+    call('ZADD', lanes, band_of(behind) + stamp(), lane)
   else
     call('ZREM', lanes, lane)
   end
-  if head or call('EXISTS', lanes) == 1 then
+  if behind or call('EXISTS', lanes) == 1 then
     call('ZADD', ring, turn + 1 / weight, tenant)
   else
     leave(tenant, turn + 1 / weight)
   end
   if run.pools or run.pace then tend_others(run) end
-  return text
 end
 
 -- Take a start's token and its turn in its pace. One that stood here when its turn came has it of that time, though
@@ -118,8 +116,8 @@ end
 local function pay(run, rank, tokens, rate, burst)
   local tenant = run.tenant_id
   if tokens then
-    call('HSET', key('bucket', tenant), 'tokens', tokens - 1, 'at', NOW)
-    call('PEXPIRE', key('bucket', tenant), math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000)))
+    local full_in = math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000))
+    call('SET', key('bucket', tenant), string.format('%.17g %.0f', tokens - 1, NOW), 'PX', full_in)
   end
   if run.pace then
     local thing = 'pace:' .. run.pace.name
@@ -132,25 +130,23 @@ end
 
 -- Pick the tenant's next run, or take what stands in the way out of its ring and return nil.
 local function pick_from(tenant, turn)
-  local text, rank, lane, score = next_run(tenant)
+  local text, rank, behind, lane, score = next_run(tenant)
   if not text then return leave(tenant, turn) end
   local run = cjson.decode(text)
   local slot = slot_name(run.run_id, run.fence)
   local running, rate, burst, weight = limits_of(tenant, run)
   local slots = key('slots', tenant)
-  purge(slots)
-  -- A slot that the run holds from a pick that came to nothing is as good as a free one.
-  local own = call('ZCARD', slots)
-  local has_slot = own > 0 and call('ZSCORE', slots, slot)
-  if own >= running and not has_slot then
+  -- What the run holds from a pick that came to nothing is as good as what is free, and paid for.
+  local held = call('GET', key('slot', slot))
+  if not held and count(slots, running) >= running then
     return stall(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
   end
-  if not has_slot and is_closed(queue, tenant, capacity, in_flight) then
+  if not held and is_closed(queue, tenant, capacity, in_flight) then
     noisy = noisy + 1
     return
   end
   local tokens = nil
-  if not has_slot and band_of(score) == START then
+  if not held and band_of(score) == START then
     tokens = tokens_of(tenant, rate, burst)
     if tokens < 1 then return stall(tenant, turn, NOW + math.ceil((1 - tokens) / rate * 1000000)) end
   end
@@ -159,8 +155,9 @@ local function pick_from(tenant, turn)
     block(queue, tenant, lane, score, run['function'], thing, at)
     return tend_others(run, thing)
   end
-  if not has_slot and not run.is_resume then pay(run, rank, tokens, rate, burst) end
-  return take(run, text, lane, turn, weight)
+  if not held and not run.is_resume then pay(run, rank, tokens, rate, burst) end
+  take(run, held, behind, lane, turn, weight)
+  return text
 end
 
 for _, due in ipairs(call('ZRANGEBYSCORE', later, '-inf', NOW, 'LIMIT', 0, looks)) do
@@ -194,6 +191,7 @@ while #picked < most and looks > 0 and first[1] do
 end
 
 if turn then
+  uncount(queue, #picked)
   call('SET', key('turn', queue), turn, 'PX', TURN_MS)
   call('ZREMRANGEBYSCORE', left, '-inf', turn)
 end

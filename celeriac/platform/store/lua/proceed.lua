@@ -45,9 +45,9 @@ local function pools_let_it_go()
     local held = key('held', tenant, thing)
     if not pool.is_for_run then
       if is_asked_for(thing) then return false end
-      purge(held)
-      local others = call('ZCARD', held) - (call('ZSCORE', held, ending) and 1 or 0)
-      if others >= tonumber(call('HGET', key('numbers', tenant, thing), fn)) then return false end
+      local slots = tonumber(call('HGET', key('numbers', tenant, thing), fn))
+      local others = count(held, slots) - (call('ZSCORE', held, ending) and 1 or 0)
+      if others >= slots then return false end
     end
   end
   return true
@@ -58,9 +58,8 @@ local function may_go_on()
   local first = call('ZRANGE', key('lanes', queue, tenant), 0, 0, 'WITHSCORES')[2]
   if first and band_of(first) == RESUME then return false end
   local slots, taken = key('slots', tenant), key('taken', queue)
-  purge(slots)
-  local own = call('EXISTS', key('slot', ending))
-  if call('ZCARD', slots) - own >= limits_of(tenant, run) then return false end
+  local own, running = call('EXISTS', key('slot', ending)), limits_of(tenant, run)
+  if count(slots, running) - own >= running then return false end
   local capacity = capacity_of(queue)
   purge(taken)
   if capacity > 0 and is_closed(queue, tenant, capacity, call('ZCARD', taken) - own) then return false end
@@ -69,7 +68,7 @@ end
 
 if may_go_on() then
   drop(ending)
-  hold(run.run_id, run.fence, tenant, queue, run.pools)
+  hold(run.run_id, run.fence, tenant, queue, run.pools, false)
   note_active(queue, tenant)
   call('SET', name, text, 'PX', ms(PICK_LIFE))
   return 1

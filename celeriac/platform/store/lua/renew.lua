@@ -11,5 +11,5 @@
 
 for i = 4, #ARGV, 5 do
   local pools = ARGV[i + 4] ~= '' and cjson.decode(ARGV[i + 4]) or nil
-  hold(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], pools)
+  take_anew(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], pools)
 end

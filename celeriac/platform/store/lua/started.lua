@@ -17,4 +17,4 @@
 
 local run_id, fence = ARGV[4], tonumber(ARGV[5])
 forget(run_id, fence)
-hold(run_id, fence, ARGV[6], ARGV[7], ARGV[8] ~= '' and cjson.decode(ARGV[8]) or nil)
+take_anew(run_id, fence, ARGV[6], ARGV[7], ARGV[8] ~= '' and cjson.decode(ARGV[8]) or nil)

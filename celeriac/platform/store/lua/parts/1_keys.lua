@@ -32,7 +32,7 @@
 --   held:<tenant>:<pool>                        ZSET    1.5 dead | a day  run:fence or run -> expiry of a pool's slots
 --   hold:<run>                                  STRING  one day           JSON [tenant, pools] held for the whole run
 --   holders                                     ZSET    one day           run that holds so -> when it was confirmed
---   bucket:<tenant>                             HASH    until full        tokens of run starts, when they were counted
+--   bucket:<tenant>                             STRING  until full        tokens of run starts, when they were counted
 --   tat:<tenant>:<pace>                         STRING  until then        when the pace is unused (and two ticks more)
 --   limits:<tenant>                             STRING  one day           newest: running, rate, burst, weight
 --   numbers:<tenant>:<thing>                    HASH    one day           newest by function: slots, or emission, burst
@@ -77,13 +77,25 @@ local function ms(micros)
   return math.ceil(micros / 1000)
 end
 
+-- Remove what has expired; once a script is enough, for its time stands still.
+local purged = {}
 local function purge(zset)
+  if purged[zset] then return end
+  purged[zset] = true
   call('ZREMRANGEBYSCORE', zset, '-inf', NOW)
 end
 
 -- Let a key live at least so long from now.
 local function keep(name, micros)
   if call('PTTL', name) < ms(micros) then call('PEXPIRE', name, ms(micros)) end
+end
+
+-- How many members stand in it that have not expired; it is only looked at closely where that may matter.
+local function count(zset, enough)
+  local many = call('ZCARD', zset)
+  if many < enough then return many end
+  purge(zset)
+  return call('ZCARD', zset)
 end
 
 local function slot_name(run_id, fence)

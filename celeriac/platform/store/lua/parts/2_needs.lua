@@ -43,8 +43,7 @@ local function open_at(tenant, fn, thing)
     return tonumber(call('GET', key('tat', tenant, thing)) or 0) - emission * (burst - 1)
   end
   local held = key('held', tenant, thing)
-  purge(held)
-  if call('ZCARD', held) < tonumber(number) then return 0 end
+  if count(held, tonumber(number)) < tonumber(number) then return 0 end
   return tonumber(call('ZRANGE', held, 0, 0, 'WITHSCORES')[2]) or math.huge
 end
 
@@ -85,10 +84,17 @@ local function limits_of(tenant, run)
 end
 
 -- Tokens at this moment. An unknown bucket was empty when the gate began, so a lost Redis gives no second burst.
+local born = nil
 local function tokens_of(tenant, rate, burst)
-  local bucket = call('HMGET', key('bucket', tenant), 'tokens', 'at')
-  local at = tonumber(bucket[2] or call('GET', key('born')) or NOW)
-  return math.min(burst, (bucket[1] or 0) + math.max(0, NOW - at) * rate / 1000000)
+  local tokens, at = 0, nil
+  local bucket = call('GET', key('bucket', tenant))
+  if bucket then
+    tokens, at = bucket:match('(%S+) (%S+)')
+  else
+    born = born or call('GET', key('born')) or NOW
+    at = born
+  end
+  return math.min(burst, tokens + math.max(0, NOW - at) * rate / 1000000)
 end
 
 -- The slots of a queue's live workers.
@@ -104,9 +110,8 @@ end
 -- Whether these slots of the queue are closed to the tenant: it has much, and another was active in the last minute.
 local function is_closed(queue, tenant, capacity, taken)
   if taken < capacity - math.ceil(capacity / 4) then return false end
-  local own = call('ZCARD', key('slots', tenant))
-  local is_noisy = capacity < 40 and own >= capacity * 0.75 or capacity >= 40 and own >= 30 and own > capacity * 0.1
-  if not is_noisy then return false end
+  local noisy_from = capacity < 40 and capacity * 0.75 or math.max(30, math.floor(capacity * 0.1) + 1)
+  if count(key('slots', tenant), noisy_from) < noisy_from then return false end
   local active = call('HMGET', key('active', queue), 'last', 'at', 'other', 'other_at')
   local other_at = active[1] ~= tenant and active[2] or active[4] or 0
   return tonumber(other_at) > NOW - ACTIVE

@@ -16,7 +16,9 @@ end
 
 -- Let a tenant that waits as a whole be looked at again.
 local function unstall(tenant)
-  for _, queue in ipairs(call('SMEMBERS', key('stalled', tenant))) do
+  local queues = call('SMEMBERS', key('stalled', tenant))
+  if not queues[1] then return end
+  for _, queue in ipairs(queues) do
     if call('EXISTS', key('lanes', queue, tenant)) == 1 then join(queue, tenant) end
   end
   call('DEL', key('stalled', tenant))
@@ -99,12 +101,17 @@ local function note_active(queue, tenant)
   call('PEXPIRE', key('active', queue), ms(ACTIVE))
 end
 
+-- Count runs that left the lanes of a queue.
+local function uncount(queue, many)
+  if call('DECRBY', key('waiting', queue), many) <= 0 then call('DEL', key('waiting', queue)) end
+end
+
 -- Take a run out of its lane; a lane without runs is no more.
 local function withdraw(run)
   local queue, tenant, lane = run.queue, run.tenant_id, lane_of(run)
   local runs = key('lane', queue, tenant, lane)
   if call('ZREM', runs, run.run_id) == 0 then return end
-  if call('DECR', key('waiting', queue)) <= 0 then call('DEL', key('waiting', queue)) end
+  uncount(queue, 1)
   if call('EXISTS', runs) == 1 then return end
   if call('ZREM', key('lanes', queue, tenant), lane) == 0 then unblock(queue, tenant, lane) end
   tend_others(run)

@@ -1,20 +1,23 @@
 -- What the gate's decisions share, part 4: how links and runs take slots and give them back, and how the gate learns.
 
--- Confirm that a run holds its pools that are for the run.
-local function hold_run(run_id, tenant, pools)
-  local things = {}
-  for _, pool in ipairs(pools or {}) do
-    if pool.is_for_run then
-      local held = key('held', tenant, 'pool:' .. pool.name)
-      call('ZADD', held, NOW + RUN_LIFE, run_id)
-      keep(held, RUN_LIFE)
-      things[#things + 1] = 'pool:' .. pool.name
-    end
+-- Confirm that a run holds these things for itself.
+local function confirm(run_id, tenant, things)
+  for _, thing in ipairs(things) do
+    call('ZADD', key('held', tenant, thing), NOW + RUN_LIFE, run_id)
+    keep(key('held', tenant, thing), RUN_LIFE)
   end
-  if #things == 0 then return end
   call('SET', key('hold', run_id), cjson.encode({tenant, things}), 'PX', ms(RUN_LIFE))
   call('ZADD', key('holders'), NOW, run_id)
   call('PEXPIRE', key('holders'), ms(RUN_LIFE))
+end
+
+-- Confirm that a run holds those of its pools that are for the run.
+local function hold_run(run_id, tenant, pools)
+  local things = {}
+  for _, pool in ipairs(pools or {}) do
+    if pool.is_for_run then things[#things + 1] = 'pool:' .. pool.name end
+  end
+  if #things > 0 then confirm(run_id, tenant, things) end
 end
 
 -- Give back what was held for a run that has ended.
@@ -30,10 +33,11 @@ local function settle(run_id)
   end
 end
 
--- Take the slots of one link, or put off their expiry. Those that it holds already are known best from its slot.
-local function hold(run_id, fence, tenant, queue, pools)
+-- Take the slots of one link, or put off their expiry. Those that it holds already are known best from its slot: the
+-- text of it, or false where it has none.
+local refreshed = {}
+local function hold(run_id, fence, tenant, queue, pools, held)
   local slot, things = slot_name(run_id, fence), {}
-  local held = call('GET', key('slot', slot))
   if held then
     things = cjson.decode(held)[3] or things
   else
@@ -43,7 +47,9 @@ local function hold(run_id, fence, tenant, queue, pools)
   end
   for _, zset in ipairs({key('slots', tenant), key('taken', queue)}) do
     call('ZADD', zset, NOW + SLOT_LIFE, slot)
-    call('PEXPIRE', zset, ms(SLOT_LIFE))
+    -- Once a script is enough: none gives slots back after it has taken some, so no key is made anew meanwhile.
+    if not refreshed[zset] then call('PEXPIRE', zset, ms(SLOT_LIFE)) end
+    refreshed[zset] = true
   end
   for _, thing in ipairs(things) do
     local members = key('held', tenant, thing)
@@ -53,6 +59,11 @@ local function hold(run_id, fence, tenant, queue, pools)
   local text = held or cjson.encode(#things > 0 and {tenant, queue, things} or {tenant, queue})
   call('SET', key('slot', slot), text, 'PX', ms(SLOT_LIFE))
   if pools then hold_run(run_id, tenant, pools) end
+end
+
+-- As `hold`, of a link that may hold them already.
+local function take_anew(run_id, fence, tenant, queue, pools)
+  hold(run_id, fence, tenant, queue, pools, call('GET', key('slot', slot_name(run_id, fence))))
 end
 
 -- Give back exactly the slots of this link; return its tenant and its pools, or nil where nobody held it.
