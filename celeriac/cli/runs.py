@@ -55,9 +55,11 @@ def ls(tenant: str, limit: int, cursor: str | None, as_json: bool, **given: Any)
 def get(run_id: str, tenant: str, as_json: bool) -> None:
     """Show a run with its steps."""
     from celeriac.cli.run_text import run_page
+    from celeriac.platform.durable.holdups import view_with_holdup
     from celeriac.web.api.answers import view_json
 
-    view = rooms_for(tenant).reads.view(tenant, run_id)
+    rooms = rooms_for(tenant)
+    view = view_with_holdup(rooms.reads, rooms.gate, tenant, run_id)
     if as_json:
         emit(view_json(view))
     else:

@@ -68,7 +68,10 @@ TABLE: dict[str, tuple[str, ...] | Elsewhere] = {
     "TestConcurrency_ScopeFunction_FanOut": ("concurrency_of_functions_that_one_event_starts",),
     "TestConcurrency_ScopeFunction_Key": ("concurrency_goes_by_key",),
     "TestConcurrency_ScopeFunction_Key_Fn": ("concurrency_keys_are_each_functions_own",),
-    "TestConcurrency_ScopeAccount": ("concurrency_of_the_tenant_is_shared", "concurrency_of_the_app_is_shared"),
+    "TestConcurrency_ScopeAccount": (
+        "concurrency_of_the_tenant_counts_all_functions",
+        "concurrency_of_the_app_counts_its_functions",
+    ),
     "TestFnConcurrency": ("run_concurrency_is_held_until_the_end",),
     "TestFnConcurrencyKey": ("run_concurrency_goes_by_key",),
     "TestWorkerConcurrency": ("worker_executes_no_more_than_it_has_room_for",),

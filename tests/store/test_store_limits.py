@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from starting_stage import HOUR, debounced, ruled, run, run_of, sent, ticket
-from store_stage import FUTURE, OTHER, TENANT, Stage, event_wait, function, outgoing, sleep, step_done, together
+from store_stage import FUTURE, OTHER, PAST, TENANT, Stage, event_wait, function, outgoing, sleep, step_done, together
 
 from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.starting import free_at
 from celeriac.platform.event import INVOKED, Event
 from celeriac.platform.flow.limits import Concurrency, Debounce, Priority, RateLimit, Singleton, Throttle
 from waiting import wait_until
@@ -47,13 +48,12 @@ def test_a_rate_limit_says_truly_when_the_next_may_begin(stage: Stage) -> None:
     assert refused.retry_at == first.created_at + HOUR
 
 
-def test_a_rate_limit_opens_at_the_time_that_it_said(stage: Stage) -> None:
-    stage.declare(rated(1, timedelta(seconds=0.4)))
-    assert states(stage, ticket()) == [QUEUED]
-    refused = sent(stage, ticket())
-    assert refused.retry_at is not None
-    wait_until(lambda: stage.store.now() >= refused.retry_at, what="the time to come")
-    assert states(stage, ticket(), ticket()) == [QUEUED, LIMITED]
+def test_a_rate_limit_opens_at_the_time_that_it_said() -> None:
+    rate, times = RateLimit(2, per=HOUR), [PAST, PAST + HOUR / 4, PAST + HOUR / 2]
+    opens = free_at(rate, times, PAST + HOUR / 2)
+    assert opens == PAST + HOUR / 4 + HOUR
+    assert free_at(rate, times, opens - timedelta(microseconds=1)) == opens
+    assert free_at(rate, times, opens) is None
 
 
 def test_a_rate_limit_counts_the_events_of_one_request(stage: Stage) -> None:

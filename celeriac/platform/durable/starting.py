@@ -12,7 +12,7 @@ do not hold it back.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -271,7 +271,7 @@ class Plan:
         if rate is None or key is None or self._gathers(debounce_key(start.arrival, start.function)):
             return
         span, known = _span(rate), self._standing.get(key)
-        kept = [one for one in (known.times if known else ()) if one > self.now - span - _LATE]
+        kept = [] if known is None else known.times[bisect_right(known.times, self.now - span - _LATE) :]
         insort(kept, self.now)
         self._stand(key, start, expires_at=kept[-1] + span)
         self._standing[key].times = kept
@@ -330,8 +330,9 @@ class Plan:
 
 def free_at(rate: RateLimit, times: Sequence[datetime], now: datetime) -> datetime | None:
     """Return when the next run of the key may begin, by the times at which others did; None: now."""
-    within = [one for one in times if one > now - _span(rate)]
-    return None if len(within) < rate.limit else within[-rate.limit] + _span(rate)
+    span = _span(rate)
+    within = len(times) - bisect_right(times, now - span)
+    return None if within < rate.limit else times[-rate.limit] + span
 
 
 def run_id_of(arrival: Arrival, name: str) -> str:

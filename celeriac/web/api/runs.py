@@ -7,6 +7,7 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.rerun import Wish
 from celeriac.web.api.answers import page_json, run_json, view_json
 from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
@@ -39,7 +40,7 @@ def list_runs(query: RunsQuery) -> dict[str, Any]:
 @needs("runs:read")
 def get_run(path: RunPath) -> dict[str, Any]:
     """Return one run with its step tree and what it waits for."""
-    return view_json(rooms().reads.view(tenant_id(), path.run_id))
+    return view_json(view_with_holdup(rooms().reads, rooms().gate, tenant_id(), path.run_id))
 
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")

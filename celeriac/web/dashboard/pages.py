@@ -11,6 +11,7 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.run import MOVES, Run, Status
 from celeriac.web import acting
@@ -65,7 +66,7 @@ def runs() -> str:
 @needs("runs:read")
 def run(run_id: str) -> str:
     """Show one run."""
-    view = rooms().reads.view(tenant_id(), run_id)
+    view = view_with_holdup(rooms().reads, rooms().gate, tenant_id(), run_id)
     return render_template(
         template_of("run"),
         view=view,

@@ -1,4 +1,4 @@
-"""Functions share the count of a concurrency limit of the scope `app` with one key; each has its own number."""
+"""Functions share the count of a concurrency limit of the scope `tenant` with one key; each has its own number."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from cases.stages.stage import Stage
 from cases.stages.work import most_at_once, work
 from celeriac import App, Concurrency, Context, Event
 
-app = App("concurrency-of-the-app-is-shared")
+app = App("concurrency-of-the-tenant-counts-all-functions")
 
-GO = "concurrency-of-the-app-is-shared/go"
+GO = "concurrency-of-the-tenant-counts-all-functions/go"
 
 
-@app.function(on=GO, concurrency=Concurrency(1, key="event.data.printer", scope="app"))
+@app.function(on=GO, concurrency=Concurrency(1, key="event.data.printer", scope="tenant"))
 async def letters(ctx: Context, printer: str) -> None:
     """Print while nobody else does."""
     await work(ctx, by=printer)
 
 
-@app.function(on=GO, concurrency=Concurrency(2, key="event.data.printer", scope="app"))
+@app.function(on=GO, concurrency=Concurrency(2, key="event.data.printer", scope="tenant"))
 async def posters(ctx: Context, printer: str) -> None:
     """Print beside at most one other."""
     await work(ctx, by=printer)
