@@ -109,7 +109,7 @@ def build(settings: Settings) -> Installation:
         plans=Plans(engine),
         meter=meter,
         keys=Keys(engine),
-        memories=mem0_memories(engine, settings.memory_embedder),
+        memories=mem0_memories(engine, settings.memory_embedder, _most_memories(tenants)),
         close=close,
     )
 
@@ -195,6 +195,16 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
         )
 
     return limits
+
+
+def _most_memories(tenants: Tenants) -> Callable[[str], int | None]:
+    def most(tenant_id: str) -> int | None:
+        try:
+            return tenants.limits(tenant_id).memories
+        except NotFoundError:
+            return None
+
+    return most
 
 
 def _intake(settings: Settings, store: Store, dispatcher: Dispatcher, meter: Meter) -> Intake:

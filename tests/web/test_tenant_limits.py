@@ -109,3 +109,12 @@ def test_a_tenant_sees_its_limits_and_what_is_left(installation: Installation, s
     assert (data["plan"], data["limits"]["queued_runs"], data["queued_runs"]) == ("small", 50, 0)
     assert data["requests"]["api"]["left"] == 2
     assert set(data["requests"]) == {"api", "openai:requests", "anthropic:requests"}
+
+
+def test_a_queued_run_of_a_paused_tenant_says_why_it_waits(installation: Installation, bank: Bank) -> None:
+    """The event is accepted as ever."""
+    installation.tenants.pause(bank.tenant_id)
+    [sent] = bank.sender.post("/v1/events", EVENT).json["data"]
+    [run] = bank.api.get(f"/v1/events/{sent['id']}/runs").json["data"]
+    view = bank.api.get(f"/v1/runs/{run['id']}").json
+    assert (view["status"], view["waiting_for"]) == ("queued", "queued: its tenant is paused")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask_openapi3.blueprint import APIBlueprint
@@ -42,7 +43,10 @@ def list_runs(query: RunsQuery) -> dict[str, Any]:
 @runs.get("/<run_id>", responses={"200": RunDetail}, summary="Get a run")
 def get_run(path: RunPath) -> dict[str, Any]:
     """Return one run with its step tree and what it waits for."""
-    return view_json(rooms().reads.view(tenant_id(), path.run_id))
+    view = rooms().reads.view(tenant_id(), path.run_id)
+    if view.run.status == "queued" and rooms().tenants.is_paused(tenant_id()):
+        view = replace(view, waiting_for="queued: its tenant is paused")
+    return view_json(view)
 
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")
