@@ -200,6 +200,7 @@ class DurableKernel:
                     await self._pacing.admit(call)
                     begun = self._clock.now()
                 value = await self._execute(call)
+                self._pacing.settle(call, value)
                 text = encode_within(value, self._conduct.max_output_bytes, f"The output of step {call.path!r}")
                 if too_much := self._record.excess(call.path, text):
                     raise too_much
@@ -216,7 +217,6 @@ class DurableKernel:
                     await self._waiting.stand_still(again)
             else:
                 usage = call.usage(value) if call.usage is not None else Usage()
-                self._pacing.settle(call, usage)
                 parts = {"attempt": failed + 1, "input": given, "usage": usage}
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
