@@ -14,7 +14,6 @@ from celeriac.platform.durable.quota import too_many_queued
 from celeriac.platform.store.sql_part import exclusive_text
 from celeriac.platform.store.tables import runs
 
-
 #: how long a sender waits for its turn in this process
 _PATIENCE_SECONDS = 5.0
 
