@@ -15,6 +15,7 @@ from flask import Flask, Request, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from celeriac.errors import RefusedError
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import hints, rooms
 
@@ -75,7 +76,11 @@ def _admit(plaintext: str, kinds: tuple[str, ...]) -> None:
     if key.kind not in kinds:
         raise Problem(403, "access_denied", f"A key of kind {key.kind!r} may not do this; use one of kind {kinds[0]!r}")
     g.tenant_id = key.tenant_id
-    g.rate_level = rooms().meter.admit_request(key.tenant_id)
+    try:
+        g.rate_level = rooms().meter.admit_request(key.tenant_id)
+    except RefusedError:
+        g.rate_level = rooms().meter.no_requests_left(key.tenant_id)
+        raise
 
 
 def _may_be_key(plaintext: str) -> bool:

@@ -52,6 +52,7 @@ def test_a_refusal_says_truthfully_when_to_come_back(installation: Installation,
     answers = [bank.api.get("/v1/runs") for _ in range(3)]
     assert answers[-1].status == 429
     assert answers[-1].headers["Retry-After"] == "1"
+    assert answers[-1].headers["RateLimit"] == '"tenant";r=0;t=1'
 
 
 def test_answers_say_what_is_left(slow_bank: Bank) -> None:

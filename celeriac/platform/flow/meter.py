@@ -144,6 +144,11 @@ class Meter:
             )
         return _level(want, answer.left[0])
 
+    def no_requests_left(self, tenant_id: str) -> Level | None:
+        """Return how the bucket of requests stands when it has refused one, asking nobody."""
+        want = _api_want(self.allowance(tenant_id))
+        return None if want is None else _level(want, 0.0)
+
     def admit_events(self, tenant_id: str) -> Allowance:
         """Return what may come in now; raise `RefusedError` with the code `quota_exceeded` once the budget is spent."""
         allowance = self.allowance(tenant_id)
