@@ -136,7 +136,7 @@ def build(settings: Settings) -> Installation:
         meter=meter,
         secrets=Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled),
         **_who_may(engine),
-        memories=mem0_memories(walled, settings.memory_embedder),
+        memories=mem0_memories(walled, settings.memory_embedder, _most_memories(tenants)),
         close=close,
     )
 
@@ -255,6 +255,16 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
         )
 
     return limits
+
+
+def _most_memories(tenants: Tenants) -> Callable[[str], int | None]:
+    def most(tenant_id: str) -> int | None:
+        try:
+            return tenants.limits(tenant_id).memories
+        except NotFoundError:
+            return None
+
+    return most
 
 
 def _intake(settings: Settings, store: Store, dispatcher: Dispatcher, meter: Meter) -> Intake:

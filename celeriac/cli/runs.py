@@ -59,7 +59,8 @@ def get(run_id: str, tenant: str, as_json: bool) -> None:
     from celeriac.web.api.answers import view_json
 
     rooms = rooms_for(tenant)
-    view = view_with_holdup(rooms.reads, rooms.gate, tenant, run_id)
+    is_paused = rooms.tenants.is_paused(tenant)
+    view = view_with_holdup(rooms.reads, rooms.gate, tenant, run_id, is_paused=is_paused)
     if as_json:
         emit(view_json(view))
     else:

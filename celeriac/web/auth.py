@@ -19,6 +19,7 @@ from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from celeriac.errors import RefusedError
 from celeriac.tenants.keys import ApiKey
 from celeriac.tenants.people import Member, User
 from celeriac.tenants.roles import EVERYTHING, SCOPES, Permission
@@ -167,7 +168,11 @@ def _know(plaintext: str, kinds: tuple[str, ...]) -> None:
     if kinds and key.kind not in kinds:
         raise Problem(403, "access_denied", f"A key of kind {key.kind!r} may not do this; use one of kind {kinds[0]!r}")
     _act_as(_caller_by_key(key))
-    g.rate_level = rooms().meter.admit_request(key.tenant_id)
+    try:
+        g.rate_level = rooms().meter.admit_request(key.tenant_id)
+    except RefusedError:
+        g.rate_level = rooms().meter.no_requests_left(key.tenant_id)
+        raise
 
 
 def _caller_by_key(key: ApiKey) -> Caller:

@@ -68,6 +68,17 @@ def test_tokens_that_were_not_used_are_given_back() -> None:
     assert meter.reserve(T, CALL, was_promised=True) is None
 
 
+def test_a_call_that_waits_for_tokens_looks_again_soon() -> None:
+    """Those before it may use less than was estimated: it goes after ten seconds, and not after a minute and a half."""
+    meter = metered(clock := ManualClock(), model_tokens_per_minute=1_000)
+    assert meter.reserve(T, Toll(provider="openai", tokens=1_500), was_promised=False) is None
+    later = meter.reserve(T, CALL, was_promised=False)
+    assert later is not None and later.after == timedelta(seconds=10)
+    meter.settle(T, Toll(provider="openai", tokens=1_500), 20)
+    clock.advance(later.after)
+    assert meter.reserve(T, CALL, was_promised=True) is None
+
+
 def test_a_spent_budget_lets_no_model_be_called_and_no_event_in() -> None:
     """Both say which budget it is; events say until when."""
     clock = ManualClock(datetime(2026, 2, 27, 13, tzinfo=UTC))

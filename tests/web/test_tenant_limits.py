@@ -52,6 +52,7 @@ def test_a_refusal_says_truthfully_when_to_come_back(installation: Installation,
     answers = [bank.api.get("/v1/runs") for _ in range(3)]
     assert answers[-1].status == 429
     assert answers[-1].headers["Retry-After"] == "1"
+    assert answers[-1].headers["RateLimit"] == '"tenant";r=0;t=1'
 
 
 def test_answers_say_what_is_left(slow_bank: Bank) -> None:
@@ -109,3 +110,12 @@ def test_a_tenant_sees_its_limits_and_what_is_left(installation: Installation, s
     assert (data["plan"], data["limits"]["queued_runs"], data["queued_runs"]) == ("small", 50, 0)
     assert data["requests"]["api"]["left"] == 2
     assert set(data["requests"]) == {"api", "openai:requests", "anthropic:requests"}
+
+
+def test_a_queued_run_of_a_paused_tenant_says_why_it_waits(installation: Installation, bank: Bank) -> None:
+    """The event is accepted as ever."""
+    installation.tenants.pause(bank.tenant_id)
+    [sent] = bank.sender.post("/v1/events", EVENT).json["data"]
+    [run] = bank.api.get(f"/v1/events/{sent['id']}/runs").json["data"]
+    view = bank.api.get(f"/v1/runs/{run['id']}").json
+    assert (view["status"], view["waiting_for"]) == ("queued", "queued: its tenant is paused")

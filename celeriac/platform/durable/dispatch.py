@@ -99,7 +99,8 @@ class Dispatcher:
             while picked := self.gate.pick(queue, _BATCH, ended=ended, arriving=arriving):
                 ended = arriving = ()
                 going = self._without_paused(picked)
-                self._links.publish(going)
+                if going:
+                    self._links.publish(going)
                 sent += len(going)
                 if len(picked) < _BATCH and len(going) == len(picked):
                     break
@@ -147,11 +148,13 @@ class Dispatcher:
             return True
 
     def _without_paused(self, picked: Sequence[Queued]) -> list[Queued]:
-        """Take runs of paused tenants, which stood in their lanes before, out of the gate again; return the others."""
+        """Give back the slots of runs of paused tenants, which stood in their lanes before; return the other runs.
+
+        What such a run holds from its start to its end stays.
+        """
         going = []
         for run in picked:
             if self.is_paused(run.tenant_id):
-                self.gate.forget(run.run_id)
                 self.gate.release(run.run_id, run.fence)
             else:
                 going.append(run)

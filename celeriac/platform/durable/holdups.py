@@ -22,11 +22,18 @@ _WORDS: dict[Reason, str] = {
 }
 
 
-def view_with_holdup(reads: Reads, gate: Gate, tenant_id: str, run_id: str) -> RunView:
-    """Return one run as `Reads.view` does, and of a queued one why it does not start yet; raise `NotFoundError`."""
+def view_with_holdup(
+    reads: Reads, gate: Gate, tenant_id: str, run_id: str, *, is_paused: bool = False
+) -> RunView:
+    """Return one run as `Reads.view` does, and of a queued one why it does not start yet; raise `NotFoundError`.
+
+    `is_paused` says of the tenant that nothing of it may start.
+    """
     view = reads.view(tenant_id, run_id)
     if view.run.status != "queued":
         return view
+    if is_paused:
+        return replace(view, waiting_for="queued: its tenant is paused")
     try:
         holdup = gate.explain(run_id)
     except Exception as error:  # noqa: BLE001  # the gate is a hint, whatever breaks in it

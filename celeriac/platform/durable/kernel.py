@@ -206,6 +206,7 @@ class DurableKernel:
                     await self._pacing.admit(call)
                     begun = self._clock.now()
                 value = await self._execute(call)
+                self._pacing.settle(call, value)
                 text = encode_within(value, self._conduct.max_output_bytes, f"The output of step {call.path!r}")
                 if too_much := self._record.excess(call.path, text):
                     raise too_much
@@ -223,8 +224,7 @@ class DurableKernel:
             else:
                 parts = {"attempt": failed + 1, "input": given}
                 if call.usage is not None:
-                    usage = parts["usage"] = call.usage(value)
-                    self._pacing.settle(call, usage)
+                    parts["usage"] = call.usage(value)
                 if call.model is not None:
                     parts["model"] = call.model(value)
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from celeriac.errors import ModelError
 from celeriac.platform.durable.memo import Wait
@@ -16,7 +17,6 @@ from celeriac.platform.durable.record import Record
 from celeriac.platform.durable.waiting import Waiting
 from celeriac.platform.flow.meter import Meter, Toll
 from celeriac.platform.kernel import Call
-from celeriac.platform.message import Usage
 
 #: what stands behind a step's path in that of its wait; no id has it
 _MARK = "/~limits"
@@ -62,9 +62,11 @@ class Pacing:
             await self._record.begin(wait)
             await self._waiting.stand_still(wait)
 
-    def settle(self, call: Call, usage: Usage) -> None:
+    def settle(self, call: Call, value: Any) -> None:
         """Put right what was taken by estimate, beside the run."""
-        self._settle(call.toll, usage.input_tokens + usage.output_tokens)
+        if call.toll is not None and call.usage is not None:
+            usage = call.usage(value)
+            self._settle(call.toll, usage.input_tokens + usage.output_tokens)
 
     def settle_failed(self, call: Call, error: Exception) -> None:
         """Give back the tokens of a call that the provider refused; of others nobody knows what they used."""

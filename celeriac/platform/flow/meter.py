@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -30,6 +30,9 @@ _SAVED = 1 / 20
 
 #: how long a call of a model waits before it asks again while the buckets cannot be asked
 _BLIND = timedelta(seconds=1)
+
+#: how long a call waits for tokens at most before it looks again: calls before it may have used less than estimated
+_LOOK_AGAIN = timedelta(seconds=10)
 
 _API = "api"
 
@@ -141,6 +144,11 @@ class Meter:
             )
         return _level(want, answer.left[0])
 
+    def no_requests_left(self, tenant_id: str) -> Level | None:
+        """Return how the bucket of requests stands when it has refused one, asking nobody."""
+        want = _api_want(self.allowance(tenant_id))
+        return None if want is None else _level(want, 0.0)
+
     def admit_events(self, tenant_id: str) -> Allowance:
         """Return what may come in now; raise `RefusedError` with the code `quota_exceeded` once the budget is spent."""
         allowance = self.allowance(tenant_id)
@@ -179,7 +187,9 @@ class Meter:
             self._note_blindness(error, "calls of models wait for it")
             return Later(after=_BLIND, name=wants[0].name, left=())
         self._is_blind = False
-        return None if isinstance(answer, Taken) else answer
+        if isinstance(answer, Taken):
+            return None
+        return replace(answer, after=min(answer.after, _LOOK_AGAIN)) if answer.name.endswith(":tokens") else answer
 
     def settle(self, tenant_id: str, toll: Toll, used: int) -> None:
         """Put right what was reserved, once it is known how many tokens were used; never raises for a broken hint."""

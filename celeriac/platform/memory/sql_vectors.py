@@ -8,15 +8,16 @@ Nothing here may read, change or drop rows of more than one scope at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Row, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from celeriac.database import db_now, reading, single
+from celeriac.database import db_now, reading, single, transaction
 from celeriac.errors import ConfigError
+from celeriac.platform.memory.quota import refuse_one_more
 from celeriac.platform.memory.scope import MOST_OF_A_SCOPE, Scope, not_found, qualified, unqualified
 from celeriac.platform.memory.tables import memories
 from celeriac.platform.memory.vectors import Vector, nearest, pack
@@ -50,15 +51,20 @@ class Hit:
 class SqlVectors:
     """Keeps memories and finds the nearest ones, for any number of threads and processes."""
 
-    def __init__(self, engine: Engine, embedder: str) -> None:
-        """Keep vectors made by the embedder of that name, and compare only those."""
+    def __init__(self, engine: Engine, embedder: str, most: Callable[[str], int | None] = lambda _: None) -> None:
+        """Keep vectors made by the embedder of that name, and compare only those.
+
+        `most` tells how many memories a tenant may have; None: any number.
+        """
         self._engine = engine
         self._embedder = embedder
+        self._most = most
 
     def insert(self, vectors: Sequence[Vector], payloads: Sequence[Mapping[str, Any]], ids: object = None) -> None:
         """Insert each payload once under its own `memory_id`; what is there under that id stays as it is.
 
         Mem0's own ids are fresh at each call, so a step that is tried again would double its memories with them.
+        Raises `LimitError` with the code `quota_exceeded` for one memory more than the tenant may have.
         """
         for vector, payload in zip(vectors, payloads, strict=True):
             scope = Scope.parse(payload["user_id"])
@@ -69,7 +75,11 @@ class SqlVectors:
                 "created_at": db_now(),
                 **self._changing(vector, payload),
             }
-            with single(self._engine, scope.tenant_id) as connection:
+            most = self._most(scope.tenant_id)
+            opened = single if most is None else transaction
+            with opened(self._engine, scope.tenant_id) as connection:
+                if most is not None:
+                    refuse_one_more(connection, scope.tenant_id, row["id"], most)
                 into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
                 connection.execute(into(memories).values(row).on_conflict_do_nothing())
 

@@ -42,7 +42,8 @@ class LocalIngest(LocalPart):
     ) -> Ingested:
         """Take in events with their runs and wakes."""
         with self._lock:
-            if most_queued is not None and self._queued_of(tenant_id) + len(events) > most_queued:
+            starting = [one for one in events if target is not None or self._declared.has_triggers(one.name)]
+            if most_queued is not None and starting and self._queued_of(tenant_id) + len(starting) > most_queued:
                 raise too_many_queued(most_queued)
             if target is not None and target not in self._declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; is a worker with it running?")

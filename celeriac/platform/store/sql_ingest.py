@@ -33,7 +33,7 @@ from celeriac.platform.store.sql_counting import COUNTED_EVENTS, COUNTED_STARTS,
 from celeriac.platform.store.sql_crons import DUE, tick
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
-from celeriac.platform.store.sql_quota import refuse_too_many, turn_text
+from celeriac.platform.store.sql_quota import in_turn, refuse_too_many, turn_text
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
 from celeriac.platform.store.sql_waking import end_quietly, lock_runs, resolve
@@ -177,7 +177,8 @@ class SqlIngest(SqlDeclarations):
         if not given:
             return Ingested()
         names = {(tenant_id, event.name) for event in given}
-        with self._opened(names, turn_of=None if most_queued is None else tenant_id) as (connection, now, declared):
+        turn_of = None if most_queued is None else tenant_id
+        with in_turn(tenant_id, most_queued), self._opened(names, turn_of=turn_of) as (connection, now, declared):
             if target is not None and target not in declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; does a worker run an app with it?")
             came = [_incoming(tenant_id, event, now, target) for event in given]

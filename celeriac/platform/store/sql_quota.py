@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, func, select
 
+from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.quota import too_many_queued
 from celeriac.platform.store.sql_part import exclusive_text
 from celeriac.platform.store.tables import runs
+
+#: how long a sender waits for its turn in this process
+_PATIENCE_SECONDS = 5.0
+
+#: the senders of a tenant line up here before they take a connection, or one tenant's would hold them all
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@contextmanager
+def in_turn(tenant_id: str, most: int | None) -> Iterator[None]:
+    """Be the only sender of the tenant in this process where it has a quota."""
+    if most is None:
+        yield
+        return
+    turn = _turns[tenant_id]
+    if not turn.acquire(timeout=_PATIENCE_SECONDS):
+        raise StoreUnavailable("Too many send for this tenant at once; try again")
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def turn_text(tenant_id: str) -> str:

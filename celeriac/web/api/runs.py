@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask_openapi3.blueprint import APIBlueprint
@@ -40,7 +41,10 @@ def list_runs(query: RunsQuery) -> dict[str, Any]:
 @needs("runs:read")
 def get_run(path: RunPath) -> dict[str, Any]:
     """Return one run with its step tree and what it waits for."""
-    return view_json(view_with_holdup(rooms().reads, rooms().gate, tenant_id(), path.run_id))
+    view = view_with_holdup(
+        rooms().reads, rooms().gate, tenant_id(), path.run_id, is_paused=rooms().tenants.is_paused(tenant_id())
+    )
+    return view_json(view)
 
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")

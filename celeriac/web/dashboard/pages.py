@@ -66,7 +66,8 @@ def runs() -> str:
 @needs("runs:read")
 def run(run_id: str) -> str:
     """Show one run."""
-    view = view_with_holdup(rooms().reads, rooms().gate, tenant_id(), run_id)
+    is_paused = rooms().tenants.is_paused(tenant_id())
+    view = view_with_holdup(rooms().reads, rooms().gate, tenant_id(), run_id, is_paused=is_paused)
     return render_template(
         template_of("run"),
         view=view,
