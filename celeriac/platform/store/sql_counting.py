@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from celeriac.database import NOW
+from celeriac.database import NOW, straight
 from celeriac.platform.codec import utf8_size
 from celeriac.platform.store.sql_part import insert_returning
 from celeriac.platform.store.tables import events
@@ -128,4 +128,5 @@ def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]], fun
 
 def _add(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     if rows:
-        connection.exec_driver_sql(_ADD[connection.dialect.name], rows if len(rows) > 1 else rows[0])
+        with straight(connection) as cursor:
+            cursor.executemany(_ADD[connection.dialect.name], rows)
