@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 
 from celeriac.database import NOW, straight
 from celeriac.platform.codec import utf8_size
+from celeriac.platform.durable.usage import COUNTS
 from celeriac.platform.store.sql_part import insert_returning
 from celeriac.platform.store.tables import events
-from celeriac.platform.store.usage_tables import COUNTS, KEY
+from celeriac.platform.store.usage_tables import KEY
 
 #: the day of the present: days since 1970 in UTC
 DAY = {

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, cast, func, literal_column, select, union_all
 
 from celeriac.database import reading, single
-from celeriac.platform.durable.usage import BY, By, Spent, UsageRow, day_number, day_of
+from celeriac.platform.durable.usage import BY, COUNTS, By, Spent, UsageRow, day_number, day_of
 from celeriac.platform.store.sql_counting import DAY
 from celeriac.platform.store.sql_part import SqlPart
-from celeriac.platform.store.usage_tables import COUNTS, KEY, usage_daily, usage_deltas
+from celeriac.platform.store.usage_tables import KEY, usage_daily, usage_deltas
 
 _COLUMN = {"tenant": "tenant_id", "day": "day", "function": "function", "model": "model"}
 
