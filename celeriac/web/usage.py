@@ -8,16 +8,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, get_args
 
 from celeriac.errors import ConfigError
-from celeriac.platform.durable.usage import BY, By, UsageRow
+from celeriac.platform.durable.usage import BY, COUNTS, By, UsageRow
 
-#: the keys of a row, and what is counted
+#: what the keys of a row are called
 _KEYS: dict[By, str] = {"tenant": "tenant_id", "day": "day", "function": "function", "model": "model"}
-COUNTS = tuple(one.name for one in fields(UsageRow) if one.name not in _KEYS.values())
 
 #: what rows are told apart by where nobody says
 DEFAULT_BY: tuple[By, ...] = ("day", "function", "model")

@@ -16,6 +16,13 @@ By = Literal["tenant", "day", "function", "model"]
 #: what rows may be told apart by, in their order
 BY: tuple[By, ...] = ("tenant", "day", "function", "model")
 
+#: what is counted
+COUNTS = (
+    *("runs", "links", "steps", "model_calls", "tool_calls"),
+    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
+    *("cost_usd", "bytes"),
+)
+
 _EPOCH = date(1970, 1, 1)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from celeriac.platform.durable.usage import BY, By, Spent, UsageRow, day_number, day_of
+from celeriac.platform.durable.usage import BY, COUNTS, By, Spent, UsageRow, day_number, day_of
 from celeriac.platform.store.local_part import LocalPart
-from celeriac.platform.store.usage_tables import COUNTS
 
 _FIELD = {"tenant": "tenant_id", "day": "day", "function": "function", "model": "model"}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from celeriac.database import NOW, from_micros, single, transaction
+from celeriac.database import NOW, from_micros, single, straight, transaction
 from celeriac.platform.durable.store import Claim, ClaimWish, Link
 from celeriac.platform.event import Event
 from celeriac.platform.message import Usage
@@ -142,11 +142,11 @@ def _claim_on_sqlite(
     connection: Connection, wishes: Iterable[ClaimWish], worker_id: str
 ) -> dict[str, tuple[Any, Link]]:
     claimed: dict[str, tuple[Any, Link]] = {}
-    for wish in wishes:
-        named = (worker_id, wish.link.id, wish.link.root_id, wish.run_id, wish.link.fence)
-        row = connection.exec_driver_sql(_CLAIM_ON_SQLITE, named).one_or_none()
-        if row is not None:
-            claimed[wish.run_id] = (row, wish.link)
+    with straight(connection) as cursor:
+        for wish in wishes:
+            named = (worker_id, wish.link.id, wish.link.root_id, wish.run_id, wish.link.fence)
+            for row in cursor.execute(_CLAIM_ON_SQLITE, named).fetchall():
+                claimed[wish.run_id] = (row, wish.link)
     rows = [row for row, _ in claimed.values()]
     count(connection, [Counted(tenant_id=row[1], function=f"{row[2]}/{row[3]}", links=1) for row in rows])
     return claimed

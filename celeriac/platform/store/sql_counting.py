@@ -14,11 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from celeriac.database import NOW
+from celeriac.database import NOW, straight
 from celeriac.platform.codec import utf8_size
+from celeriac.platform.durable.usage import COUNTS
 from celeriac.platform.store.sql_part import insert_returning
 from celeriac.platform.store.tables import events
-from celeriac.platform.store.usage_tables import COUNTS, KEY
+from celeriac.platform.store.usage_tables import KEY
 
 #: the day of the present: days since 1970 in UTC
 DAY = {
@@ -31,7 +32,7 @@ OF_STEPS = COUNTS[2:]
 
 _DAY = DAY["postgresql"]
 
-#: the same for the statements below, by the names of what they count
+#: links, of the rows of `claimed`
 COUNTED_CLAIMS = f"""
 counted AS (
     INSERT INTO usage_deltas (tenant_id, day, function, model, links)
@@ -39,7 +40,7 @@ counted AS (
     FROM (SELECT tenant_id, app || '/' || function_id AS function, count(*) AS links FROM claimed GROUP BY 1, 2) AS c
 )"""
 
-#: runs that began, and the bytes of events that came
+#: runs that began, of the rows of `run`, and the bytes of events that came, of those of `event`
 COUNTED_STARTS = f"""
 counted AS (
     INSERT INTO usage_deltas (tenant_id, day, function, model, runs)
@@ -54,7 +55,7 @@ counted_events AS (
     FROM (SELECT tenant_id, sum(size) AS bytes FROM event GROUP BY 1) AS c
 )"""
 
-#: the bytes of the events that tell of runs that ended
+#: the bytes of the events that tell of ends, of the rows of `told` and `ended`
 COUNTED_ENDINGS = f"""
 counted AS (
     INSERT INTO usage_deltas (tenant_id, day, function, model, bytes)
@@ -65,15 +66,14 @@ counted AS (
     ) AS c
 )"""
 
-_ADD = {
-    "postgresql": f"""
+_ADD_ON_POSTGRES = f"""
 INSERT INTO usage_deltas ({", ".join((*KEY, *COUNTS))})
-VALUES (%s, {_DAY}, {", ".join(["%s"] * (len(KEY) - 2 + len(COUNTS)))})""",
-    "sqlite": f"""
+VALUES (%s, {_DAY}, {", ".join(["%s"] * (len(KEY) - 2 + len(COUNTS)))})"""
+
+_ADD_ON_SQLITE = f"""
 INSERT INTO usage_daily ({", ".join((*KEY, *COUNTS))})
 VALUES (?, {DAY["sqlite"]}, {", ".join("?" * (len(KEY) - 2 + len(COUNTS)))})
-ON CONFLICT ({", ".join(KEY)}) DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTS)}""",
-}
+ON CONFLICT ({", ".join(KEY)}) DO UPDATE SET {", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTS)}"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,5 +127,10 @@ def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]], fun
 
 
 def _add(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        connection.exec_driver_sql(_ADD[connection.dialect.name], rows if len(rows) > 1 else rows[0])
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_ADD_ON_POSTGRES, rows)
+        return
+    with straight(connection) as cursor:
+        cursor.executemany(_ADD_ON_SQLITE, rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from celeriac.database import NOW, db_now, single, to_micros, transaction
+from celeriac.database import NOW, db_now, single, straight, to_micros, transaction
 from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
@@ -164,7 +164,8 @@ def _finish_on_sqlite(connection: Connection, end: End) -> bool:
         for _, id, name, data, ts, is_internal, target in _of_events(end)
     ]
     function = f"{end.claim.run.app}/{end.claim.run.function_id}"
-    told = [utf8_size(row[3]) for row in rows if connection.exec_driver_sql(_TELL_ON_SQLITE, row).rowcount]
+    with straight(connection) as cursor:
+        told = [utf8_size(row[3]) for row in rows if cursor.execute(_TELL_ON_SQLITE, row).rowcount]
     count(connection, [Counted(tenant_id=tenant_id, function=function, bytes=sum(told))])
     return True
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
 
-from celeriac.database import NOW, db_now, from_micros, opened, reading, to_micros, transaction
+from celeriac.database import NOW, db_now, from_micros, opened, reading, straight, to_micros, transaction
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode, utf8_size
@@ -338,24 +338,12 @@ def _store(connection: Connection, new: Sequence[Incoming]) -> set[str]:
         columns = [text_array(column) for column in zip(*_event_columns(new), strict=True)]
         found = connection.exec_driver_sql(_STORE_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
         return set(found.scalars())
-    stored = _store_on_sqlite(connection, new, now)
-    sizes = [utf8_size(one.text) for one in new if one.arrival.id in stored]
-    count(connection, [Counted(tenant_id=first.tenant_id, bytes=sum(sizes))])
-    return stored
-
-
-def _store_on_sqlite(connection: Connection, new: Sequence[Incoming], now: int) -> set[str]:
-    first = new[0].arrival
     common = (first.tenant_id, first.target, now, now)
-    rows = [(*row, *common) for row in _event_columns(new)]
-    if all(one.sender_id is None for one in new):
-        connection.exec_driver_sql(_EVENT_ON_SQLITE, rows)
-        return {one.arrival.id for one in new}
-    return {
-        one.arrival.id
-        for one, row in zip(new, rows, strict=True)
-        if connection.exec_driver_sql(_EVENT_ON_SQLITE, row).rowcount
-    }
+    with straight(connection) as cursor:
+        rows = zip(new, _event_columns(new), strict=True)
+        stored = [one for one, row in rows if cursor.execute(_EVENT_ON_SQLITE, (*row, *common)).rowcount]
+    count(connection, [Counted(tenant_id=first.tenant_id, bytes=utf8_size(one.text)) for one in stored])
+    return {one.arrival.id for one in stored}
 
 
 def _known(connection: Connection, tenant_id: str, sender_ids: Sequence[str], now: datetime) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from celeriac.database import NOW, reading, single, to_micros, transaction
+from celeriac.database import NOW, reading, single, straight, to_micros, transaction
 from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, Entry, StepDone, WaitBegun
 from celeriac.platform.store.sql_counting import Counted, count, count_steps
@@ -30,7 +30,7 @@ UPDATE runs SET
     input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cached_tokens = cached_tokens + ?,
     reasoning_tokens = reasoning_tokens + ?, cost_usd = cost_usd + ?, suspicion = 0
 WHERE id = ? AND fence = ? AND tenant_id = ? AND status = 'running'
-RETURNING steps, app, function_id"""
+RETURNING steps, app || '/' || function_id"""
 
 _INSERT_STEP = f"""
 INSERT INTO steps (run_id, tenant_id, path, seq, kind, value, error, input, attempt, started_at, ended_at, commit_id,
@@ -128,13 +128,12 @@ def _key(entry: Entry) -> _Key:
 def _commit_on_sqlite(connection: Connection, shares: Sequence[Share]) -> dict[int, int]:
     bases: dict[int, int] = {}
     functions: list[str] = []
-    for number, share in enumerate(shares):
-        place = (share.run_id, share.fence, share.tenant_id)
-        row = connection.exec_driver_sql(_UPDATE_RUN, (*share.totals(), *place)).one_or_none()
-        if row is not None:
-            steps_now, app, function_id = row
-            bases[number] = steps_now - len(share.steps)
-            functions.append(f"{app}/{function_id}")
+    with straight(connection) as cursor:
+        for number, share in enumerate(shares):
+            place = (share.run_id, share.fence, share.tenant_id)
+            for steps_now, function in cursor.execute(_UPDATE_RUN, (*share.totals(), *place)).fetchall():
+                bases[number] = steps_now - len(share.steps)
+                functions.append(function)
     held = [(shares[number], base) for number, base in bases.items()]
     for statement, rows in (
         (_INSERT_STEP, [_step_row(s, step, seq) for s, base in held for seq, step in enumerate(s.steps, base + 1)]),
@@ -146,17 +145,19 @@ def _commit_on_sqlite(connection: Connection, shares: Sequence[Share]) -> dict[i
             connection.exec_driver_sql(statement, rows)
     of_shares = [(share, function) for (share, _), function in zip(held, functions, strict=True)]
     count_steps(connection, [(s.tenant_id, function, row) for s, function in of_shares for row in s.by_model()])
-    count(connection, [one for share, function in of_shares for one in _sent(connection, share, function)])
+    if any(share.events for share, _ in held):
+        count(connection, [one for share, function in of_shares for one in _sent(connection, share, function)])
     return bases
 
 
 def _sent(connection: Connection, share: Share, function: str) -> list[Counted]:
     """Insert the events that the share sends, and return what counts of those that were new."""
-    return [
-        Counted(tenant_id=share.tenant_id, function=function, bytes=utf8_size(event.data))
-        for event, row in zip(share.events, _event_rows(share), strict=True)
-        if connection.exec_driver_sql(_INSERT_EVENT, row).rowcount
-    ]
+    with straight(connection) as cursor:
+        return [
+            Counted(tenant_id=share.tenant_id, function=function, bytes=utf8_size(event.data))
+            for event, row in zip(share.events, _event_rows(share), strict=True)
+            if cursor.execute(_INSERT_EVENT, row).rowcount
+        ]
 
 
 def _step_row(share: Share, step: StepDone, seq: int) -> tuple[object, ...]:

@@ -12,6 +12,8 @@ from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, Entry, OutgoingEvent, StepDone, Wait, WaitBegun
 from celeriac.platform.message import NOTHING, Usage
 
+_NO_USAGE = NOTHING.parts()
+
 
 @dataclass(kw_only=True, slots=True)
 class Share:
@@ -42,6 +44,9 @@ class Share:
 
     def by_model(self) -> list[tuple[str | int | float, ...]]:
         """Return what is counted of its steps: for each model its name, steps, the parts of usage, and bytes."""
+        if self.is_plain:
+            stored = sum([utf8_size(step.value) for step in self.steps])
+            return [("", len(self.steps), *_NO_USAGE, stored)] if self.steps else []
         found: dict[str, tuple[int, Usage, int]] = {}
         for step in self.steps:
             steps, used, stored = found.get(step.model, (0, NOTHING, 0))

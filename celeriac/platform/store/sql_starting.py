@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from celeriac.database import from_micros, to_micros
+from celeriac.database import from_micros, straight, to_micros
 from celeriac.platform.durable.admission import admission, freeze
 from celeriac.platform.durable.ending import unstarted_event
 from celeriac.platform.durable.memo import Wait
@@ -94,9 +94,10 @@ def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> Non
     for row in rows:
         by_function.setdefault(row[1:4], []).append(row)
     counted = []
-    for (tenant_id, app, function_id), of_one in by_function.items():
-        begun = connection.exec_driver_sql(_RUN_ON_SQLITE, of_one).rowcount
-        counted.append(Counted(tenant_id=tenant_id, function=f"{app}/{function_id}", runs=begun))
+    with straight(connection) as cursor:
+        for (tenant_id, app, function_id), of_one in by_function.items():
+            begun = cursor.executemany(_RUN_ON_SQLITE, of_one).rowcount
+            counted.append(Counted(tenant_id=tenant_id, function=f"{app}/{function_id}", runs=begun))
     count(connection, counted)
 
 

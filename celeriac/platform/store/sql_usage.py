@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, cast, func, literal_column, select, union_all
 
 from celeriac.database import reading, single
-from celeriac.platform.durable.usage import BY, By, Spent, UsageRow, day_number, day_of
+from celeriac.platform.durable.usage import BY, COUNTS, By, Spent, UsageRow, day_number, day_of
 from celeriac.platform.store.sql_counting import DAY
 from celeriac.platform.store.sql_part import SqlPart
-from celeriac.platform.store.usage_tables import COUNTS, KEY, usage_daily, usage_deltas
+from celeriac.platform.store.usage_tables import KEY, usage_daily, usage_deltas
 
 _COLUMN = {"tenant": "tenant_id", "day": "day", "function": "function", "model": "model"}
 
@@ -35,11 +35,12 @@ added AS (
 )
 SELECT count(*) FROM page"""
 
+#: what a tenant has spent from a day on, and the part of it from another day on
 _SPENT = """
-SELECT coalesce(sum(cost_usd), 0) FROM (
-    SELECT cost_usd FROM usage_daily WHERE tenant_id = %s AND day >= %s
+SELECT coalesce(sum(cost_usd), 0), coalesce(sum(CASE WHEN day >= %s THEN cost_usd END), 0) FROM (
+    SELECT day, cost_usd FROM usage_daily WHERE tenant_id = %s AND day >= %s
     UNION ALL
-    SELECT cost_usd FROM usage_deltas WHERE tenant_id = %s AND day >= %s
+    SELECT day, cost_usd FROM usage_deltas WHERE tenant_id = %s AND day >= %s
 ) AS used"""
 
 
@@ -68,18 +69,19 @@ class SqlUsages(SqlPart):
         return [_row_of(row._asdict()) for row in rows]
 
     def spent(self, tenant_id: str, since: date) -> float:
-        place = (tenant_id, day_number(since))
-        text = _SPENT if self._is_postgres else _SPENT.replace("%s", "?")
-        with reading(self._engine) as connection:
-            return float(connection.exec_driver_sql(text, (*place, *place)).scalar_one())
+        return self._spent(tenant_id, since, since)[0]
 
     def spent_now(self, tenant_id: str) -> Spent:
         today = self.today()
-        days = self.usage(tenant_id, today.replace(day=1), today, by=("day",))
-        return Spent(
-            today=sum(row.cost_usd for row in days if row.day == today),
-            this_month=sum(row.cost_usd for row in days),
-        )
+        of_month, of_day = self._spent(tenant_id, today.replace(day=1), today)
+        return Spent(today=of_day, this_month=of_month)
+
+    def _spent(self, tenant_id: str, since: date, later: date) -> tuple[float, float]:
+        place = (tenant_id, day_number(since))
+        text = _SPENT if self._is_postgres else _SPENT.replace("%s", "?")
+        with reading(self._engine) as connection:
+            total, part = connection.exec_driver_sql(text, (day_number(later), *place, *place)).one()
+        return float(total), float(part)
 
     def roll(self, *, most: int = 5000) -> int:
         if not self._is_postgres:

@@ -10,17 +10,11 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text, text
 
 from celeriac.database import metadata
+from celeriac.platform.durable.usage import COUNTS
 
 #: what rows are told apart by: the tenant, days since 1970 in UTC, `app/function_id` (empty: of no function), and
 #: `provider:model` (empty: what is no call of a model)
 KEY = ("tenant_id", "day", "function", "model")
-
-#: what is counted
-COUNTS = (
-    *("runs", "links", "steps", "model_calls", "tool_calls"),
-    *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"),
-    *("cost_usd", "bytes"),
-)
 
 
 def _columns(*, are_key: bool) -> list[Column[object]]:
