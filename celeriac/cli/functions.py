@@ -6,7 +6,7 @@ import click
 
 from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import ago, emit, note, table
-from celeriac.cli.rooms import rooms_for
+from celeriac.cli.rooms import rooms_for, write_down
 
 
 @click.group(cls=Group, example="celeriac functions ls --tenant ten_01J…", short_help="List and pause functions.")
@@ -69,6 +69,7 @@ def _pause(function: str, tenant: str, *, is_paused: bool, as_json: bool) -> Non
     if not function_id:
         raise click.UsageError(f"{function!r} names no function; write APP/ID, as `celeriac functions ls` shows it.")
     paused = rooms_for(tenant).operator.pause(tenant, app, function_id, is_paused=is_paused)
+    write_down(tenant, "function.paused" if is_paused else "function.resumed", paused.name)
     if as_json:
         emit(function_json(paused))
     else:

@@ -9,7 +9,7 @@ import click
 
 from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import emit, note
-from celeriac.cli.rooms import rooms, rooms_for
+from celeriac.cli.rooms import rooms, rooms_for, write_down
 from celeriac.cli.run_filter import Moment, confirmed, filter_of, filter_options, json_given
 from celeriac.errors import CeleriacError, ConfigError
 
@@ -80,6 +80,7 @@ def cancel(run_id: str, tenant: str, as_json: bool) -> None:
     run = rooms.reads.run(tenant, run_id)
     if not run.is_final:
         run = cancel_run(rooms.store, rooms.gate, tenant, run_id)
+        write_down(tenant, "run.cancelled", run_id)
     if run.is_final and run.status != "cancelled":
         raise CeleriacError(f"Run {run_id!r} has ended already: it is {run.status}", code="run_already_ended")
     if as_json:
@@ -105,6 +106,7 @@ def rerun(run_id: str, from_step: str | None, given: str | None, tenant: str, as
     except ConfigError as error:
         raise click.UsageError(error.message) from error
     run = rooms_for(tenant).operator.rerun(tenant, run_id, wish)
+    write_down(tenant, "run.rerun", run_id)
     if as_json:
         emit(run_json(run))
     else:
@@ -120,6 +122,7 @@ def resume(run_id: str, tenant: str, as_json: bool) -> None:
     from celeriac.web.api.answers import run_json
 
     run = rooms_for(tenant).operator.resume(tenant, run_id)
+    write_down(tenant, "run.resumed", run_id)
     if as_json:
         emit(run_json(run))
     else:

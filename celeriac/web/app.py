@@ -29,11 +29,11 @@ from celeriac.web.api.runs import runs
 from celeriac.web.api.secrets import secrets as tenant_secrets
 from celeriac.web.api.usage import UsageQuery, usage
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
+from celeriac.web.dashboard import account, pages, people, reruns, words
 from celeriac.web.dashboard import audit as audit_pages
 from celeriac.web.dashboard import bulk as bulk_pages
 from celeriac.web.dashboard import functions as function_pages
 from celeriac.web.dashboard import keys as key_pages
-from celeriac.web.dashboard import pages, people, reruns, words
 from celeriac.web.dashboard import usage as usage_pages
 from celeriac.web.dashboard.frame import dashboard
 from celeriac.web.dashboard.signin import signin
@@ -51,7 +51,7 @@ _DATABASE_ANSWERS_WITHIN = timedelta(seconds=5)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 #: whose import puts their views on the dashboard
-_PAGES = (pages, reruns, bulk_pages, function_pages, usage_pages, key_pages, people, audit_pages)
+_PAGES = (pages, reruns, bulk_pages, function_pages, usage_pages, key_pages, people, audit_pages, account)
 
 #: views of the API that take a query, with the names they know; every other one takes none
 _QUERIES: dict[str, frozenset[str]] = {

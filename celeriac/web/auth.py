@@ -41,6 +41,9 @@ _NEED, _KEY_IN_PATH = "__celeriac_need__", "__celeriac_key_in_path__"
 
 _OPEN = "nothing"
 
+#: blueprints for people, who come with a session in place of a key; `dashboard/frame.py` asks for it
+_OF_PEOPLE = ("dashboard", "signin")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
@@ -128,11 +131,11 @@ def may(permission: Permission) -> bool:
 
 
 def admit() -> None:
-    """Admit a request of the API by its key, if that may do what the view is for; raise `Problem` otherwise.
+    """Admit a request by its key, if that may do what the view is for; raise `Problem` otherwise.
 
     A view that has declared nothing is for keys that may do everything: forgetting it opens no door.
     """
-    if request.endpoint is None or not request.path.startswith(("/v1/", "/e/")):
+    if request.endpoint in (None, "static") or request.blueprint in _OF_PEOPLE:
         return
     view = _view()
     need = need_of(view)

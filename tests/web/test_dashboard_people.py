@@ -94,6 +94,18 @@ def test_a_session_ends_with_what_it_began_with(world: World, user: User, end: s
     assert browser.get("/runs").status_code == 303
 
 
+def test_somebody_changes_the_own_password(world: World, user: User) -> None:
+    """The session goes on, others end, and the old password opens nothing."""
+    browser, other = signed_in(world, user), signed_in(world, user)
+    wrong = submit(browser, "/account", "/account", current="a wrong password", password=GOOD + "!")
+    assert wrong.status_code == 422 and "not your present password" in wrong.text
+    assert submit(browser, "/account", "/account", current=GOOD, password="short").status_code == 422
+    assert submit(browser, "/account", "/account", current=GOOD, password=GOOD + "!").status_code == 303
+    assert (browser.get("/runs").status_code, other.get("/runs").status_code) == (200, 303)
+    assert world.own.rooms.people.sign_in(user.email, GOOD) is None
+    assert world.own.rooms.people.sign_in(user.email, GOOD + "!") is not None
+
+
 def test_a_user_of_two_tenants_switches_between_them(world: World, user: User) -> None:
     """And to no third one."""
     tenants = world.own.rooms.tenants
