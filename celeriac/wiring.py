@@ -31,6 +31,7 @@ from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+    from sqlalchemy import Engine
 
     from celeriac.platform.models.key_choice import KeyChooser
     from celeriac.platform.store.local_cache import LocalCache
@@ -68,7 +69,6 @@ class Installation:
 
 def build(settings: Settings) -> Installation:
     """Build an installation; opens no connection yet."""
-    from celeriac.database import connect
     from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.celery_links import CeleryLinks
     from celeriac.platform.store.redis_cache import RedisCache
@@ -77,15 +77,10 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
-    from celeriac.row_security import ENGINE, WEB
-    from celeriac.tenants.encryption import Cipher
     from celeriac.tenants.keys import Keys
-    from celeriac.tenants.secrets import Secrets
     from celeriac.tenants.tenant import Tenants
 
-    engine, walled = (
-        connect(settings.database_url, role=role, row_security=settings.row_security) for role in (ENGINE, WEB)
-    )
+    engine, walled = _engines(settings)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
     store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
@@ -115,7 +110,7 @@ def build(settings: Settings) -> Installation:
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         keys=Keys(engine),
-        secrets=Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled),
+        secrets=_secrets(settings, engine, walled),
         memories=mem0_memories(walled, settings.memory_embedder),
         close=close,
     )
@@ -198,6 +193,22 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
         cache=LocalCache(),
         memories=LocalMemories(),
     )
+
+
+def _engines(settings: Settings) -> tuple[Engine, Engine]:
+    """Return the database as the engine sees it, and as people do, for whom a tenant is named each time."""
+    from celeriac.database import connect
+    from celeriac.row_security import ENGINE, WEB
+
+    url, mode = settings.database_url, settings.row_security
+    return connect(url, role=ENGINE, row_security=mode), connect(url, role=WEB, row_security=mode)
+
+
+def _secrets(settings: Settings, engine: Engine, walled: Engine) -> Secrets:
+    from celeriac.tenants.encryption import Cipher
+    from celeriac.tenants.secrets import Secrets
+
+    return Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled)
 
 
 def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
