@@ -58,6 +58,9 @@ STATEMENT_NOW = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp
 #: one used last is taken first, so that few stay warm.
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_use_lifo": True}
 
+#: the same for the web's role, beside which a process has those of the engine's
+_WEB_POOL = 10
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -254,7 +257,7 @@ def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
         connect_args={"autocommit": True, "connect_timeout": 2, "fallback_application_name": "celeriac"},
         pool_timeout=1,
         execution_options={_WALLED: role == WEB},
-        **_POOL,
+        **{**_POOL, **({"pool_size": _WEB_POOL} if role == WEB else {})},
     )
     event.listen(engine, "do_connect", lambda _, __, args, options: watchful_connection().connect(*args, **options))
     event.listen(engine, "checkout", refuse_dead)

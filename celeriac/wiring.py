@@ -85,7 +85,6 @@ class Installation:
 
 def build(settings: Settings) -> Installation:
     """Build an installation; opens no connection yet."""
-    from celeriac.database import connect
     from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.celery_links import CeleryLinks
     from celeriac.platform.store.redis_cache import RedisCache
@@ -95,15 +94,10 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.platform.store.sql_usage import SqlUsages
-    from celeriac.row_security import ENGINE, WEB
-    from celeriac.tenants.encryption import Cipher
     from celeriac.tenants.plans import Plans
-    from celeriac.tenants.secrets import Secrets
     from celeriac.tenants.tenant import Tenants
 
-    engine, walled = (
-        connect(settings.database_url, role=role, row_security=settings.row_security) for role in (ENGINE, WEB)
-    )
+    engine, walled = _engines(settings)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
     store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list() if not tenant.is_paused])
@@ -134,7 +128,7 @@ def build(settings: Settings) -> Installation:
         tenants=tenants,
         plans=Plans(engine),
         meter=meter,
-        secrets=Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled),
+        secrets=_secrets(settings, engine, walled),
         **_who_may(engine),
         memories=mem0_memories(walled, settings.memory_embedder, _most_memories(tenants)),
         close=close,
@@ -239,6 +233,22 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
         buckets=LocalBuckets(clock),
         memories=LocalMemories(),
     )
+
+
+def _engines(settings: Settings) -> tuple[Engine, Engine]:
+    """Return the database as the engine sees it, and as people do, for whom a tenant is named each time."""
+    from celeriac.database import connect
+    from celeriac.row_security import ENGINE, WEB
+
+    url, mode = settings.database_url, settings.row_security
+    return connect(url, role=ENGINE, row_security=mode), connect(url, role=WEB, row_security=mode)
+
+
+def _secrets(settings: Settings, engine: Engine, walled: Engine) -> Secrets:
+    from celeriac.tenants.encryption import Cipher
+    from celeriac.tenants.secrets import Secrets
+
+    return Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled)
 
 
 def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:

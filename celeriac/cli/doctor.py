@@ -18,7 +18,7 @@ from celeriac.cli.command import Command, json_option
 from celeriac.cli.output import dim, emit, sign, table
 
 if TYPE_CHECKING:
-    from celeriac.cli.checks import Check
+    from celeriac.cli.wall_checks import Check
     from celeriac.settings import Settings
 
 _PACKAGES = ("celeriac", "celery", "kombu", "redis", "sqlalchemy", "flask", "openai", "anthropic", "mem0ai", "psycopg")

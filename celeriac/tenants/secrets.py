@@ -129,6 +129,11 @@ class Secrets:
             )
         return moved
 
+    def keys_in_use(self) -> set[str]:
+        """Return the ids of the encryption keys that secrets were encrypted with."""
+        with reading(self._engine) as connection:
+            return set(connection.execute(select(tenant_secrets.c.key_id).distinct()).scalars())
+
     def _look_up(self, tenant_id: str, provider: str) -> str | None:
         is_used_anew = or_(
             tenant_secrets.c.last_used_at.is_(None), tenant_secrets.c.last_used_at <= db_ago(_USED_EVERY)

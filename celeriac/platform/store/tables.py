@@ -28,6 +28,10 @@ def _flag(name: str) -> Column[Any]:
     return Column(name, Boolean, nullable=False, server_default=text("false"))
 
 
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 #: statuses that lists of runs are searched for by an index
 STANDING_OUT = ("parked", "failed", "cancelled", "skipped")
 
@@ -195,27 +199,16 @@ waits = Table(
     Column("resolved_at", Moment),
     Column("event_id", Text),
     Column("commit_id", Text, nullable=False),
-    Index(
-        "ix_waits_due",
-        "wake_at",
-        sqlite_where=text("resolved_at IS NULL"),
-        postgresql_where=text("resolved_at IS NULL"),
-    ),
+    Index("ix_waits_due", "wake_at", **_where("resolved_at IS NULL")),
     Index(
         "ix_waits_tenant_id_event_name",
         "tenant_id",
         "event_name",
         "match_key",
-        sqlite_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
-        postgresql_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
+        **_where("resolved_at IS NULL AND event_name IS NOT NULL"),
     ),
     #: an event stays for as long as a run was woken by it
-    Index(
-        "ix_waits_event_id",
-        "event_id",
-        sqlite_where=text("event_id IS NOT NULL"),
-        postgresql_where=text("event_id IS NOT NULL"),
-    ),
+    Index("ix_waits_event_id", "event_id", **_where("event_id IS NOT NULL")),
 )
 
 #: raised whenever what an app has declared, or its pauses, change: by the sum of them a process knows what it has read
@@ -343,18 +336,8 @@ placed_steps = Table(
     #: since when it is queued, or when its retry is due
     Column("queued_at", Moment, nullable=False),
     Column("claimed_at", Moment),
-    Index(
-        "ix_placed_steps_queued",
-        "queued_at",
-        sqlite_where=text("status IN ('queued', 'waiting')"),
-        postgresql_where=text("status IN ('queued', 'waiting')"),
-    ),
-    Index(
-        "ix_placed_steps_worker_id",
-        "worker_id",
-        sqlite_where=text("worker_id IS NOT NULL"),
-        postgresql_where=text("worker_id IS NOT NULL"),
-    ),
+    Index("ix_placed_steps_queued", "queued_at", **_where("status IN ('queued', 'waiting')")),
+    Index("ix_placed_steps_worker_id", "worker_id", **_where("worker_id IS NOT NULL")),
 )
 
 bulk_actions = Table(
@@ -377,12 +360,7 @@ bulk_actions = Table(
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Index("ix_bulk_actions_tenant_id_created_at", "tenant_id", "created_at"),
-    Index(
-        "ix_bulk_actions_running",
-        "id",
-        sqlite_where=text("status = 'running'"),
-        postgresql_where=text("status = 'running'"),
-    ),
+    Index("ix_bulk_actions_running", "id", **_where("status = 'running'")),
 )
 
 event_schemas = Table(
