@@ -1,0 +1,67 @@
+"""The app that the tenants' fleet runs: steps that sleep, so that the machine's processors are not the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from celeriac import App, Context
+
+#: over how many keys, functions or users the noisy tenant spreads
+SHARDS = 50
+#: links of one key at a time, where a recipe looks at that limit
+MOST_OF_A_KEY = 3
+
+app = App("crowd")
+
+
+@app.function("sleep", on="crowd/sleep")
+async def sleep(ctx: Context, seconds: float, key: str = "") -> float:
+    """Sleep in one step."""
+    return await ctx.step.run("sleep", _sleep, seconds)
+
+
+@app.function("keyed", on="crowd/keyed")
+async def keyed(ctx: Context, seconds: float, key: str = "") -> float:
+    """Sleep in one step, under a limit that each key has for itself."""
+    return await ctx.step.run("sleep", _sleep, seconds)
+
+
+@app.function("capped", on="crowd/capped")
+async def capped(ctx: Context, seconds: float, key: str, log: str) -> float:
+    """Sleep in one step of which a log tells when it began and when it ended."""
+    return await ctx.step.run("sleep", _note_and_sleep, seconds, ctx.run.id, key, log)
+
+
+async def _sleep(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+async def _note_and_sleep(seconds: float, run_id: str, key: str, log: str) -> float:
+    """Leave a line when the body begins and one when it ends: `<run> <key> <pid> <begin|end> <microseconds>`."""
+    _write(log, f"{run_id} {key} {os.getpid()} begin")
+    await asyncio.sleep(seconds)
+    _write(log, f"{run_id} {key} {os.getpid()} end")
+    return seconds
+
+
+def _write(log: str, line: str) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, f"{line} {time.time_ns() // 1000}\n".encode())
+    finally:
+        os.close(file)
+
+
+def _declare_shards() -> None:
+    for number in range(SHARDS):
+
+        async def body(ctx: Context, seconds: float, key: str = "") -> float:
+            return await ctx.step.run("sleep", _sleep, seconds)
+
+        app.function(f"sleep-{number}", on=f"crowd/sleep.{number}")(body)
+
+
+_declare_shards()
