@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Table, Text, text
 
 from celeriac.database import Moment, metadata
 
@@ -11,11 +11,12 @@ tenants = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("running", Integer, nullable=False),
-    Column("starts_per_second", Double, nullable=False),
-    Column("starts_burst", Integer, nullable=False),
-    #: NULL: as the installation says; 0: for ever
-    Column("retention_days", Integer),
+    #: JSON of the limits that are its own; the others are those of its plan, or the defaults
+    Column("limits", Text, nullable=False, server_default=text("'{}'")),
+    #: the plan's name
+    Column("plan", Text),
+    #: while it is set, nothing of the tenant starts
+    Column("paused_at", Moment),
     Column("created_at", Moment, nullable=False),
 )
 
@@ -32,6 +33,15 @@ api_keys = Table(
     Column("last_used_at", Moment),
     Column("revoked_at", Moment),
     Index("ix_api_keys_tenant_id", "tenant_id"),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("name", Text, primary_key=True),
+    #: JSON
+    Column("limits", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 #: rows are only ever added; see `audit.py`

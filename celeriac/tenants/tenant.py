@@ -1,28 +1,33 @@
 """Tenants: made by an operator, read by everybody who acts for one.
 
-The CLI and the demo create them; wiring reads their limits for the Gate. Nothing here looks into a tenant's data.
+The CLI and the demo create them; wiring reads their limits for the Gate and the meter. Nothing here looks into a
+tenant's data.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, update
 
-from celeriac.database import db_now, reading, single
+from celeriac.database import db_now, reading, single, transaction
 from celeriac.errors import ConfigError, NotFoundError
 from celeriac.ids import new_id
-from celeriac.tenants.quotas import Limits
-from celeriac.tenants.tables import tenants
+from celeriac.tenants.audit import record
+from celeriac.tenants.plans import unknown_plan
+from celeriac.tenants.quotas import Limits, joined, read_limits, set_apart
+from celeriac.tenants.tables import plans, tenants
 
 #: how long limits are believed without asking the database: they are asked for with every run that is queued
 CACHE_SECONDS = 1.0
 
 _LONGEST_NAME = 200
+_MOST_CACHED = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +36,18 @@ class Tenant:
 
     id: str
     name: str
+    #: those that hold: its own, else its plan's, else the defaults
     limits: Limits = field(default_factory=Limits)
+    #: those that are its own
+    own_limits: Mapping[str, Any] = field(default_factory=dict)
+    plan: str | None = None
+    paused_at: datetime | None = None
     created_at: datetime
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing of it starts."""
+        return self.paused_at is not None
 
 
 class Tenants:
@@ -42,57 +57,147 @@ class Tenants:
         """Keep them in this database."""
         self._engine = engine
         self._clock = clock
-        self._limits: dict[str, tuple[float, Limits]] = {}
+        self._known: dict[str, tuple[float, Tenant]] = {}
 
     def create(self, name: str, limits: Limits | None = None) -> Tenant:
         """Make a tenant; names may repeat, ids never do. Raises `ConfigError` for an empty name or a very long one."""
         if not name.strip() or len(name) > _LONGEST_NAME:
             raise ConfigError(f"A tenant's name has 1 to {_LONGEST_NAME} characters; {name[:40]!r} does not")
-        statement = (
-            insert(tenants)
-            .values(id=new_id("ten"), name=name.strip(), created_at=db_now(), **asdict(limits or Limits()))
-            .returning(*tenants.c)
-        )
+        own = json.dumps(set_apart(limits or Limits()))
+        tenant_id = new_id("ten")
+        statement = insert(tenants).values(id=tenant_id, name=name.strip(), created_at=db_now(), limits=own)
         with single(self._engine) as connection:
-            return _tenant_of(connection.execute(statement).one()._asdict())
+            connection.execute(statement)
+        return self.get(tenant_id)
 
     def get(self, tenant_id: str) -> Tenant:
         """Return the tenant; raise `NotFoundError` where there is none."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(tenants).where(tenants.c.id == tenant_id)).one_or_none()
-        if row is None:
-            raise _unknown(tenant_id)
-        return _tenant_of(row._asdict())
+            return _read(connection, tenant_id)
 
     def limits(self, tenant_id: str) -> Limits:
         """Return the tenant's limits, up to a second old; raise `NotFoundError` where there is no such tenant."""
-        until, limits = self._limits.get(tenant_id, (0.0, None))
-        if limits is None or self._clock() >= until:
-            limits = self.get(tenant_id).limits
-            self._limits[tenant_id] = (self._clock() + CACHE_SECONDS, limits)
-        return limits
+        return self.recent(tenant_id).limits
+
+    def recent(self, tenant_id: str) -> Tenant:
+        """Return the tenant as it was within the last second; raise `NotFoundError` where there is no such tenant."""
+        known = self.remembered(tenant_id)
+        if known is None:
+            known = self.get(tenant_id)
+            if len(self._known) >= _MOST_CACHED:
+                self._known.clear()
+            self._known[tenant_id] = (self._clock() + CACHE_SECONDS, known)
+        return known
+
+    def remembered(self, tenant_id: str) -> Tenant | None:
+        """Return what `recent` would without asking the database; None where it would ask."""
+        until, known = self._known.get(tenant_id, (0.0, None))
+        return known if self._clock() < until else None
 
     def list(self) -> list[Tenant]:
         """Return all tenants, oldest first."""
         with reading(self._engine) as connection:
-            rows = connection.execute(select(tenants).order_by(tenants.c.created_at, tenants.c.id)).all()
-        return [_tenant_of(row._asdict()) for row in rows]
+            rows = connection.execute(_selected().order_by(tenants.c.created_at, tenants.c.id)).all()
+        return [_tenant_of(row) for row in rows]
 
-    def set_limits(self, tenant_id: str, limits: Limits) -> Tenant:
-        """Give the tenant new limits, known everywhere within a second; raise `NotFoundError` where there is none."""
-        statement = update(tenants).where(tenants.c.id == tenant_id).values(asdict(limits)).returning(*tenants.c)
-        with single(self._engine) as connection:
-            row = connection.execute(statement).one_or_none()
-        if row is None:
-            raise _unknown(tenant_id)
-        self._limits.pop(tenant_id, None)
-        return _tenant_of(row._asdict())
+    def set_limits(self, tenant_id: str, limits: Limits, *, actor: str = "system") -> Tenant:
+        """Give the tenant these limits in place of its own, known everywhere within a second.
+
+        Those that are the defaults are not its own. Raises `NotFoundError` where there is no such tenant.
+        """
+        return self._change(tenant_id, actor, lambda _: {"limits": json.dumps(set_apart(limits))})
+
+    def change_limits(
+        self,
+        tenant_id: str,
+        set: Mapping[str, Any] | None = None,
+        *,
+        unset: Sequence[str] = (),
+        plan: str | None = None,
+        actor: str = "system",
+    ) -> Tenant:
+        """Set some of the tenant's own limits, take others from it, and give it a plan ("" for none).
+
+        Known everywhere within a second. Raises `ConfigError` for a limit or a value that cannot be, and
+        `NotFoundError` where there is no such tenant or plan.
+        """
+        wanted = read_limits(set or {})
+
+        def changed(tenant: Tenant) -> dict[str, Any]:
+            own = {name: value for name, value in {**tenant.own_limits, **wanted}.items() if name not in unset}
+            given = {} if plan is None else {"plan": plan or None}
+            return {"limits": json.dumps(own), **given}
+
+        return self._change(tenant_id, actor, changed)
+
+    def pause(self, tenant_id: str, *, actor: str = "system") -> Tenant:
+        """Let nothing of the tenant start from now on, in this process at once and elsewhere within a second."""
+        since = {"paused_at": case((tenants.c.paused_at.is_(None), db_now()), else_=tenants.c.paused_at)}
+        return self._change(tenant_id, actor, lambda _: since, action="tenant.paused")
+
+    def resume(self, tenant_id: str, *, actor: str = "system") -> Tenant:
+        """Let a paused tenant's runs start again."""
+        return self._change(tenant_id, actor, lambda _: {"paused_at": None}, action="tenant.resumed")
+
+    def _change(
+        self,
+        tenant_id: str,
+        actor: str,
+        changed: Callable[[Tenant], Mapping[str, Any]],
+        action: str = "limits.changed",
+    ) -> Tenant:
+        with transaction(self._engine) as connection:
+            connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update()).one_or_none()
+            before = _read(connection, tenant_id)
+            values = changed(before)
+            if values.get("plan") and not _has_plan(connection, values["plan"]):
+                raise unknown_plan(values["plan"])
+            connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(values))
+            after = _read(connection, tenant_id)
+            detail = _told(before, after) if action == "limits.changed" else {}
+            record(connection, tenant_id=tenant_id, actor=actor, action=action, subject=tenant_id, detail=detail)
+        self._known.pop(tenant_id, None)
+        return after
 
 
-def _unknown(tenant_id: str) -> NotFoundError:
-    return NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
+def _selected() -> Select[*tuple[Any, ...]]:
+    joined_plans = tenants.outerjoin(plans, plans.c.name == tenants.c.plan)
+    return select(tenants, func.coalesce(plans.c.limits, "{}").label("of_plan")).select_from(joined_plans)
 
 
-def _tenant_of(row: Mapping[str, Any]) -> Tenant:
-    limits = Limits(**{one.name: row[one.name] for one in fields(Limits)})
-    return Tenant(id=row["id"], name=row["name"], limits=limits, created_at=row["created_at"])
+def _read(connection: Connection, tenant_id: str) -> Tenant:
+    row = connection.execute(_selected().where(tenants.c.id == tenant_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
+    return _tenant_of(row)
+
+
+def _has_plan(connection: Connection, name: str) -> bool:
+    """Say whether there is such a plan, which stays until the transaction ends."""
+    statement = select(plans.c.name).where(plans.c.name == name).with_for_update(read=True)
+    return connection.execute(statement).one_or_none() is not None
+
+
+def _tenant_of(row: Row[*tuple[Any, ...]]) -> Tenant:
+    own = json.loads(row.limits)
+    return Tenant(
+        id=row.id,
+        name=row.name,
+        limits=joined(json.loads(row.of_plan), own),
+        own_limits=own,
+        plan=row.plan,
+        paused_at=row.paused_at,
+        created_at=row.created_at,
+    )
+
+
+def _told(before: Tenant, after: Tenant) -> dict[str, Any]:
+    """Return what was changed, for the audit log."""
+    names = sorted({*before.own_limits, *after.own_limits})
+    changed = {
+        name: [before.own_limits.get(name, "plan"), after.own_limits.get(name, "plan")]
+        for name in names
+        if before.own_limits.get(name, "plan") != after.own_limits.get(name, "plan")
+    }
+    plan = {} if before.plan == after.plan else {"plan": [before.plan, after.plan]}
+    return changed | plan

@@ -125,6 +125,13 @@ runs = Table(
         sqlite_where=text("status = 'queued'"),
         postgresql_where=text("status = 'queued'"),
     ),
+    #: how many of a tenant's are queued
+    Index(
+        "ix_runs_tenant_id_queued",
+        "tenant_id",
+        sqlite_where=text("status = 'queued'"),
+        postgresql_where=text("status = 'queued'"),
+    ),
     Index(
         "ix_runs_deadline",
         "deadline",
