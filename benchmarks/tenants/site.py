@@ -53,6 +53,13 @@ class Site:
         self.fleet.start_workers(count, concurrency, **environment)
         self.fleet.warm_up("crowd/sleep", {"seconds": 0}, runs=runs)
 
+    def start_workers_again(self, count: int, concurrency: int) -> None:
+        """Start worker processes in the place of others, and wait until they have joined."""
+        pids = "SELECT count(DISTINCT pid) FROM workers"
+        before = int(self.fleet.query(pids)[0][0])
+        self.fleet.start_workers(count, concurrency)
+        wait_for("the workers to join", lambda: self.fleet.query(pids)[0][0] >= before + count)
+
     def add_tenants(self, count: int, limits: Limits | None = None, *, kind: KeyKind = "event") -> list[Member]:
         """Make tenants, each with a key."""
         rooms = self.fleet.rooms

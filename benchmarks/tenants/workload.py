@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 
-from celeriac import App, Context
+from celeriac import App, Context, openai
 
 #: over how many keys, functions or users the noisy tenant spreads
 SHARDS = 50
@@ -14,6 +14,9 @@ SHARDS = 50
 MOST_OF_A_KEY = 3
 
 app = App("crowd")
+
+#: one whose price is known
+_model = openai("gpt-4.1-mini", api_key="offline")
 
 
 @app.function("sleep", on="crowd/sleep")
@@ -32,6 +35,14 @@ async def keyed(ctx: Context, seconds: float, key: str = "") -> float:
 async def capped(ctx: Context, seconds: float, key: str, log: str) -> float:
     """Sleep in one step of which a log tells when it began and when it ended."""
     return await ctx.step.run("sleep", _note_and_sleep, seconds, ctx.run.id, key, log)
+
+
+@app.function("ask", on="crowd/ask")
+async def ask(ctx: Context, calls: int) -> int:
+    """Call a model so many times, each with a longer prompt."""
+    for number in range(calls):
+        await ctx.step.ai.infer(f"ask-{number}", _model, "word" * (number + 1))
+    return calls
 
 
 async def _sleep(seconds: float) -> float:
