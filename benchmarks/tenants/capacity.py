@@ -136,4 +136,4 @@ def _held(client: Any, is_meant: Callable[[str], bool]) -> set[str]:
 
 
 def _keeps_slots(name: bytes) -> bool:
-    return name.decode().split(":")[2] in ("slots", "taken", "pool")
+    return name.decode().split(":")[2] in ("slots", "taken", "held")

@@ -75,6 +75,22 @@ class FifoGate:
         for name in self._redis.scan_iter(f"{_PREFIX}taken:*"):
             self._redis.zrem(name, f"{run_id}:{fence}")
 
+    def settle(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            self.forget(run_id)
+
+    def learn(self, runs: Sequence[Queued]) -> None:
+        """Nothing: a list has no limits of functions."""
+
+    def hold_runs(self, runs: Sequence[Queued]) -> None:
+        """Nothing either."""
+
+    def unconfirmed(self, most: int) -> list[str]:
+        return []
+
+    def explain(self, run_id: str) -> None:
+        return None
+
     def known(self, run_ids: Sequence[str]) -> set[str]:
         found = self._redis.hmget(f"{_PREFIX}runs", list(run_ids)) if run_ids else []
         return {run_id for run_id, text in zip(run_ids, found, strict=True) if text is not None}

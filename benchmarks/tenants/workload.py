@@ -6,10 +6,12 @@ import asyncio
 import os
 import time
 
-from celeriac import App, Context, openai
+from celeriac import App, Concurrency, Context, openai
 
 #: over how many keys, functions or users the noisy tenant spreads
 SHARDS = 50
+#: links of one of those keys at a time: so many that the limit alone keeps nobody from taking every slot
+MOST_OF_A_SHARD = 4
 #: links of one key at a time, where a recipe looks at that limit
 MOST_OF_A_KEY = 3
 
@@ -25,13 +27,13 @@ async def sleep(ctx: Context, seconds: float, key: str = "") -> float:
     return await ctx.step.run("sleep", _sleep, seconds)
 
 
-@app.function("keyed", on="crowd/keyed")
+@app.function("keyed", on="crowd/keyed", concurrency=Concurrency(MOST_OF_A_SHARD, key="event.data.key"))
 async def keyed(ctx: Context, seconds: float, key: str = "") -> float:
     """Sleep in one step, under a limit that each key has for itself."""
     return await ctx.step.run("sleep", _sleep, seconds)
 
 
-@app.function("capped", on="crowd/capped")
+@app.function("capped", on="crowd/capped", concurrency=Concurrency(MOST_OF_A_KEY, key="event.data.key"))
 async def capped(ctx: Context, seconds: float, key: str, log: str) -> float:
     """Sleep in one step of which a log tells when it began and when it ended."""
     return await ctx.step.run("sleep", _note_and_sleep, seconds, ctx.run.id, key, log)
