@@ -55,10 +55,10 @@ class Site:
 
     def start_workers_again(self, count: int, concurrency: int) -> None:
         """Start worker processes in the place of others, and wait until they have joined."""
-        pids = "SELECT count(DISTINCT pid) FROM workers"
-        before = int(self.fleet.query(pids)[0][0])
         self.fleet.start_workers(count, concurrency)
-        wait_for("the workers to join", lambda: self.fleet.query(pids)[0][0] >= before + count)
+        pids = [worker.pid for worker in self.fleet.workers[-count:]]
+        joined = "SELECT count(*) FROM workers WHERE pid = ANY(?)"
+        wait_for("the workers to join", lambda: self.fleet.query(joined, pids)[0][0] >= count)
 
     def add_tenants(self, count: int, limits: Limits | None = None, *, kind: KeyKind = "event") -> list[Member]:
         """Make tenants, each with a key."""
