@@ -10,10 +10,10 @@ PYTHON    ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 p
 TYPED     = $(wildcard celeriac examples benchmarks tests/typing)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench bench-peers chaos format clean
+.PHONY: help install demo test check bench bench-peers bench-tenants chaos format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Watch two banks' tickets being solved, and a worker being killed (EXIT=1: end when done)
 	@$(BIN)/celeriac dev --demo $(if $(filter-out 0,$(EXIT)),--exit)
@@ -33,6 +33,9 @@ bench: $(INSTALLED) ## Measure step overhead, throughput and start latency; prin
 
 bench-peers: $(INSTALLED) ## Measure the peers beside Celeriac, installing them first (OPTIONS="--quick", …)
 	@$(BIN)/python -m benchmarks.peers $(OPTIONS)
+
+bench-tenants: $(INSTALLED) ## Measure fairness, limits and isolation beside control arms (QUICK=1: five minutes, ONLY=T1,T4)
+	@$(BIN)/python -m benchmarks.tenants $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only $(ONLY))
 
 chaos: $(INSTALLED) ## Break a private installation with 20 seeds of faults, a minute each (SEED= SEEDS= SECONDS=)
 	@$(BIN)/celeriac chaos --seed $(or $(SEED),1) --seeds $(or $(SEEDS),20) --seconds $(or $(SECONDS),60)

@@ -54,6 +54,9 @@ class Fleet:
     #: servers that are not children of this process
     foreign: tuple[int, ...] = ()
     tenant_id: str = ""
+    #: what runs the commands of Celeriac, and the app of the workers
+    program: tuple[str, ...] = ("-m", "celeriac")
+    app: str = "benchmarks.workload:app"
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -63,26 +66,30 @@ class Fleet:
 
     def start_workers(self, count: int, concurrency: int, **environment: str) -> None:
         """Start worker processes; `warm_up` waits until they have joined the fleet."""
-        command = [sys.executable, "-m", "celeriac", "worker", "benchmarks.workload:app", "--queues", "runs"]
-        command += ["--concurrency", str(concurrency)]
+        command = ("worker", self.app, "--queues", "runs", "--concurrency", str(concurrency))
+        self.workers += [self.start(*command, **environment) for _ in range(count)]
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a command of Celeriac as a process, which the caller ends."""
         with self.log.open("ab") as log:
-            for _ in range(count):
-                self.workers.append(
-                    subprocess.Popen(
-                        command,
-                        stdout=log,
-                        stderr=log,
-                        cwd=ROOT,
-                        env={**os.environ, **self.environment, **environment},
-                        preexec_fn=die_with_parent,
-                    )
-                )
+            return subprocess.Popen(
+                [sys.executable, *self.program, *command],
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, **self.environment, **environment},
+                preexec_fn=die_with_parent,
+            )
 
     def warm_up(self, event: str, data: Mapping[str, Any], *, runs: int) -> None:
         """Let every worker join, and open its connections at some runs."""
-        wait_for("the workers to join", self._has_joined)
+        self.wait_for_workers()
         self.submit([Event(event, dict(data))] * runs)
         self.wait_for_all()
+
+    def wait_for_workers(self) -> None:
+        """Wait until all workers have joined the fleet."""
+        wait_for("the workers to join", self._has_joined)
 
     def _has_joined(self) -> bool:
         if any(worker.poll() is not None for worker in self.workers):

@@ -1,0 +1,147 @@
+"""T1, T2, T3 and T13: what the quiet tenants notice of a noisy one, and how soon it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from benchmarks.tenants.crowd import Durations, Shape
+from benchmarks.tenants.dwell import Burst, Plan, Start, dwell_of, play
+from benchmarks.tenants.recipe import Bound, Figures, Outcome, Setting, at_least, at_most
+
+TASK = Durations(median=0.05)
+#: 2 s with the spread of model calls, and all times compressed four times
+LONG = Durations(median=0.5, sigma=0.7)
+MOST_DWELL_MS = 150.0
+#: what the quiet may lose to a noisy neighbour: one and a half tasks
+ADDED_MS = 75.0
+FIFO_MS = 20_000.0
+#: what the quick form asks for, whose bursts are too short for the figure above
+FIFO_RATIO = 10.0
+
+_WINDOW, _LOOK = 5_000_000, 250_000
+
+
+def noisy_dwell(setting: Setting) -> Outcome:
+    """Nine quiet tenants alone, then beside 5,000 runs of 50 ms that a tenth posts at once."""
+    played, fifo = play(setting.servers, _t1(setting)), play(setting.servers, _t1(setting, is_fifo=True))
+    figures = {
+        **_of_burst(played.bursts[0]),
+        "alone_p50_ms": dwell_of(played.alone, 50),
+        "alone_p95_ms": dwell_of(played.alone, 95),
+        "alone_p99_ms": dwell_of(played.alone, 99),
+        "added_p95_ms": played.bursts[0].dwell(95) - dwell_of(played.alone, 95),
+    }
+    control = _of_burst(fifo.bursts[0])
+    if setting.is_quick:
+        return _by_ratio(figures, control)
+    return Outcome(
+        figures=figures,
+        bounds=(at_most("quiet_p95_ms", MOST_DWELL_MS), at_most("added_p95_ms", ADDED_MS)),
+        control=control,
+        control_bounds=(at_least("quiet_p95_ms", FIFO_MS),),
+    )
+
+
+def sharded_noisy(setting: Setting) -> Outcome:
+    """The same with the burst over 50 keys, 50 functions and 50 users: what T1 shows must not depend on it."""
+    some, all_of_them = (600, 1_000) if setting.is_quick else (2_500, 5_000)
+    shapes: tuple[tuple[Shape, int], ...] = (("one", some), ("keys", all_of_them))
+    if not setting.is_quick:
+        shapes = (*shapes, ("functions", some), ("users", some))
+    played = play(setting.servers, Plan(durations=TASK, alone_seconds=2, bursts=shapes))
+    fifo = play(setting.servers, Plan(durations=TASK, alone_seconds=2, bursts=shapes[1:2], is_fifo=True))
+    p95 = {burst.shape: burst.dwell(95) for burst in played.bursts}
+    figures = {
+        "quiet_p95_ms": max(value for shape, value in p95.items() if shape != "one"),
+        "ratio_to_one": max(value for shape, value in p95.items() if shape != "one") / p95["one"],
+        **{f"{shape}_p95_ms": value for shape, value in p95.items()},
+        **{f"{burst.shape}_p99_ms": burst.dwell(99) for burst in played.bursts},
+        **{f"{burst.shape}_runs_per_s": burst.runs / burst.seconds for burst in played.bursts},
+    }
+    control = _of_burst(fifo.bursts[0])
+    if setting.is_quick:
+        return _by_ratio(figures, control)
+    return Outcome(
+        figures=figures,
+        bounds=(at_most("quiet_p95_ms", MOST_DWELL_MS), at_most("ratio_to_one", 1.2)),
+        control=control,
+        control_bounds=(at_least("quiet_p95_ms", FIFO_MS),),
+    )
+
+
+def long_steps(setting: Setting) -> Outcome:
+    """Steps as long as model calls, compressed four times: a median of 0.5 s, and a burst of 200."""
+    runs = 60 if setting.is_quick else 200
+    plan = Plan(durations=LONG, rate=0.5, alone_seconds=3, bursts=(("one", runs),))
+    played = play(setting.servers, plan)
+    fifo = play(setting.servers, replace(plan, is_fifo=True))
+    figures, control = _of_burst(played.bursts[0]), _of_burst(fifo.bursts[0])
+    control = {**control, "ratio": control["quiet_p95_ms"] / figures["quiet_p95_ms"]}
+    return Outcome(
+        figures={**figures, "median_step_ms": LONG.median * 1000},
+        bounds=(at_most("quiet_p95_ms", LONG.median * 1000 / 2),),
+        control=control,
+        control_bounds=(at_least("ratio", 20.0),),
+    )
+
+
+def recovery(setting: Setting) -> Outcome:
+    """From the end of the burst of T1 until the quiet tenants' p95 is within 10 % (or 10 ms) of what it was alone."""
+    played, fifo = play(setting.servers, _t1(setting)), play(setting.servers, _t1(setting, is_fifo=True))
+    usual = dwell_of(played.alone, 95)
+    normal = max(usual * 1.1, usual + 10)
+    burst, control = played.bursts[0], fifo.bursts[0]
+    return Outcome(
+        figures={
+            "seconds_after_drain": _seconds_until(burst.after, burst.drained_at, normal),
+            "seconds_after_post": _seconds_until((*burst.starts, *burst.after), burst.posted_at, normal),
+            "normal_p95_ms": normal,
+        },
+        bounds=(at_most("seconds_after_drain", 5.0),),
+        control={
+            "seconds_after_drain": _seconds_until(control.after, control.drained_at, normal),
+            "seconds_after_post": _seconds_until((*control.starts, *control.after), control.posted_at, normal),
+        },
+        control_bounds=(at_least("seconds_after_post", 4.0 if setting.is_quick else 20.0),),
+    )
+
+
+def _t1(setting: Setting, *, is_fifo: bool = False) -> Plan:
+    alone, runs = (8, 1_000) if setting.is_quick else (45, 5_000)
+    return Plan(
+        durations=TASK,
+        alone_seconds=2 if is_fifo else alone,
+        bursts=(("one", runs),),
+        after_seconds=11,
+        is_fifo=is_fifo,
+    )
+
+
+def _of_burst(burst: Burst) -> dict[str, float]:
+    return {
+        "quiet_p50_ms": burst.dwell(50),
+        "quiet_p95_ms": burst.dwell(95),
+        "quiet_p99_ms": burst.dwell(99),
+        "quiet_starts": len(burst.starts),
+        "burst_runs": burst.runs,
+        "burst_seconds": burst.seconds,
+        "burst_runs_per_s": burst.runs / burst.seconds,
+    }
+
+
+def _by_ratio(figures: Figures, control: Figures) -> Outcome:
+    ratio = control["quiet_p95_ms"] / figures["quiet_p95_ms"]
+    bounds: tuple[Bound, ...] = (at_least("fifo_over_ours", FIFO_RATIO),)
+    return Outcome(figures={**figures, "fifo_over_ours": ratio}, bounds=bounds, control=control)
+
+
+def _seconds_until(starts: Sequence[Start], since: int, normal: float) -> float | None:
+    """Return the seconds until the first window of five whose p95 is normal; None where there is none."""
+    if not starts:
+        return None
+    for begin in range(since, starts[-1].at - _WINDOW, _LOOK):
+        window = [start for start in starts if begin <= start.at < begin + _WINDOW]
+        if window and dwell_of(window, 95) <= normal:
+            return (begin - since) / 1_000_000
+    return None
