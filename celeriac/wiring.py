@@ -94,7 +94,6 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
     from celeriac.platform.store.sql_usage import SqlUsages
-    from celeriac.tenants.plans import Plans
     from celeriac.tenants.tenant import Tenants
 
     engine, walled = _engines(settings)
@@ -126,7 +125,6 @@ def build(settings: Settings) -> Installation:
         usages=SqlUsages(engine),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
-        plans=Plans(engine),
         meter=meter,
         secrets=_secrets(settings, engine, walled),
         **_who_may(engine),
@@ -136,15 +134,17 @@ def build(settings: Settings) -> Installation:
 
 
 def _who_may(engine: Engine) -> dict[str, Any]:
-    """Build the rooms of keys and people."""
+    """Build the rooms of plans, keys and people."""
     from celeriac.tenants.audit import Audit
     from celeriac.tenants.idempotency import GivenAnswers
     from celeriac.tenants.invitations import Invitations
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.people import People
+    from celeriac.tenants.plans import Plans
 
     people = People(engine)
     return {
+        "plans": Plans(engine),
         "keys": Keys(engine),
         "people": people,
         "invitations": Invitations(engine, people),

@@ -22,9 +22,7 @@ _WORDS: dict[Reason, str] = {
 }
 
 
-def view_with_holdup(
-    reads: Reads, gate: Gate, tenant_id: str, run_id: str, *, is_paused: bool = False
-) -> RunView:
+def view_with_holdup(reads: Reads, gate: Gate, tenant_id: str, run_id: str, *, is_paused: bool = False) -> RunView:
     """Return one run as `Reads.view` does, and of a queued one why it does not start yet; raise `NotFoundError`.
 
     `is_paused` says of the tenant that nothing of it may start.
