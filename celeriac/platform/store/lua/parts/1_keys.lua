@@ -32,8 +32,8 @@
 --   held:<tenant>:<pool>                        ZSET    1.5 dead | a day  run:fence or run -> expiry of a pool's slots
 --   hold:<run>                                  STRING  one day           JSON [tenant, pools] held for the whole run
 --   holders                                     ZSET    one day           run that holds so -> when it was confirmed
---   bucket:<tenant>                             STRING  until full        tokens of run starts, when they were counted
---   tat:<tenant>:<pace>                         STRING  until then        when the pace is unused (and two ticks more)
+--   bucket:<tenant>                             STRING  full + a minute   tokens of run starts, when they were counted
+--   tat:<tenant>:<pace>                         STRING  then + a minute   when the pace is as good as unused
 --   limits:<tenant>                             STRING  one day           newest: running, rate, burst, weight
 --   numbers:<tenant>:<thing>                    HASH    10 min | one day  newest by function: slots, or emission, burst;
 --                                                                         for a day where a lane waits for the thing
@@ -58,6 +58,7 @@ local PICK_LIFE = DEAD * 0.5
 local RUN_LIFE = 86400000000
 -- How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
 local LATE = 100000
+local MINUTE_MS = 60000
 local TURN_MS = 3600000
 local LIMITS_MS = 86400000
 local LOST_MS = 8 * 86400000
