@@ -51,17 +51,26 @@ def tenants(is_quick: bool) -> Iterator[Mapping[str, Any]]:
     """Measure the pick rate by the number of tenants that have runs in the queue, in turns, and take medians."""
     queued_runs, picks, rounds = (2_000, 500, 1) if is_quick else (200_000, 20_000, 3)
     rates: dict[int, list[float]] = {many: [] for many in TENANTS}
+    costs: dict[int, list[float]] = {many: [] for many in TENANTS}
     for _ in range(rounds):
         for many in TENANTS:
-            with _gate() as (_, gate):
+            with _gate() as (redis, gate):
                 runs = (_run(f"run_{number}", f"ten_{number % many:05}") for number in range(queued_runs))
                 _enqueue(gate, runs)
+                cpu = _cpu_seconds(redis)
                 rates[many].append(picks / _timed(lambda gate=gate: _pick(gate, picks)))  # type: ignore[misc]
+                costs[many].append((_cpu_seconds(redis) - cpu) / picks * 1e6)
             print(f"{many} tenants: {rates[many][-1]:.0f} picks/s", file=sys.stderr, flush=True)
-    alone = statistics.median(rates[1])
-    for many, found in rates.items():
-        rate = statistics.median(found)
-        yield {"tenants": many, "queued": queued_runs, "picks_per_s": rate, "of_one_tenant": rate / alone}
+    rate, cost = ({many: statistics.median(found[many]) for many in TENANTS} for found in (rates, costs))
+    for many in TENANTS:
+        yield {
+            "tenants": many,
+            "queued": queued_runs,
+            "picks_per_s": rate[many],
+            "of_one_tenant": rate[many] / rate[1],
+            "redis_cpu_us": cost[many],
+            "cpu_of_one_tenant": cost[1] / cost[many],
+        }
 
 
 def throttled(is_quick: bool) -> Iterator[Mapping[str, Any]]:
@@ -155,6 +164,11 @@ def _pick_one_by_one(gate: Gate, many: int) -> list[float]:
         if not ended:
             raise RuntimeError("Nobody was picked though runs wait that can go")
     return took
+
+
+def _cpu_seconds(redis: Redis) -> float:
+    used: Mapping[str, Any] = redis.info("cpu")
+    return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 def _timed(do: Callable[[], None]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -66,6 +67,26 @@ def test_after_a_loss_buckets_start_empty(redis_stage: RedisStage) -> None:
     assert picked(gate) == []
 
 
+def test_after_a_loss_a_pace_is_used_up_and_not_full(redis_stage: RedisStage) -> None:
+    """Nobody knows what started just before; a worker that lived through it tells."""
+    gate = _attended(redis_stage)
+    redis_stage.redis.flushall()
+    gate.attend("wrk_1", ["runs"], 100)
+    began = redis_stage.now()
+    gate.enqueue([in_pace(f"run_{number}", 2, 0.4, burst=5) for number in range(9)])
+    assert picked(gate) == []
+    redis_stage.let_pass(0.2)
+    assert 1 <= len(picked(gate)) <= (redis_stage.now() - began).total_seconds() / 0.2 + 1
+
+
+def test_a_new_gate_holds_no_start_back(redis_stage: RedisStage) -> None:
+    """Where nothing was lost, a throttle of one a week lets the first run go."""
+    gate = _attended(redis_stage)
+    gate.attend("wrk_1", ["runs"], 100)
+    gate.enqueue([in_pace("run_1", 1, 7 * 86_400)])
+    assert picked(gate) == ["run_1"]
+
+
 def test_after_a_loss_what_is_enqueued_again_goes(redis_stage: RedisStage) -> None:
     gate = _attended(redis_stage)
     gate.enqueue([queued("run_1"), queued("run_2")])
@@ -93,29 +114,35 @@ def test_installations_with_different_prefixes_share_nothing(redis_stage: RedisS
     assert (picked(ours), ours.known(["run_1"]), picked(theirs)) == ([], set(), ["run_1"])
 
 
-def test_while_redis_is_away_each_method_raises_its_error() -> None:
+_RUN = queued("run_1")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda gate: gate.enqueue([_RUN]),
+        lambda gate: gate.pick("runs", 1),
+        lambda gate: gate.proceed(_RUN),
+        lambda gate: gate.started(_RUN),
+        lambda gate: gate.renew([_RUN]),
+        lambda gate: gate.forget("run_1"),
+        lambda gate: gate.settle(["run_1"]),
+        lambda gate: gate.release("run_1", 1),
+        lambda gate: gate.learn([_RUN]),
+        lambda gate: gate.hold_runs([_RUN]),
+        lambda gate: gate.unconfirmed(1),
+        lambda gate: gate.explain("run_1"),
+        lambda gate: gate.known(["run_1"]),
+        lambda gate: gate.attend("wrk_1", ["runs"], 1),
+        lambda gate: gate.leave("wrk_1"),
+        lambda gate: gate.waiting("runs"),
+    ],
+)
+def test_while_redis_is_away_each_method_raises_its_error(call: Callable[[Gate], object]) -> None:
+    """Whoever called goes on without the gate."""
     gate = RedisStage(f"redis://127.0.0.1:{free_port()}/0").gate()
-    calls = [
-        lambda: gate.enqueue([queued("run_1")]),
-        lambda: gate.pick("runs", 1),
-        lambda: gate.proceed(queued("run_1")),
-        lambda: gate.started(queued("run_1", fence=1)),
-        lambda: gate.renew([queued("run_1")]),
-        lambda: gate.release("run_1", 1),
-        lambda: gate.known(["run_1"]),
-        lambda: gate.attend("wrk_1", ["runs"], 1),
-        lambda: gate.leave("wrk_1"),
-        lambda: gate.waiting("runs"),
-        lambda: gate.forget("run_1"),
-        lambda: gate.settle(["run_1"]),
-        lambda: gate.learn([queued("run_1")]),
-        lambda: gate.hold_runs([queued("run_1")]),
-        lambda: gate.unconfirmed(1),
-        lambda: gate.explain("run_1"),
-    ]
-    for call in calls:
-        with pytest.raises(RedisError):
-            call()
+    with pytest.raises(RedisError):
+        call(gate)
 
 
 def _attended(stage: RedisStage) -> Gate:

@@ -188,7 +188,7 @@ class LocalGate:
         running = self._slots.running(run.tenant_id) - own
         if running >= self._slots.limits(run.tenant_id).running or self._is_asked_for(run, now):
             return False
-        if self._slots.is_closed(run.queue, run.tenant_id, now, ending=int(own)):
+        if running > 0 and self._slots.is_closed(run.queue, run.tenant_id, now, ending=int(own)):
             return False
         ending = {f"{run.run_id}:{run.fence - 1}"}
         pools = [pool for pool in run.pools if not pool.is_for_run]

@@ -41,6 +41,8 @@ class RedisGate:
         """
         self._redis = redis
         self._prefix = f"{prefix}:gate"
+        #: when the gate began that this process knows: a later one tells that Redis was emptied
+        self._born = ""
         self._scripts = RedisScripts(redis, prefix=prefix, dead_after=dead_after, clock=clock)
 
     def enqueue(self, runs: Sequence[Queued]) -> None:
@@ -104,7 +106,7 @@ class RedisGate:
         return found
 
     def attend(self, worker_id: str, queues: Sequence[str], capacity: int) -> None:
-        self._scripts.call("attend", worker_id, capacity, *queues)
+        self._born = cast(str, self._scripts.call("attend", worker_id, capacity, self._born, *queues))
 
     def leave(self, worker_id: str) -> None:
         self._redis.delete(f"{self._prefix}:worker:{worker_id}")

@@ -3,7 +3,7 @@
 -- ARGV  4…  JSON of each run
 --
 -- Keys (table in parts/1_keys.lua)
---   limits, numbers                 …       one day     written: the newest hold for all runs of the tenant
+--   limits, numbers                 …       …           written: the newest hold for all runs of the tenant
 --   run:<run>                       STRING  none        read for the fence, written; a TTL left from a pick goes
 --   lane:<queue>:<tenant>:<lane>    ZSET    emptied     the run is added
 --   waiting:<queue>                 STRING  emptied     counted up

@@ -18,8 +18,8 @@
 --   limits, numbers            …       one day     read; where they are gone, what the run itself was enqueued with
 --   lane:<queue>:<tenant>:…    ZSET    emptied     the head is taken
 --   waiting:<queue>            STRING  emptied     counted down
---   bucket:<tenant>, born      …       until full  a start takes a token
---   tat:<tenant>:<pace>        STRING  until then  a start moves it on
+--   bucket:<tenant>, born      …       a minute +  a start takes a token
+--   tat:<tenant>:<pace>, lost  STRING  a minute +  a start moves it on
 --   slots, slot, held, hold, holders               a picked run takes its slots
 --   blocked, waiters, sleepers …       emptied     a lane that lacks a thing waits for it
 --   stalled:<tenant>           SET     one day     the queue is noted where the tenant lacks a slot or a token
@@ -54,7 +54,7 @@ end
 local function stall(tenant, turn, retry_at)
   leave(tenant, turn)
   call('SADD', key('stalled', tenant), queue)
-  call('PEXPIRE', key('stalled', tenant), NUMBERS_MS)
+  call('PEXPIRE', key('stalled', tenant), LIMITS_MS)
   call('ZADD', later, retry_at, tenant)
 end
 
@@ -116,15 +116,15 @@ end
 local function pay(run, rank, tokens, rate, burst)
   local tenant = run.tenant_id
   if tokens then
-    local full_in = math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000))
+    local full_in = math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000) + MINUTE_MS)
     call('SET', key('bucket', tenant), string.format('%.17g %.0f', tokens - 1, NOW), 'PX', full_in)
   end
   if run.pace then
     local thing = 'pace:' .. run.pace.name
-    local emission = pace_of(tenant, run['function'], thing)
+    local emission, size = pace_of(tenant, run['function'], thing)
     local turn = math.max(rank - band_of(rank) + sooner(run), NOW - LATE)
-    local tat = math.max(turn, tonumber(call('GET', key('tat', tenant, thing)) or 0)) + emission
-    call('SET', key('tat', tenant, thing), tat, 'PX', ms(tat - NOW + 2 * LATE))
+    local tat = math.max(turn, tat_of(tenant, thing, emission, size)) + emission
+    call('SET', key('tat', tenant, thing), tat, 'PX', ms(tat - NOW) + MINUTE_MS)
   end
 end
 

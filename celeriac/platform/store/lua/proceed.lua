@@ -59,10 +59,13 @@ local function may_go_on()
   if first and band_of(first) == RESUME then return false end
   local slots, taken = key('slots', tenant), key('taken', queue)
   local own, running = call('EXISTS', key('slot', ending)), limits_of(tenant, run)
-  if count(slots, running) - own >= running then return false end
-  local capacity = capacity_of(queue)
-  purge(taken)
-  if capacity > 0 and is_closed(queue, tenant, capacity, call('ZCARD', taken) - own) then return false end
+  local others = count(slots, running) - own
+  if others >= running then return false end
+  if others > 0 then
+    local capacity = capacity_of(queue)
+    purge(taken)
+    if capacity > 0 and is_closed(queue, tenant, capacity, call('ZCARD', taken) - own) then return false end
+  end
   return pools_let_it_go()
 end
 

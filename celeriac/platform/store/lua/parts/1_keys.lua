@@ -32,13 +32,15 @@
 --   held:<tenant>:<pool>                        ZSET    1.5 dead | a day  run:fence or run -> expiry of a pool's slots
 --   hold:<run>                                  STRING  one day           JSON [tenant, pools] held for the whole run
 --   holders                                     ZSET    one day           run that holds so -> when it was confirmed
---   bucket:<tenant>                             STRING  until full        tokens of run starts, when they were counted
---   tat:<tenant>:<pace>                         STRING  until then        when the pace is unused (and two ticks more)
+--   bucket:<tenant>                             STRING  full + a minute   tokens of run starts, when they were counted
+--   tat:<tenant>:<pace>                         STRING  then + a minute   when the pace is as good as unused
 --   limits:<tenant>                             STRING  one day           newest: running, rate, burst, weight
---   numbers:<tenant>:<thing>                    HASH    one day           newest by function: slots, or emission, burst
+--   numbers:<tenant>:<thing>                    HASH    10 min | one day  newest by function: slots, or emission, burst;
+--                                                                         for a day where a lane waits for the thing
 --   worker:<worker>                             HASH    dead              queue -> capacity of a live worker
 --   workers:<queue>                             SET     dead              workers that attended the queue
 --   born                                        STRING  permanent         unknown buckets were empty at this time
+--   lost                                        STRING  8 days            unknown paces were used up at this time
 -- Times are in microseconds; `emptied` keys vanish with their last member.
 
 local call = redis.call
@@ -56,8 +58,12 @@ local PICK_LIFE = DEAD * 0.5
 local RUN_LIFE = 86400000000
 -- How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
 local LATE = 100000
+local MINUTE_MS = 60000
 local TURN_MS = 3600000
-local NUMBERS_MS = 86400000
+local LIMITS_MS = 86400000
+local LOST_MS = 8 * 86400000
+-- Keys may be many, so the numbers of a thing that nobody waits for are soon forgotten.
+local NUMBERS_LIFE, NUMBERS_OF_BLOCKED = 600000000, 86400000000
 local ACTIVE = 60000000
 
 -- A rank is a band plus a time; the sums are exact in a double. Resumes are before starts that need no token, and

@@ -33,6 +33,16 @@ local function pace_of(tenant, fn, thing)
   return tonumber(emission), tonumber(burst)
 end
 
+-- When a pace is as good as unused. One that was lost had given all at that moment, and is not held against anybody for
+-- more than a minute.
+local lost = nil
+local function tat_of(tenant, thing, emission, burst)
+  local tat = call('GET', key('tat', tenant, thing))
+  if tat then return tonumber(tat) end
+  lost = lost or tonumber(call('GET', key('lost')) or 0)
+  return lost == 0 and 0 or lost + emission * (burst - 1) + math.min(emission, 60000000)
+end
+
 -- When a thing has something to give to this function's runs: a time in the past, or the earliest that is possible.
 -- What nobody remembers a number for is looked at again.
 local function open_at(tenant, fn, thing)
@@ -40,7 +50,7 @@ local function open_at(tenant, fn, thing)
   if not number then return 0 end
   if thing:sub(1, 5) == 'pace:' then
     local emission, burst = pace_of(tenant, fn, thing)
-    return tonumber(call('GET', key('tat', tenant, thing)) or 0) - emission * (burst - 1)
+    return tat_of(tenant, thing, emission, burst) - emission * (burst - 1)
   end
   local held = key('held', tenant, thing)
   if count(held, tonumber(number)) < tonumber(number) then return 0 end
@@ -55,7 +65,7 @@ local function lacking(run, slot)
   local numbers = numbers_in(run)
   for thing, number in pairs(numbers) do
     local name = key('numbers', tenant, thing)
-    if call('HSETNX', name, fn, number) == 1 then call('PEXPIRE', name, NUMBERS_MS) end
+    if call('HSETNX', name, fn, number) == 1 then keep(name, NUMBERS_LIFE) end
   end
   for _, pool in ipairs(run.pools or {}) do
     local thing = 'pool:' .. pool.name

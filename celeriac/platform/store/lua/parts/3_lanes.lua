@@ -31,6 +31,7 @@ local function block(queue, tenant, lane, score, fn, thing, at)
   call('ZADD', key('waiters', queue, tenant, fn, thing), score, lane)
   call('SADD', key('sleepers', tenant, thing), cjson.encode({queue, fn}))
   call('ZADD', key('later', queue), 'LT', at, cjson.encode({tenant, fn, thing}))
+  keep(key('numbers', tenant, thing), NUMBERS_OF_BLOCKED)
 end
 
 -- Let a lane wait no longer; return its score, or nil where it did not wait.

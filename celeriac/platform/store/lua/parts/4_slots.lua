@@ -95,7 +95,7 @@ local function learn(run)
   if learned[tenant] ~= text then
     learned[tenant] = text
     local known = call('GET', key('limits', tenant))
-    call('SET', key('limits', tenant), text, 'PX', NUMBERS_MS)
+    call('SET', key('limits', tenant), text, 'PX', LIMITS_MS)
     if known and known ~= text then unstall(tenant) end
   end
   if not run.pools and not run.pace then return end
@@ -106,7 +106,7 @@ local function learn(run)
       call('HSET', numbers, run['function'], number)
       if known then tend_all(tenant, thing) end
     end
-    call('PEXPIRE', numbers, NUMBERS_MS)
+    keep(numbers, NUMBERS_LIFE)
   end
 end
 
