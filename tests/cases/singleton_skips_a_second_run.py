@@ -8,20 +8,24 @@ from celeriac import App, Context, Singleton
 app = App("singleton-skips-a-second-run")
 
 
+DONE = "singleton-skips-a-second-run/done"
+
+
 @app.function(on="singleton-skips-a-second-run/go", singleton=Singleton())
 async def alone(ctx: Context) -> None:
-    """Sleep."""
-    await ctx.step.sleep("nap", "0.5s")
+    """Wait for a word."""
+    await ctx.step.wait_for_event("done", DONE, timeout="1h")
 
 
 async def play(stage: Stage) -> None:
-    """One sleeps, one is skipped, and one comes later."""
+    """One waits, one is skipped, and one comes later."""
     first = await stage.start("singleton-skips-a-second-run/go")
     await stage.status(first, "parked")
     second = await stage.run(await stage.start("singleton-skips-a-second-run/go"))
     assert (second.status, second.reason) == ("skipped", "singleton")
-    await stage.pass_time("0.5s")
+    await stage.send(DONE)
     assert (await stage.ended(first)).status == "completed"
-    await stage.start("singleton-skips-a-second-run/go")
-    await stage.pass_time("0.5s")
+    third = await stage.start("singleton-skips-a-second-run/go")
+    await stage.status(third, "parked")
+    await stage.send(DONE)
     assert [run.status for run in await stage.all_ended()] == ["completed", "skipped", "completed"]
