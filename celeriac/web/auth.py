@@ -180,7 +180,8 @@ def _know(plaintext: str, kinds: tuple[str, ...]) -> None:
 
 def _check_kind(kinds: tuple[str, ...]) -> None:
     if kinds and g.key_kind not in kinds:
-        raise Problem(403, "access_denied", f"A key of kind {g.key_kind!r} may not do this; use one of kind {kinds[0]!r}")
+        detail = f"A key of kind {g.key_kind!r} may not do this; use one of kind {kinds[0]!r}"
+        raise Problem(403, "access_denied", detail)
 
 
 def _caller_by_key(key: ApiKey) -> Caller:
