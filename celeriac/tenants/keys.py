@@ -21,7 +21,7 @@ from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.tenants.audit import record
 from celeriac.tenants.key_text import KeyText, digest, id_in, new_key
-from celeriac.tenants.roles import OF_KINDS, check_scopes
+from celeriac.tenants.roles import check_scopes, scopes_of
 from celeriac.tenants.tables import api_keys, tenants
 
 KeyKind = Literal["event", "api", "signing"]
@@ -262,7 +262,7 @@ class Keys:
 
 def _remember(cache: dict[str, tuple[float, ApiKey]], name: str, asked_at: float, row: Row[Any]) -> ApiKey:
     """Believe the row for a moment from the time of the question on, and never beyond the key's expiry."""
-    scopes = OF_KINDS[row.kind] if row.scopes is None else frozenset(row.scopes.split())
+    scopes = scopes_of(row.kind, _scopes_in(row.scopes))
     key = ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind, scopes=scopes)
     if len(cache) >= _MOST_CACHED:
         cache.clear()

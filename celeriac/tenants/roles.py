@@ -6,6 +6,7 @@ tenant, so what is about people is no scope of keys.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from celeriac.errors import ConfigError
@@ -74,6 +75,11 @@ def may_change(actor: frozenset[str], *roles: Role | None) -> bool:
     Owners are made and unmade by owners alone, so that an admin cannot take the tenant over.
     """
     return "people:write" in actor and ("owner" not in roles or "tenant:write" in actor)
+
+
+def scopes_of(kind: str, scopes: Iterable[str] | None) -> frozenset[str]:
+    """Return what a key may do: what its scopes say, or all that its kind may."""
+    return OF_KINDS[kind] if scopes is None else frozenset(scopes)
 
 
 def check_role(given: str) -> Role:

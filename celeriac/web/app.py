@@ -135,6 +135,8 @@ def _refuse_unprintable() -> None:
         raise Problem(404, "not_found", "There is nothing of this name")
     if not all(value.isprintable() for values in request.args.listvalues() for value in values):
         raise Problem(400, "invalid_request", "A query parameter holds characters that cannot be printed")
+    if any("\0" in value for values in request.form.listvalues() for value in values):
+        raise Problem(400, "invalid_request", "A field of the form holds a NUL, which cannot be kept")
 
 
 def _refuse_unknown_parameters() -> None:

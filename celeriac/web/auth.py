@@ -152,7 +152,13 @@ def admit() -> None:
 
 
 def admit_bearer(*kinds: Literal["api", "event"]) -> None:
-    """Know the caller by the bearer key, of one of these kinds where some are named; raise `Problem` otherwise."""
+    """Know the caller by the bearer key, of one of these kinds where some are named; raise `Problem` otherwise.
+
+    Once a request: a second call only looks at the kind.
+    """
+    if "key_kind" in g:
+        _check_kind(kinds)
+        return
     scheme, _, plaintext = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise _unknown_key("Send the header Authorization: Bearer <API key>")
@@ -168,14 +174,20 @@ def _know(plaintext: str, kinds: tuple[str, ...]) -> None:
     key = rooms().keys.verify(plaintext) if _may_be_key(plaintext) else None
     if key is None:
         raise _unknown_key("This key is unknown, expired or revoked; `celeriac keys create` makes a new one")
-    if kinds and key.kind not in kinds:
-        raise Problem(403, "access_denied", f"A key of kind {key.kind!r} may not do this; use one of kind {kinds[0]!r}")
+    g.key_kind = key.kind
+    _check_kind(kinds)
     _act_as(_caller_by_key(key))
     try:
         g.rate_level = rooms().meter.admit_request(key.tenant_id)
     except RefusedError:
         g.rate_level = rooms().meter.no_requests_left(key.tenant_id)
         raise
+
+
+def _check_kind(kinds: tuple[str, ...]) -> None:
+    if kinds and g.key_kind not in kinds:
+        detail = f"A key of kind {g.key_kind!r} may not do this; use one of kind {kinds[0]!r}"
+        raise Problem(403, "access_denied", detail)
 
 
 def _caller_by_key(key: ApiKey) -> Caller:

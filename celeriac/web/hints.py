@@ -83,6 +83,8 @@ class Hints:
                     together.incr(key)
                     together.pttl(key)
                     _, count, left = together.execute()
+                if left < 0:  # it ended between the commands; a count without an end would keep somebody out for ever
+                    self._redis.pexpire(key, within)
                 if count > most:
                     waits.append(max(1, math.ceil(left / 1000)))
         except RedisError as error:

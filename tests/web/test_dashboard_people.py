@@ -60,6 +60,16 @@ def test_a_wrong_password_and_an_unknown_user_are_answered_alike(world: World, u
     assert browser.get("/runs").status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/signin/password", "email"), ("/signin/password", "password"), ("/tenant", "tenant"), ("/invitation", "token")],
+)
+def test_a_form_with_a_text_that_no_database_holds_is_refused(world: World, user: User, path: str, field: str) -> None:
+    """It is no failure of ours."""
+    fields = {"email": user.email, "password": GOOD, field: "a\0@example.com"}
+    assert submit(signed_in(world, user), "/runs", path, **fields).status_code == 400
+
+
 def test_passwords_are_tried_so_often_and_no_more(world: World, user: User) -> None:
     """Then even the right one has to wait, and the answer says for how long."""
     browser = world.app.test_client()

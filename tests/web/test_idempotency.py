@@ -164,6 +164,16 @@ def test_no_key_in_the_clear_is_kept(world: World) -> None:
     assert "key" not in (post(elsewhere, world, "/v1/keys", {"kind": "api"}, key).json or {"key": ""})
 
 
+def test_a_key_is_told_again_to_nobody_who_could_not_make_it(world: World) -> None:
+    """Who knows an idempotency key of somebody who may more, gets no more by it."""
+    key, (_, weak) = uuid4().hex, world.own.key(scopes=["keys:write"])
+    strong = post(world.app, world, "/v1/keys", {"kind": "api"}, key)
+    headers = {"Authorization": f"Bearer {weak}", "Idempotency-Key": key}
+    again = world.app.test_client().post("/v1/keys", json={"kind": "api"}, headers=headers)
+    assert strong.json is not None and again.json is not None
+    assert again.json["id"] == strong.json["id"] and "key" not in again.json
+
+
 def test_an_answer_is_forgotten_after_a_day(world: World) -> None:
     """Then the key is as new."""
     key = uuid4().hex

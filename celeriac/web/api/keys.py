@@ -7,8 +7,8 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from celeriac.tenants.keys import KeyFacts, KeyWish
-from celeriac.tenants.roles import OF_KINDS
+from celeriac.tenants.keys import KeyWish
+from celeriac.tenants.roles import scopes_of
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
 from celeriac.web.api.models import PageQuery, refusals
@@ -52,7 +52,7 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
     """Make a key that may do no more than the one that asks; `key` is shown this once."""
     with refusing(422):
         wish = KeyWish.of(body.kind, name=body.name, scopes=body.scopes, lasts=body.expires)
-    _check_reach(OF_KINDS[wish.kind] if wish.scopes is None else wish.scopes)
+    _check_reach(scopes_of(wish.kind, wish.scopes))
     key_id, plaintext = rooms().keys.create(tenant_id(), wish, actor=actor(), seed=key_seed())
     return key_json(rooms().keys.get(tenant_id(), key_id)) | {"key": plaintext}, 201
 
@@ -62,7 +62,8 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
 @once
 def rotate(path: KeyPath, body: RotateIn) -> tuple[dict[str, Any], int]:
     """Make a successor with the same name, kind and scopes; the old key expires after the overlap."""
-    _check_reach(_reach_of(rooms().keys.get(tenant_id(), path.key_id)))
+    old = rooms().keys.get(tenant_id(), path.key_id)
+    _check_reach(scopes_of(old.kind, old.scopes))
     with refusing(422):
         key_id, plaintext = rooms().keys.rotate(
             path.key_id, body.overlap, tenant_id=tenant_id(), actor=actor(), seed=key_seed()
@@ -85,10 +86,6 @@ def read_audit(query: PageQuery) -> dict[str, Any]:
     found, cursor = page_of_audit(limit=query.limit, cursor=query.cursor)
     position = {"next_cursor": cursor, "has_more": cursor is not None, "limit": query.limit}
     return {"data": [audit_json(entry) for entry in found], "page": position}
-
-
-def _reach_of(key: KeyFacts) -> frozenset[str]:
-    return OF_KINDS[key.kind] if key.scopes is None else frozenset(key.scopes)
 
 
 def _check_reach(scopes: frozenset[str]) -> None:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from celeriac.errors import ConfigError, ConflictError
 from celeriac.tenants.keys import KeyKind, KeyWish
-from celeriac.tenants.roles import OF_KINDS, Scope
+from celeriac.tenants.roles import Scope, scopes_of
 from celeriac.web.auth import actor, caller, needs, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
 from celeriac.web.problems import Problem
@@ -42,7 +42,7 @@ def create_key() -> AnyResponse:
         )
     except ConfigError as error:
         return Response(_page(refusal=error.message), 422)
-    _check_reach(OF_KINDS[wish.kind] if wish.scopes is None else wish.scopes)
+    _check_reach(scopes_of(wish.kind, wish.scopes))
     return Response(_page(shown=rooms().keys.create(tenant_id(), wish, actor=actor())[1]), 201)
 
 
@@ -51,7 +51,7 @@ def create_key() -> AnyResponse:
 def rotate_key(key_id: str) -> AnyResponse:
     """Make a successor and show it this once."""
     old = rooms().keys.get(tenant_id(), key_id)
-    _check_reach(OF_KINDS[old.kind] if old.scopes is None else frozenset(old.scopes))
+    _check_reach(scopes_of(old.kind, old.scopes))
     try:
         overlap = request.form.get("overlap", "24h")
         shown = rooms().keys.rotate(key_id, overlap, tenant_id=tenant_id(), actor=actor())[1]
