@@ -77,10 +77,12 @@ def raise_wall(connection: Connection, tables: Sequence[Table], mode: Mode) -> b
             what = "; ".join(todo for _, todo in missing(connection, tables))
             raise ConfigError(f"Row-level security is required, and this login may not make its roles: {what}")
         return False
-    for table in there:
-        text = _built(table.name, _whole_rule_of(table))
-        if standing[table.name] != _mark(text):
-            connection.exec_driver_sql(f"{text}; COMMENT ON POLICY {ENGINE} ON {table.name} IS '{_mark(text)}'")
+    built = {table.name: _built(table.name, _whole_rule_of(table)) for table in there}
+    new = {name: text for name, text in built.items() if standing[name] != _mark(text)}
+    for name, text in new.items():
+        connection.exec_driver_sql(f"{text}; COMMENT ON POLICY {ENGINE} ON {name} IS '{_mark(text)}'")
+    if new:
+        connection.exec_driver_sql(_LET_IN)
     return bool(there) and not any(standing[table.name] for table in there)
 
 
@@ -178,6 +180,16 @@ def _did(connection: Connection, statements: Sequence[str]) -> bool:
             raise
         return False
     return True
+
+
+#: lets both roles see that there is a schema, and of which revision
+_LET_IN = f"""
+DO $$ BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO {ENGINE}, {WEB}', current_schema());
+    IF to_regclass('alembic_version') IS NOT NULL THEN
+        GRANT SELECT ON alembic_version TO {ENGINE}, {WEB};
+    END IF;
+END $$""".replace("%", "%%")
 
 
 # -- what is made ---------------------------------------------------------------------------------------------------

@@ -81,6 +81,6 @@ class Audit:
             statement = select(audit_log).where(audit_log.c.tenant_id == tenant_id)
         if before is not None:
             statement = statement.where(audit_log.c.id < before)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             rows = connection.execute(statement.order_by(audit_log.c.id.desc()).limit(most)).all()
         return [AuditEntry(**{**row._asdict(), "detail": json.loads(row.detail)}) for row in rows]
