@@ -45,7 +45,7 @@ def noisy_dwell(setting: Setting) -> Outcome:
 
 def sharded_noisy(setting: Setting) -> Outcome:
     """The same with the burst over 50 keys, 50 functions and 50 users: what T1 shows must not depend on it."""
-    some, all_of_them = (600, 1_000) if setting.is_quick else (2_500, 5_000)
+    some, all_of_them = (400, 600) if setting.is_quick else (2_500, 5_000)
     shapes: tuple[tuple[Shape, int], ...] = (("one", some), ("keys", all_of_them))
     if not setting.is_quick:
         shapes = (*shapes, ("functions", some), ("users", some))
@@ -103,17 +103,17 @@ def recovery(setting: Setting) -> Outcome:
             "seconds_after_drain": _seconds_until(control.after, control.drained_at, normal),
             "seconds_after_post": _seconds_until((*control.starts, *control.after), control.posted_at, normal),
         },
-        control_bounds=(at_least("seconds_after_post", 4.0 if setting.is_quick else 20.0),),
+        control_bounds=(at_least("seconds_after_post", 2.0 if setting.is_quick else 20.0),),
     )
 
 
 def _t1(setting: Setting, *, is_fifo: bool = False) -> Plan:
-    alone, runs = (8, 1_000) if setting.is_quick else (45, 5_000)
+    alone, runs, after = (4, 600, 7) if setting.is_quick else (45, 5_000, 11)
     return Plan(
         durations=TASK,
         alone_seconds=2 if is_fifo else alone,
         bursts=(("one", runs),),
-        after_seconds=11,
+        after_seconds=after,
         is_fifo=is_fifo,
     )
 

@@ -107,9 +107,8 @@ def _gate(setting: Setting) -> Iterator[Gate]:
     """Yield the product's Gate on an empty Redis."""
     with redis.Redis.from_url(setting.servers.redis_url) as client:
         client.flushall()
-        rooms = build(
-            Settings(database_url="sqlite://", redis_url=setting.servers.redis_url, secret_key="bench")  # never opened
-        )
+        unopened = f"sqlite:///{setting.servers.folder / 'unopened.db'}"
+        rooms = build(Settings(database_url=unopened, redis_url=setting.servers.redis_url, secret_key="bench"))
         try:
             yield rooms.gate
         finally:
