@@ -100,7 +100,11 @@ def test_a_key_that_is_gone_too_early_is_named(tenancy: Engine) -> None:
     assert NEW.partition(":")[2] not in str(refused.value)
 
 
-@pytest.mark.parametrize("setting", ["k1", "k1:short", f"k 1:{base64.b64encode(bytes(32)).decode()}", f"{OLD},k2:?"])
+@pytest.mark.parametrize(
+    "setting",
+    ["k1", "k1:short", f"k 1:{base64.b64encode(bytes(32)).decode()}", f"{OLD},k2:?"],
+    ids=["no-key", "short", "space", "no-base64"],
+)
 def test_a_setting_that_is_no_list_of_keys_is_refused_without_showing_it(setting: str) -> None:
     with pytest.raises(ConfigError, match="CELERIAC_ENCRYPTION_KEYS") as refused:
         Cipher(setting)
