@@ -48,6 +48,8 @@ class LocalGate:
                 is_closed = self._slots.is_closed(queue, tenant_id, now)
                 run = self._next(queue, tenant_id, now, is_closed=is_closed)
                 if run is None:
+                    if is_closed:
+                        self._lanes.pass_over(queue, tenant_id)
                     return None
                 self._take(run, now)
                 picked.append(run)

@@ -141,7 +141,7 @@ local function pick_from(tenant, turn)
   if not held and count(slots, running) >= running then
     return stall(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
   end
-  if not held and is_closed(queue, tenant, capacity, in_flight) then
+  if not held and is_closed(queue, tenant, weight, capacity, in_flight) then
     noisy = noisy + 1
     return
   end
@@ -177,16 +177,15 @@ capacity = capacity_of(queue)
 purge(taken)
 in_flight = call('ZCARD', taken)
 most = math.min(most, math.floor((capacity * 12 + 9) / 10) - in_flight)
-local passed, turn = tonumber(call('GET', key('turn', queue)) or '-inf'), nil
+local turn = nil
 while #picked < most and looks > 0 and first[1] do
-  -- A noisy tenant that was passed over has saved up no turns.
-  local own_turn = math.max(tonumber(first[2]), passed)
-  local text = pick_from(first[1], own_turn)
+  local text = pick_from(first[1], tonumber(first[2]))
   if text then
     picked[#picked + 1] = text
-    turn, passed = own_turn, own_turn
+    turn = tonumber(first[2])
   end
   looks = looks - 1
+  -- Noisy tenants that were passed over keep their turns at the front: they get their share of what is open to them.
   first = call('ZRANGE', ring, noisy, noisy, 'WITHSCORES')
 end
 

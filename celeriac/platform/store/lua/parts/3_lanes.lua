@@ -53,14 +53,18 @@ end
 
 -- Let the first lane that waits for a thing look whether it can go now, or note when that will be.
 local function tend(queue, tenant, fn, thing)
-  local first = call('ZRANGE', key('waiters', queue, tenant, fn, thing), 0, 0)[1]
-  if not first then return end
+  local waiters = key('waiters', queue, tenant, fn, thing)
+  local first = call('ZRANGE', waiters, 0, 0, 'WITHSCORES')
+  local lane, score = first[1], first[2]
+  if not lane then return end
   local at = open_at(tenant, fn, thing)
   if at > NOW then
     call('ZADD', key('later', queue), 'LT', at, cjson.encode({tenant, fn, thing}))
     return
   end
-  call('ZADD', key('lanes', queue, tenant), unblock(queue, tenant, first), first)
+  unblock(queue, tenant, lane)
+  call('ZREM', waiters, lane)  -- also where the server has evicted what `unblock` goes by
+  call('ZADD', key('lanes', queue, tenant), score, lane)
   join(queue, tenant)
 end
 
