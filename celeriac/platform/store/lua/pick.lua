@@ -39,11 +39,14 @@ for i = first_arriving, #ARGV do arrive(ARGV[i]) end
 
 local queue = ARGV[4]
 local most = tonumber(ARGV[5])
--- One call never holds the server for long; whom it did not come to stays in the ring for the next.
-local looks = 500 + most
+-- One call never holds the server for long; whom it did not come to stays in the ring for the next. Nor does a tenant
+-- with many lanes that cannot go hold up the others: after some vain looks they come first.
+local looks = 200 + most
+local PATIENCE = 10
 local ring, later, left, taken = key('ring', queue), key('later', queue), key('left', queue), key('taken', queue)
 local capacity, in_flight = 0, 0
-local noisy = 0
+-- Tenants at the front of the ring that are passed over: noisy ones, and those looked at in vain too often.
+local passed, weary, vain = 0, 0, {}
 
 local function leave(tenant, turn)
   call('ZREM', ring, tenant)
@@ -142,7 +145,7 @@ local function pick_from(tenant, turn)
     return stall(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
   end
   if not held and is_closed(queue, tenant, weight, capacity, in_flight) then
-    noisy = noisy + 1
+    passed = passed + 1
     return
   end
   local tokens = nil
@@ -153,7 +156,10 @@ local function pick_from(tenant, turn)
   local thing, at = lacking(run, slot)
   if thing then
     block(queue, tenant, lane, score, run['function'], thing, at)
-    return tend_others(run, thing)
+    tend_others(run, thing)
+    vain[tenant] = (vain[tenant] or 0) + 1
+    if vain[tenant] == PATIENCE then passed, weary = passed + 1, weary + 1 end
+    return
   end
   if not held and not run.is_resume then pay(run, rank, tokens, rate, burst) end
   take(run, held, behind, lane, turn, weight)
@@ -178,15 +184,21 @@ purge(taken)
 in_flight = call('ZCARD', taken)
 most = math.min(most, math.floor((capacity * 12 + 9) / 10) - in_flight)
 local turn = nil
-while #picked < most and looks > 0 and first[1] do
-  local text = pick_from(first[1], tonumber(first[2]))
-  if text then
-    picked[#picked + 1] = text
-    turn = tonumber(first[2])
+while #picked < most and looks > 0 do
+  -- Noisy tenants keep their turns at the front: they get their share of what is open to them.
+  first = call('ZRANGE', ring, passed, passed, 'WITHSCORES')
+  if first[1] then
+    local text = pick_from(first[1], tonumber(first[2]))
+    if text then
+      picked[#picked + 1] = text
+      turn = tonumber(first[2])
+    end
+    looks = looks - 1
+  elseif weary > 0 then
+    passed, weary, vain = 0, 0, {}
+  else
+    break
   end
-  looks = looks - 1
-  -- Noisy tenants that were passed over keep their turns at the front: they get their share of what is open to them.
-  first = call('ZRANGE', ring, noisy, noisy, 'WITHSCORES')
 end
 
 if turn then
@@ -194,5 +206,5 @@ if turn then
   call('SET', key('turn', queue), turn, 'PX', TURN_MS)
   call('ZREMRANGEBYSCORE', left, '-inf', turn)
 end
-if looks < 500 + tonumber(ARGV[5]) then call('PEXPIRE', left, TURN_MS) end
+if looks < 200 + tonumber(ARGV[5]) then call('PEXPIRE', left, TURN_MS) end
 return picked

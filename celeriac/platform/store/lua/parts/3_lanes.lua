@@ -138,8 +138,8 @@ local function sooner(run)
   return run.is_resume and 0 or math.max(-43200, math.min(43200, run.priority or 0)) * 1000000
 end
 
--- Put a run into its lane with this rank. A lane that is blocked, or low in the ring, is looked at anew when its new
--- head needs less than the old one.
+-- Put a run into its lane with this rank. A new lane that lacks something waits from the start. One that is blocked, or
+-- low in the ring, is looked at anew when its new head needs less than the old one.
 local function put_at(rank, run, text)
   local queue, tenant, lane = run.queue, run.tenant_id, lane_of(run)
   local runs, band = key('lane', queue, tenant, lane), band_of(rank)
@@ -148,6 +148,10 @@ local function put_at(rank, run, text)
   call('ZADD', runs, rank, run.run_id)
   call('INCR', key('waiting', queue))
   note_active(queue, tenant)
+  if not head then
+    local thing, at = lacking(run, slot_name(run.run_id, run.fence))
+    if thing then return block(queue, tenant, lane, band + stamp(), run['function'], thing, at) end
+  end
   if not head or band < band_of(head) then place(queue, tenant, lane, band) end
 end
 
