@@ -43,6 +43,7 @@ local most = tonumber(ARGV[5])
 -- with many lanes that cannot go hold up the others: after some vain looks they come first.
 local looks = 200 + most
 local PATIENCE = 10
+local LEAST_WEIGHT = 0.001
 local ring, later, left, taken = key('ring', queue), key('later', queue), key('left', queue), key('taken', queue)
 local capacity, in_flight = 0, 0
 -- Tenants at the front of the ring that are passed over: noisy ones, and those looked at in vain too often.
@@ -96,6 +97,7 @@ end
 local function take(run, held, behind, lane, turn, weight)
   local tenant = run.tenant_id
   local lanes = key('lanes', queue, tenant)
+  turn = turn + 1 / math.max(weight, LEAST_WEIGHT)
   hold(run.run_id, run.fence, tenant, queue, run.pools, held)
   in_flight = in_flight + 1
   call('ZREM', key('lane', queue, tenant, lane), run.run_id)
@@ -107,9 +109,9 @@ local function take(run, held, behind, lane, turn, weight)
     call('ZREM', lanes, lane)
   end
   if behind or call('EXISTS', lanes) == 1 then
-    call('ZADD', ring, turn + 1 / weight, tenant)
+    call('ZADD', ring, turn, tenant)
   else
-    leave(tenant, turn + 1 / weight)
+    leave(tenant, turn)
   end
   if run.pools or run.pace then tend_others(run) end
 end
