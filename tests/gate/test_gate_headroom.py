@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from dataclasses import replace
 
-from gate_stage import Stage, in_pools, link, picked, queued
+import pytest
+from gate_stage import GENEROUS, Stage, in_pools, link, picked, queued
 
 from celeriac.platform.flow.gate import Gate
 
@@ -94,3 +96,16 @@ def test_a_noisy_tenant_waits_whatever_lane_it_uses(stage: Stage) -> None:
     visit(gate)
     gate.enqueue([in_pools(f"run_{number}", link(9, f"key_{number}"), tenant_id="ten_noisy") for number in range(50)])
     assert len(picked(gate)) + len(picked(gate)) == 6
+
+
+def test_weights_hold_although_the_heavy_tenant_is_noisy(stage: Stage) -> None:
+    """Of eight slots it has more than half, as it should, and loses no turn to the others for it."""
+    gate = worker_with(stage, 8)
+    for tenant, weight in (("ten_1", 1.0), ("ten_2", 2.0), ("ten_4", 4.0)):
+        limits = replace(GENEROUS, weight=weight)
+        gate.enqueue([queued(f"{tenant}_{number}", tenant, limits=limits) for number in range(150)])
+    flying, shares = deque(gate.pick("runs", 99)), Counter[str]()
+    for _ in range(210):
+        shares[flying[0].tenant_id] += 1
+        flying += gate.pick("runs", 99, ended=[flying.popleft()])
+    assert shares == pytest.approx({"ten_1": 30, "ten_2": 60, "ten_4": 120}, rel=0.05)

@@ -97,3 +97,11 @@ def test_a_cancelled_run_leaves_its_lane_whether_it_is_blocked_or_not(gate: Gate
     assert (gate.waiting("runs"), picked(gate)) == (0, [])
     gate.enqueue([in_pools("run_3", link(1))])
     assert picked(gate) == ["run_3"]
+
+
+def test_lanes_that_were_not_looked_at_yet_hold_up_no_other_tenant(gate: Gate) -> None:
+    """Of 400 that came before their pool was full; after some vain looks the others come first."""
+    gate.enqueue([in_pools(f"run_{number}", link(1), link(1, f"own {number}")) for number in range(400)])
+    assert picked(gate, 1) == ["run_0"]
+    gate.enqueue([queued("run_b", "ten_b")])
+    assert picked(gate, 1) == ["run_b"]

@@ -14,8 +14,8 @@ the workers, and where it starts a token of its tenant's bucket and its turn in 
 is not looked at again until it may be there, so nobody waits behind it.
 
 About a quarter of a queue's slots is closed to noisy tenants while another tenant was active there in the last minute.
-A tenant is noisy with more than a tenth of the slots and at least 30 links in flight, or on fewer than 40 slots with
-three quarters of them.
+A tenant is noisy with more than a tenth of the slots and at least 30 links in flight, both times its weight where that
+is more than 1, or on fewer than 40 slots with three quarters of them.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ from celeriac.platform.flow.gate import Holdup, Pace, Pool, Queued
 from celeriac.platform.store.local_lanes import INTERNAL, RESUME, START, LocalLanes, band_of
 from celeriac.platform.store.local_slots import LocalSlots
 
+#: what a weight counts for at least
+LEAST_WEIGHT = 0.001
+
 
 class LocalGate:
     """The Gate of a single process; `dead_after` as for the fleet's."""
@@ -48,10 +51,12 @@ class LocalGate:
                 is_closed = self._slots.is_closed(queue, tenant_id, now)
                 run = self._next(queue, tenant_id, now, is_closed=is_closed)
                 if run is None:
+                    if is_closed:
+                        self._lanes.pass_over(queue, tenant_id)
                     return None
                 self._take(run, now)
                 picked.append(run)
-                return 1 / self._slots.limits(tenant_id).weight
+                return 1 / max(self._slots.limits(tenant_id).weight, LEAST_WEIGHT)
 
             most = min(most, self._slots.room(queue))
             for _ in self._lanes.in_turn(queue, pick_from) if most > 0 else ():

@@ -50,6 +50,8 @@ class LocalLanes:
         #: the turn of the last pick by queue, and the next turn of each tenant that is ahead of it
         self._turn: dict[str, float] = {}
         self._ahead: dict[tuple[str, str], float] = {}
+        #: tenants that were passed over as noisy: they keep their turns
+        self._passed: set[tuple[str, str]] = set()
 
     def current(self, run_id: str, now: datetime) -> Queued | None:
         """Return the run that waits, or is on its way and within its deadline."""
@@ -144,19 +146,27 @@ class LocalLanes:
 
     def in_turn(self, queue: str, pick_from: Callable[[str], float | None]) -> Iterator[None]:
         """Ask the tenants in turn until none can go; `pick_from` picks one and returns what it cost of a turn."""
-        turn = self._turn.get(queue, 0.0)
-        ring = [(max(turn, self._ahead.get((queue, tenant), 0.0)), tenant) for tenant in self.tenants(queue)]
+        ring = [(self._next_turn(queue, tenant), tenant) for tenant in self.tenants(queue)]
         heapify(ring)
         while ring:
             turn, tenant = heappop(ring)
             cost = pick_from(tenant)
             if cost is None:
                 continue
+            self._passed.discard((queue, tenant))
             self._turn[queue] = turn
             self._ahead[queue, tenant] = turn + cost
             if (queue, tenant) in self._lanes:
                 heappush(ring, (turn + cost, tenant))
             yield
+
+    def pass_over(self, queue: str, tenant_id: str) -> None:
+        """Note that the tenant may not have the slots that are left."""
+        self._passed.add((queue, tenant_id))
+
+    def _next_turn(self, queue: str, tenant_id: str) -> float:
+        own = self._ahead.get((queue, tenant_id), 0.0)
+        return own if (queue, tenant_id) in self._passed else max(own, self._turn.get(queue, 0.0))
 
 
 def band_of(run: Queued) -> int:

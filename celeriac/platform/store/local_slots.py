@@ -158,9 +158,10 @@ class LocalSlots:
         capacity, own = self._capacity(queue), self.running(tenant_id)
         if capacity == 0 or self._taken(queue) - ending < capacity - ceil(capacity / 4):
             return False
-        is_noisy = own >= capacity * 0.75 if capacity < 40 else own >= 30 and own > capacity * 0.1
+        weight = max(1.0, self._limits[tenant_id].weight)  # much is more for one who counts for more than one
+        much = capacity * 0.75 if capacity < 40 else max(30, capacity // 10 + 1) * weight
         others = [at for (where, who), at in self._active.items() if where == queue and who != tenant_id]
-        return is_noisy and any(at > now - ACTIVE for at in others)
+        return own >= much and any(at > now - ACTIVE for at in others)
 
     def tokens(self, tenant_id: str, now: datetime) -> float:
         """Return the tokens in the tenant's bucket at this moment; one that nobody used is full."""

@@ -23,7 +23,7 @@ local function ahead(band)
 end
 
 local slot = slot_name(run_id, run.fence)
-local running, rate, burst = limits_of(tenant, run)
+local running, rate, burst, weight = limits_of(tenant, run)
 local slots, taken = key('slots', tenant), key('taken', queue)
 local capacity = capacity_of(queue)
 purge(taken)
@@ -41,5 +41,5 @@ if thing then
   return {kind, name, micros(at + ahead(INTERNAL) * pace_of(tenant, run['function'], thing))}
 end
 if in_flight >= math.floor((capacity * 12 + 9) / 10) then return {'room', '', ''} end
-if is_closed(queue, tenant, capacity, in_flight) then return {'noisy', '', ''} end
+if is_closed(queue, tenant, weight, capacity, in_flight) then return {'noisy', '', ''} end
 return {'turn', '', ''}

@@ -39,11 +39,15 @@ for i = first_arriving, #ARGV do arrive(ARGV[i]) end
 
 local queue = ARGV[4]
 local most = tonumber(ARGV[5])
--- One call never holds the server for long; whom it did not come to stays in the ring for the next.
-local looks = 500 + most
+-- One call never holds the server for long; whom it did not come to stays in the ring for the next. Nor does a tenant
+-- with many lanes that cannot go hold up the others: after some vain looks they come first.
+local looks = 200 + most
+local PATIENCE = 10
+local LEAST_WEIGHT = 0.001
 local ring, later, left, taken = key('ring', queue), key('later', queue), key('left', queue), key('taken', queue)
 local capacity, in_flight = 0, 0
-local noisy = 0
+-- Tenants at the front of the ring that are passed over: noisy ones, and those looked at in vain too often.
+local passed, weary, vain = 0, 0, {}
 
 local function leave(tenant, turn)
   call('ZREM', ring, tenant)
@@ -93,6 +97,7 @@ end
 local function take(run, held, behind, lane, turn, weight)
   local tenant = run.tenant_id
   local lanes = key('lanes', queue, tenant)
+  turn = turn + 1 / math.max(weight, LEAST_WEIGHT)
   hold(run.run_id, run.fence, tenant, queue, run.pools, held)
   in_flight = in_flight + 1
   call('ZREM', key('lane', queue, tenant, lane), run.run_id)
@@ -104,9 +109,9 @@ local function take(run, held, behind, lane, turn, weight)
     call('ZREM', lanes, lane)
   end
   if behind or call('EXISTS', lanes) == 1 then
-    call('ZADD', ring, turn + 1 / weight, tenant)
+    call('ZADD', ring, turn, tenant)
   else
-    leave(tenant, turn + 1 / weight)
+    leave(tenant, turn)
   end
   if run.pools or run.pace then tend_others(run) end
 end
@@ -141,8 +146,8 @@ local function pick_from(tenant, turn)
   if not held and count(slots, running) >= running then
     return stall(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
   end
-  if not held and is_closed(queue, tenant, capacity, in_flight) then
-    noisy = noisy + 1
+  if not held and is_closed(queue, tenant, weight, capacity, in_flight) then
+    passed = passed + 1
     return
   end
   local tokens = nil
@@ -153,7 +158,10 @@ local function pick_from(tenant, turn)
   local thing, at = lacking(run, slot)
   if thing then
     block(queue, tenant, lane, score, run['function'], thing, at)
-    return tend_others(run, thing)
+    tend_others(run, thing)
+    vain[tenant] = (vain[tenant] or 0) + 1
+    if vain[tenant] == PATIENCE then passed, weary = passed + 1, weary + 1 end
+    return
   end
   if not held and not run.is_resume then pay(run, rank, tokens, rate, burst) end
   take(run, held, behind, lane, turn, weight)
@@ -177,17 +185,22 @@ capacity = capacity_of(queue)
 purge(taken)
 in_flight = call('ZCARD', taken)
 most = math.min(most, math.floor((capacity * 12 + 9) / 10) - in_flight)
-local passed, turn = tonumber(call('GET', key('turn', queue)) or '-inf'), nil
-while #picked < most and looks > 0 and first[1] do
-  -- A noisy tenant that was passed over has saved up no turns.
-  local own_turn = math.max(tonumber(first[2]), passed)
-  local text = pick_from(first[1], own_turn)
-  if text then
-    picked[#picked + 1] = text
-    turn, passed = own_turn, own_turn
+local turn = nil
+while #picked < most and looks > 0 do
+  -- Noisy tenants keep their turns at the front: they get their share of what is open to them.
+  first = call('ZRANGE', ring, passed, passed, 'WITHSCORES')
+  if first[1] then
+    local text = pick_from(first[1], tonumber(first[2]))
+    if text then
+      picked[#picked + 1] = text
+      turn = tonumber(first[2])
+    end
+    looks = looks - 1
+  elseif weary > 0 then
+    passed, weary, vain = 0, 0, {}
+  else
+    break
   end
-  looks = looks - 1
-  first = call('ZRANGE', ring, noisy, noisy, 'WITHSCORES')
 end
 
 if turn then
@@ -195,5 +208,5 @@ if turn then
   call('SET', key('turn', queue), turn, 'PX', TURN_MS)
   call('ZREMRANGEBYSCORE', left, '-inf', turn)
 end
-if looks < 500 + tonumber(ARGV[5]) then call('PEXPIRE', left, TURN_MS) end
+if looks < 200 + tonumber(ARGV[5]) then call('PEXPIRE', left, TURN_MS) end
 return picked

@@ -58,13 +58,14 @@ local function may_go_on()
   local first = call('ZRANGE', key('lanes', queue, tenant), 0, 0, 'WITHSCORES')[2]
   if first and band_of(first) == RESUME then return false end
   local slots, taken = key('slots', tenant), key('taken', queue)
-  local own, running = call('EXISTS', key('slot', ending)), limits_of(tenant, run)
+  local own = call('EXISTS', key('slot', ending))
+  local running, _, _, weight = limits_of(tenant, run)
   local others = count(slots, running) - own
   if others >= running then return false end
   if others > 0 then
     local capacity = capacity_of(queue)
     purge(taken)
-    if capacity > 0 and is_closed(queue, tenant, capacity, call('ZCARD', taken) - own) then return false end
+    if capacity > 0 and is_closed(queue, tenant, weight, capacity, call('ZCARD', taken) - own) then return false end
   end
   return pools_let_it_go()
 end

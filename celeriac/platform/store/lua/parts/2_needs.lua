@@ -90,7 +90,7 @@ local function limits_of(tenant, run)
     return tonumber(running), tonumber(rate), tonumber(burst), tonumber(weight)
   end
   local limits = run.limits
-  return limits.running, limits.starts_per_second, limits.starts_burst, limits.weight
+  return limits.running, limits.starts_per_second, limits.starts_burst, limits.weight or 1
 end
 
 -- Tokens at this moment. An unknown bucket was empty when the gate began, so a lost Redis gives no second burst.
@@ -118,9 +118,11 @@ local function capacity_of(queue)
 end
 
 -- Whether these slots of the queue are closed to the tenant: it has much, and another was active in the last minute.
-local function is_closed(queue, tenant, capacity, taken)
+-- Much is more for one who counts for more than one.
+local function is_closed(queue, tenant, weight, capacity, taken)
   if taken < capacity - math.ceil(capacity / 4) then return false end
-  local noisy_from = capacity < 40 and capacity * 0.75 or math.max(30, math.floor(capacity * 0.1) + 1)
+  local share = math.max(30, math.floor(capacity * 0.1) + 1) * math.max(1, weight)
+  local noisy_from = capacity < 40 and capacity * 0.75 or share
   if count(key('slots', tenant), noisy_from) < noisy_from then return false end
   local active = call('HMGET', key('active', queue), 'last', 'at', 'other', 'other_at')
   local other_at = active[1] ~= tenant and active[2] or active[4] or 0

@@ -53,14 +53,18 @@ end
 
 -- Let the first lane that waits for a thing look whether it can go now, or note when that will be.
 local function tend(queue, tenant, fn, thing)
-  local first = call('ZRANGE', key('waiters', queue, tenant, fn, thing), 0, 0)[1]
-  if not first then return end
+  local waiters = key('waiters', queue, tenant, fn, thing)
+  local first = call('ZRANGE', waiters, 0, 0, 'WITHSCORES')
+  local lane, score = first[1], first[2]
+  if not lane then return end
   local at = open_at(tenant, fn, thing)
   if at > NOW then
     call('ZADD', key('later', queue), 'LT', at, cjson.encode({tenant, fn, thing}))
     return
   end
-  call('ZADD', key('lanes', queue, tenant), unblock(queue, tenant, first), first)
+  unblock(queue, tenant, lane)
+  call('ZREM', waiters, lane)  -- also where the server has evicted what `unblock` goes by
+  call('ZADD', key('lanes', queue, tenant), score, lane)
   join(queue, tenant)
 end
 
@@ -134,8 +138,8 @@ local function sooner(run)
   return run.is_resume and 0 or math.max(-43200, math.min(43200, run.priority or 0)) * 1000000
 end
 
--- Put a run into its lane with this rank. A lane that is blocked, or low in the ring, is looked at anew when its new
--- head needs less than the old one.
+-- Put a run into its lane with this rank. A new lane that lacks something waits from the start. One that is blocked, or
+-- low in the ring, is looked at anew when its new head needs less than the old one.
 local function put_at(rank, run, text)
   local queue, tenant, lane = run.queue, run.tenant_id, lane_of(run)
   local runs, band = key('lane', queue, tenant, lane), band_of(rank)
@@ -144,6 +148,10 @@ local function put_at(rank, run, text)
   call('ZADD', runs, rank, run.run_id)
   call('INCR', key('waiting', queue))
   note_active(queue, tenant)
+  if not head then
+    local thing, at = lacking(run, slot_name(run.run_id, run.fence))
+    if thing then return block(queue, tenant, lane, band + stamp(), run['function'], thing, at) end
+  end
   if not head or band < band_of(head) then place(queue, tenant, lane, band) end
 end
 
