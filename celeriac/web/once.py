@@ -35,6 +35,18 @@ _SECRET = "key"
 
 _LONGEST = 255
 
+#: where a view keeps that it is done once
+_IS_ONCE = "__celeriac_once__"
+
+#: the header as `/openapi.json` describes it
+PARAMETER = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "your own key for this request; sent again within 24 h it does nothing and is answered alike",
+    "schema": {"type": "string", "maxLength": _LONGEST},
+}
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -58,7 +70,13 @@ def once(view: View) -> View:
             case Begun() as begun:
                 return _do(asked, begun, lambda: view(*args, **kwargs))
 
+    setattr(answered, _IS_ONCE, True)
     return cast("View", answered)
+
+
+def is_once(view: Callable[..., Any]) -> bool:
+    """Say whether the view takes an idempotency key, for the description of the API."""
+    return getattr(view, _IS_ONCE, False)
 
 
 def own_id(kind: Kind, *parts: str) -> str | None:

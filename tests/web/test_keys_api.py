@@ -88,3 +88,19 @@ def test_the_description_names_the_scope_of_each_operation(world: World) -> None
     assert described is not None
     assert described["paths"]["/v1/keys/{key_id}/rotate"]["post"]["security"] == [{"key": ["keys:write"]}]
     assert described["paths"]["/v1/runs"]["get"]["security"] == [{"key": ["runs:read"]}]
+
+
+def test_the_description_says_what_is_done_once(world: World) -> None:
+    """However often it is read."""
+    for _ in range(2):
+        described = world.app.test_client().get("/openapi.json").json
+    assert described is not None
+    taking = {
+        f"{method} {path}"
+        for path, found in described["paths"].items()
+        for method, operation in found.items()
+        if [one["name"] for one in operation.get("parameters", [])].count("Idempotency-Key") == 1
+    }
+    makers = {"/e/{event_key}", "/v1/events", "/v1/runs/{run_id}/rerun"}
+    makers |= {"/v1/bulk", "/v1/keys", "/v1/keys/{key_id}/rotate"}
+    assert taking == {f"post {path}" for path in makers}

@@ -18,6 +18,7 @@ from flask_openapi3.openapi import OpenAPI
 from celeriac.errors import StoreUnavailable
 from celeriac.web.api.models import Health, Readiness, refusals
 from celeriac.web.auth import need_of, open_to_all
+from celeriac.web.once import PARAMETER, is_once
 from celeriac.web.rooms import hints, rooms
 
 _CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -52,14 +53,16 @@ def readyz() -> tuple[dict[str, str], int]:
 @health.get("/openapi.json", doc_ui=False)
 @open_to_all
 def openapi() -> dict[str, Any]:
-    """Describe the API, as OpenAPI 3.1, with the scope that each operation asks for."""
+    """Describe the API, as OpenAPI 3.1, with the scope that each operation asks for, and where it is done once."""
     described: dict[str, Any] = cast("OpenAPI", current_app).api_doc
     for rule in current_app.url_map.iter_rules():
         operations = described["paths"].get(_CONVERTED.sub(r"{\1}", rule.rule), {})
-        need = need_of(current_app.view_functions[rule.endpoint])
-        for method in rule.methods or ():
-            if need and "security" in operations.get(method.lower(), {}):
-                operations[method.lower()]["security"] = [{"key": [need]}]
+        view = current_app.view_functions[rule.endpoint]
+        for operation in (operations[method.lower()] for method in rule.methods or () if method.lower() in operations):
+            if (need := need_of(view)) and "security" in operation:
+                operation["security"] = [{"key": [need]}]
+            if is_once(view) and PARAMETER not in operation.setdefault("parameters", []):
+                operation["parameters"].append(PARAMETER)
     return described
 
 
