@@ -83,7 +83,7 @@ def build(settings: Settings) -> Installation:
     engine, walled = _engines(settings)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
-    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
+    store = SqlStore(engine, walled=walled, tenants=lambda: [tenant.id for tenant in tenants.list()])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants))
