@@ -99,7 +99,7 @@ def build(settings: Settings) -> Installation:
     engine, walled = _engines(settings)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
-    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list() if not tenant.is_paused])
+    store = SqlStore(engine, walled=walled, tenants=tenants.active)
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
@@ -122,18 +122,18 @@ def build(settings: Settings) -> Installation:
         intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
         upkeep=SqlOperations(engine),
-        usages=SqlUsages(engine),
+        usages=SqlUsages(engine, walled=walled),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         meter=meter,
         secrets=_secrets(settings, engine, walled),
-        **_who_may(engine),
+        **_who_may(engine, walled),
         memories=mem0_memories(walled, settings.memory_embedder, _most_memories(tenants)),
         close=close,
     )
 
 
-def _who_may(engine: Engine) -> dict[str, Any]:
+def _who_may(engine: Engine, walled: Engine) -> dict[str, Any]:
     """Build the rooms of plans, keys and people."""
     from celeriac.tenants.audit import Audit
     from celeriac.tenants.idempotency import GivenAnswers
@@ -148,7 +148,7 @@ def _who_may(engine: Engine) -> dict[str, Any]:
         "keys": Keys(engine),
         "people": people,
         "invitations": Invitations(engine, people),
-        "audit": Audit(engine),
+        "audit": Audit(engine, walled=walled),
         "given_answers": GivenAnswers(engine),
     }
 

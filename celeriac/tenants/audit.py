@@ -63,15 +63,15 @@ def record(
 class Audit:
     """Reads the log, and writes down what was done elsewhere; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Keep it in this database."""
-        self._engine = engine
+    def __init__(self, engine: Engine, *, walled: Engine | None = None) -> None:
+        """Keep it in this database; what is a tenant's own goes through `walled`, where there is one."""
+        self._engine, self._walled = engine, walled or engine
 
     def note(
         self, tenant_id: str | None, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
     ) -> None:
         """Write down what somebody has just done to runs and functions, whose room knows of no audit log."""
-        with transaction(self._engine) as connection:
+        with transaction(self._engine if tenant_id is None else self._walled, tenant_id) as connection:
             record(connection, tenant_id=tenant_id, actor=actor, action=action, subject=subject, detail=detail)
 
     def entries(self, tenant_id: str | None, *, before: str | None = None, most: int = 50) -> list[AuditEntry]:
@@ -81,6 +81,6 @@ class Audit:
             statement = select(audit_log).where(audit_log.c.tenant_id == tenant_id)
         if before is not None:
             statement = statement.where(audit_log.c.id < before)
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._engine if tenant_id is None else self._walled, tenant_id) as connection:
             rows = connection.execute(statement.order_by(audit_log.c.id.desc()).limit(most)).all()
         return [AuditEntry(**{**row._asdict(), "detail": json.loads(row.detail)}) for row in rows]

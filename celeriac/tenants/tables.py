@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, false, text
 
 from celeriac.database import Moment, metadata
-from celeriac.row_security import owned_by
+from celeriac.row_security import ENGINE_ONLY, owned_by
 
 tenants = Table(
     "tenants",
@@ -59,6 +59,7 @@ plans = Table(
     #: JSON
     Column("limits", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    info=ENGINE_ONLY,
 )
 
 #: rows are only ever added; see `audit.py`
@@ -110,6 +111,7 @@ users = Table(
     Column("session_stamp", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("disabled_at", Moment),
+    info=ENGINE_ONLY,
 )
 
 memberships = Table(

@@ -132,6 +132,10 @@ class Tenants:
             self._paused = (self._clock() + CACHE_SECONDS, paused)
         return tenant_id in paused
 
+    def active(self) -> Sequence[str]:
+        """Return the ids of the tenants that are not paused."""
+        return [tenant.id for tenant in self.list() if not tenant.is_paused]
+
     def list(self) -> list[Tenant]:
         """Return all tenants, oldest first."""
         with reading(self._engine) as connection:

@@ -95,7 +95,7 @@ def test_a_replay_survives_the_death_of_all_workers(fleet: Fleet) -> None:
     tenant, number = fleet.tenant(), 300
     fleet.send_all(tenant, "fleet/told", [{"n": n} for n in range(number)])
     cancelled = fleet.rooms.operator.begin(tenant, "cancel", RunFilter(function_id="told"))
-    round = BulkActions(fleet.rooms.operations, fleet.rooms.dispatcher)
+    round = BulkActions(fleet.rooms.upkeep, fleet.rooms.dispatcher)
     while not progress(fleet, cancelled).is_over:
         round.run_once()
     action = fleet.rooms.operator.begin(tenant, "rerun", RunFilter(status="cancelled"))

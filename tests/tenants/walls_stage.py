@@ -7,14 +7,17 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, event
 
 from celeriac.database import connect, migrate
+from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.run_filter import RunFilter
+from celeriac.platform.event import Event, signal_name
 from celeriac.platform.memory.embedder import embedder
 from celeriac.platform.memory.mem0 import mem0_memories
 from celeriac.platform.memory.scope import Scope
@@ -65,7 +68,11 @@ def world(server: str) -> Iterator[World]:
         theirs = Desk(store, other).open()
         run = theirs.completed("canary")
         waiting = theirs.waiting()
-        store.ingest(other, [_day_ended()])
+        listening = theirs.started()
+        name, later = signal_name("canary"), datetime.now(UTC) + timedelta(hours=1)
+        signal = Wait(path="listening", kind="signal", event_name=name, wake_at=later)
+        assert store.await_event(listening.claim, signal) is not None
+        store.ingest(other, [Event("bank/day.ended", {"canary": True})])
         store.pause(other, "bank", "support", is_paused=True)
         action = operations.begin(other, "cancel", RunFilter(function_id="support")).id
         [memory] = mem0_memories(engine, "hashing").add(other, "ada", "likes canaries")
@@ -78,12 +85,6 @@ def world(server: str) -> Iterator[World]:
 def vectors(engine: Engine) -> SqlVectors:
     """Return the store of memories, without the check that Mem0's answers go through."""
     return SqlVectors(engine, EMBEDDER.name)
-
-
-def _day_ended() -> Any:
-    from celeriac.platform.event import Event
-
-    return Event("bank/day.ended", {"canary": True})
 
 
 #: all that people ask of the database for one tenant, here with the ids of another
@@ -104,6 +105,8 @@ ASKED: dict[str, Callable[[World, Engine], Any]] = {
     "action": lambda w, e: SqlOperations(e).action(w.me, w.action),
     "abort": lambda w, e: SqlOperations(e).abort(w.me, w.action),
     "rerun": lambda w, e: SqlOperations(e).rerun(w.me, w.run, Wish()),
+    "cancel": lambda w, e: SqlStore(w.engine, walled=e).cancel(w.me, w.waiting).status,
+    "signal": lambda w, e: SqlStore(w.engine, walled=e).signal(w.me, "canary", None).is_awaited,
     "memories": lambda w, e: vectors(e).list({"user_id": Scope.of(w.me, "ada").key}),
     "search": lambda w, e: vectors(e).search("", CANARIES, 5, {"user_id": Scope.of(w.me, "ada").key}),
     "memory": lambda w, e: mem0_memories(e, "hashing").delete(w.me, w.memory),

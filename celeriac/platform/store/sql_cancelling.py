@@ -32,7 +32,7 @@ class SqlCancelling(SqlPart):
 
     def cancel(self, tenant_id: str, run_id: str, *, reason: str = "cancelled") -> Run:
         known = select(runs.c.id).where(runs.c.id == run_id, runs.c.tenant_id == tenant_id)
-        with transaction(self._engine) as connection:
+        with transaction(self._walled, tenant_id) as connection:
             if connection.execute(known).first() is None:
                 raise NotFoundError(f"There is no run {run_id!r}; look it up with `celeriac runs ls`")
             return end_or_flag(connection, {run_id: reason})[0]

@@ -33,9 +33,11 @@ _FRESH_SECONDS = 1.0
 class SqlDeclarations(SqlPart):
     """The part of the store that knows functions, pauses and event schemas."""
 
-    def __init__(self, engine: Engine, *, tenants: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self, engine: Engine, *, walled: Engine | None = None, tenants: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         """Work on this engine; `tenants` tells the active tenants, for crons of each."""
-        super().__init__(engine)
+        super().__init__(engine, walled=walled)
         self._tenants = tenants
         #: the revision that was read last, what it holds, and when it was seen to be the newest
         self._known: tuple[int, Declared, float] | None = None

@@ -26,9 +26,13 @@ _LOCKS = {
 class SqlPart:
     """A part of the SQL store over one engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Work on this engine; the schema must have been migrated."""
+    def __init__(self, engine: Engine, *, walled: Engine | None = None) -> None:
+        """Work on this engine; the schema must have been migrated.
+
+        `walled` is the side of the database that shows the named tenant's rows alone, for what people ask for.
+        """
         self._engine = engine
+        self._walled = walled or engine
         self._is_postgres = engine.dialect.name == "postgresql"
 
 

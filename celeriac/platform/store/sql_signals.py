@@ -31,7 +31,7 @@ class SqlSignals(SqlPart):
 
     def signal(self, tenant_id: str, name: str, data: Any, *, id: str | None = None) -> Signalled:
         event = signal_event(id or new_id("evt"), name, data)
-        with transaction(self._engine) as connection:
+        with transaction(self._walled, tenant_id) as connection:
             now = lock_names(connection, {(tenant_id, event.name)}, "exclusive")
             if id is not None and connection.execute(select(events.c.id).where(events.c.id == id)).first() is not None:
                 return Signalled(is_awaited=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func, literal_column, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Engine, cast, func, literal_column, select, union_all
 
 from celeriac.database import reading, single
 from celeriac.platform.durable.usage import BY, COUNTS, By, Spent, UsageRow, day_number, day_of
@@ -47,6 +47,11 @@ SELECT coalesce(sum(cost_usd), 0), coalesce(sum(CASE WHEN day >= %s THEN cost_us
 class SqlUsages(SqlPart):
     """The `Usages` of SQLite and Postgres."""
 
+    def __init__(self, engine: Engine, *, walled: Engine | None = None) -> None:
+        """Work on this engine; what is asked for one tenant is read through `walled`, where there is one."""
+        super().__init__(engine)
+        self._walled = walled or engine
+
     def today(self) -> date:
         with reading(self._engine) as connection:
             number = connection.exec_driver_sql(f"SELECT {DAY[self._engine.dialect.name]}").scalar_one()
@@ -64,7 +69,7 @@ class SqlUsages(SqlPart):
         used = union_all(*parts).subquery("used")
         keys = [used.c[name] for name in names]
         sums: list[ColumnElement[Any]] = [_total(used.c[name]).label(name) for name in COUNTS]
-        with reading(self._engine) as connection:
+        with reading(self._engine if tenant_id is None else self._walled, tenant_id) as connection:
             rows = connection.execute(select(*keys, *sums).group_by(*keys).order_by(*keys)).all()
         return [_row_of(row._asdict()) for row in rows]
 
