@@ -13,7 +13,15 @@ from celeriac.platform.app import App
 from celeriac.platform.context import Context
 from celeriac.platform.durable.function import Function
 from celeriac.platform.event import Event
-from celeriac.platform.flow.limits import Batch, Debounce
+from celeriac.platform.flow.limits import (
+    Batch,
+    Concurrency,
+    Debounce,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+)
 from celeriac.platform.memory.memory import Memory
 from celeriac.platform.message import Message
 from celeriac.platform.models.anthropic import anthropic
@@ -26,12 +34,17 @@ __all__ = [
     # apps and their functions
     "App",
     "Batch",
+    "Concurrency",
     "Context",
     "Cron",
     "Debounce",
     "Event",
     "Function",
+    "Priority",
+    "RateLimit",
     "Run",
+    "Singleton",
+    "Throttle",
     "Trigger",
     # agents
     "Agent",

@@ -7,22 +7,19 @@ database's own (`db_now`), as microseconds since 1970 in a BIGINT (`Moment`). No
 
 from __future__ import annotations
 
-import select
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, MetaData, Row, create_engine, event, type_coerce
 from sqlalchemy.engine import URL, Dialect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -30,9 +27,9 @@ from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from celeriac.errors import ConfigError, StoreUnavailable
-
-if TYPE_CHECKING:
-    from psycopg import Connection as PostgresConnection
+from celeriac.postgres import Entry, refuse_dead, watchful_connection
+from celeriac.postgres import answers_within as answers_within
+from celeriac.row_security import CUT_OTHERS, WEB, Mode, set_tenant
 
 #: constraints have names on every database, so that a migration can change them
 metadata = MetaData(
@@ -61,6 +58,9 @@ STATEMENT_NOW = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp
 #: one used last is taken first, so that few stay warm.
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_use_lifo": True}
 
+#: the same for the web's role, beside which a process has those of the engine's
+_WEB_POOL = 10
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -70,14 +70,14 @@ _BEGIN = "celeriac_begin"
 #: SQLSTATE classes and codes of a server that does not answer now: connection, resources, shutdown, read-only, deadlock
 _AWAY = ("08", "53", "57", "58", "25006", "40001", "40P01")
 
+#: engine option: each transaction names its tenant, as the role that it has entered sees no other's rows
+_WALLED = "celeriac_walled"
+
 #: what SQLite says when it cannot be used now
 _SQLITE_AWAY = ("unable to open", "database is locked", "disk I/O error", "database or disk is full", "readonly")
 
 #: The threads of a process line up here for SQLite's one writer; its own way of waiting is to sleep and look again.
 _writers: WeakKeyDictionary[Any, threading.Lock] = WeakKeyDictionary()
-
-#: seconds that Postgres has for each answer; None for as long as it takes
-_patience: ContextVar[float | None] = ContextVar("_patience", default=None)
 
 
 def to_micros(moment: datetime) -> int:
@@ -122,10 +122,12 @@ def db_ago(span: timedelta) -> ColumnElement[datetime]:
     return type_coerce(type_coerce(db_now(), BigInteger) - span // _MICROSECOND, Moment)
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, *, role: str | None = None, row_security: Mode = "auto") -> Engine:
     """Return the engine for this URL; nothing is connected before the first statement.
 
-    SQLite's folder is made. Raises `ConfigError` for a URL that is none, or of another database.
+    With a role of `celeriac.row_security` its connections enter that, and as the web's role they see only rows of the
+    tenant that is named where a transaction is opened. SQLite's folder is made. Raises `ConfigError` for a URL that is
+    none, or of another database.
     """
     try:
         parsed = make_url(url)
@@ -135,19 +137,23 @@ def connect(url: str) -> Engine:
         case "sqlite":
             return _connect_sqlite(parsed)
         case "postgresql" | "postgres":
-            return _connect_postgres(parsed)
+            return _connect_postgres(parsed, role, row_security)
         case other:
             raise ConfigError(f"Celeriac does not run on {other!r}; use sqlite:///… or postgresql://…")
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
+def transaction(engine: Engine, tenant_id: str | None = None) -> Iterator[Connection]:
     """Open a transaction that may write; it is committed at the end, and rolled back by an exception.
 
-    On SQLite it holds the right to write from its beginning, so nothing that it reads is outdated when it writes.
+    On SQLite it holds the right to write from its beginning, so nothing that it reads is outdated when it writes. An
+    engine of the web's role sees rows of this tenant alone.
     """
-    with _translated(), _turn_to_write(engine), engine.begin() as connection:
-        yield connection
+    with _translated(), _turn_to_write(engine), engine.connect() as connection:
+        if _is_walled(engine):
+            connection.execution_options(**{_BEGIN: _begin_for(tenant_id)})
+        with connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -168,47 +174,68 @@ def opened(engine: Engine, opening: str) -> Iterator[tuple[Connection, Row[*tupl
 
 
 @contextmanager
-def single(engine: Engine) -> Iterator[Connection]:
-    """Open a connection on which each statement is a transaction of its own: one round trip instead of three."""
+def single(engine: Engine, tenant_id: str | None = None) -> Iterator[Connection]:
+    """Open a connection on which each statement is a transaction of its own: one round trip instead of three.
+
+    An engine of the web's role has to name its tenant, so there they are one transaction.
+    """
+    if _is_walled(engine):
+        with transaction(engine, tenant_id) as connection:
+            yield connection
+        return
     with _translated(), _turn_to_write(engine), engine.connect() as connection:
         yield connection.execution_options(**{_BEGIN: ""})
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a connection for reads alone: a snapshot on SQLite, on Postgres one for each statement."""
-    begin = "BEGIN" if engine.dialect.name == "sqlite" else ""
+def straight(connection: Connection) -> Iterator[Any]:
+    """Yield a cursor of the driver itself, in the connection's transaction, for what is short and hot on SQLite.
+
+    SQLAlchemy's own way to a statement costs more than SQLite's whole work. Errors are the same.
+    """
+    driver = connection.dialect.loaded_dbapi
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except driver.Error as error:
+        raise DBAPIError.instance(None, None, error, driver.Error, hide_parameters=True) from error
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def reading(engine: Engine, tenant_id: str | None = None) -> Iterator[Connection]:
+    """Open a connection for reads alone: a snapshot on SQLite, on Postgres one for each statement.
+
+    An engine of the web's role sees rows of this tenant alone.
+    """
+    begin = "BEGIN" if engine.dialect.name == "sqlite" else _begin_for(tenant_id) if _is_walled(engine) else ""
     with _translated(), engine.connect() as connection:
         yield connection.execution_options(**{_BEGIN: begin})
 
 
-@contextmanager
-def answers_within(span: timedelta) -> Iterator[None]:
-    """Give Postgres this long for the answer to each statement inside; after that raise `StoreUnavailable`.
+def migrate(url: str, *, row_security: Mode = "auto") -> None:
+    """Bring the database to the newest schema, and raise the wall or take it down, as `row_security` says.
 
-    The connection is cut then. Whether the statement was carried out is unknown, as with every cut.
+    Harmless when all is there, and when two do it at once. Raises `ConfigError` where the wall is required and this
+    login may not raise it.
     """
-    token = _patience.set(span.total_seconds())
-    try:
-        yield
-    finally:
-        _patience.reset(token)
-
-
-def migrate(url: str) -> None:
-    """Bring the database to the newest schema; harmless when it is there, and when two do it at once."""
     from alembic import command  # heavy, and only needed here
     from alembic.config import Config
 
     engine = connect(url)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["row_security"] = row_security
     try:
         with transaction(engine) as connection:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('celeriac.migrations'))")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        if config.attributes.get("is_raised"):
+            with single(engine) as connection:
+                connection.exec_driver_sql(CUT_OTHERS)
     finally:
         engine.dispose()
 
@@ -223,74 +250,21 @@ def _connect_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _connect_postgres(url: URL) -> Engine:
+def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
-        connect_args={"autocommit": True, "connect_timeout": 2},
+        connect_args={"autocommit": True, "connect_timeout": 2, "fallback_application_name": "celeriac"},
         pool_timeout=1,
-        **_POOL,
+        execution_options={_WALLED: role == WEB},
+        **{**_POOL, **({"pool_size": _WEB_POOL} if role == WEB else {})},
     )
-    event.listen(engine, "do_connect", lambda _, __, args, options: _postgres_connection().connect(*args, **options))
-    event.listen(engine, "checkout", _refuse_dead)
+    event.listen(engine, "do_connect", lambda _, __, args, options: watchful_connection().connect(*args, **options))
+    event.listen(engine, "checkout", refuse_dead)
     event.listen(engine, "begin", _begin_postgres)
+    if role is not None:
+        event.listen(engine, "connect", Entry(role, mode))
     return engine
-
-
-@cache
-def _postgres_connection() -> type[PostgresConnection[Any]]:
-    """Return psycopg's connection, made to watch the clock while it waits for the server."""
-    import psycopg
-
-    class LastCursor(psycopg.Cursor[Any]):
-        """Stands at the rows of its last statement, where it was given more than one."""
-
-        def execute(self, *args: Any, **options: Any) -> Any:
-            super().execute(*args, **options)
-            while self.nextset():
-                continue
-            return self
-
-    class WatchfulConnection(psycopg.Connection[Any]):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            self.cursor_factory = LastCursor
-
-        def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
-            seconds = _patience.get()
-            return super().wait(gen if seconds is None else self._watched(gen, seconds), *args, **options)
-
-        def _watched(self, gen: Any, seconds: float) -> Generator[Any, Any, Any]:
-            """Pass everything on between psycopg and its socket, which looks up ten times a second while it waits."""
-            deadline = time.monotonic() + seconds
-            try:
-                wanted = next(gen)
-                while True:
-                    ready = yield wanted
-                    if not ready and time.monotonic() > deadline:
-                        self.pgconn.finish()
-                        raise psycopg.OperationalError(f"no answer within {seconds:g} s")
-                    wanted = gen.send(ready)
-            except StopIteration as done:
-                return done.value
-
-    return WatchfulConnection
-
-
-def _refuse_dead(connection: PostgresConnection[Any], *_: Any) -> None:
-    """Let the pool replace a connection whose server has gone since its last use; it costs no round trip.
-
-    A socket that nobody waits for has something to read when the server said goodbye, or a notice.
-    """
-    import psycopg
-
-    try:
-        unread = select.poll()
-        unread.register(connection.fileno(), select.POLLIN)
-        while unread.poll(0):
-            connection.pgconn.consume_input()
-    except psycopg.OperationalError as error:
-        raise InvalidatePoolError from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
@@ -322,6 +296,15 @@ def _begin_sqlite(connection: Connection) -> None:
 def _begin_postgres(connection: Connection) -> None:
     if begin := connection.get_execution_options().get(_BEGIN, "BEGIN"):
         connection.exec_driver_sql(begin)
+
+
+def _is_walled(engine: Engine) -> bool:
+    return bool(engine.get_execution_options().get(_WALLED))
+
+
+def _begin_for(tenant_id: str | None) -> str:
+    """Return what opens a transaction for a tenant, in one round trip."""
+    return f"BEGIN; {set_tenant(tenant_id)}"
 
 
 def _now_micros() -> int:

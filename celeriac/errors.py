@@ -18,6 +18,7 @@ to do next; none carries a secret or another tenant's id.
     ├── FetchError             no answer to an HTTP request; it is tried again
     │   └── FetchRefused       a URL, an address or an answer that is not allowed; never tried again
     ├── NonRetriableError      raised by user code: do not try again
+    │   └── BudgetExceeded     a model was to be called for a tenant that has spent its budget
     ├── RetryAfterError        raised by user code: try again at that time
     ├── ToolError              raised by a tool: shown to the model as it stands, never retried
     ├── StepError              raised to user code: a step used up its retries
@@ -96,10 +97,13 @@ class RefusedError(CeleriacError):
 
     code = "refused"
 
-    def __init__(self, message: str, *, code: str | None = None, retry_at: datetime | None = None) -> None:
-        """Keep the time beside the message."""
+    def __init__(
+        self, message: str, *, code: str | None = None, retry_at: datetime | None = None, limit: str | None = None
+    ) -> None:
+        """Keep the time beside the message, and the name of the limit that was hit."""
         super().__init__(message, code=code)
         self.retry_at = retry_at
+        self.limit = limit
 
 
 class NotFoundError(CeleriacError):
@@ -136,6 +140,12 @@ class NonRetriableError(CeleriacError):
     """Raise it in a step, tool or function that would fail again: no retry follows."""
 
     code = "non_retriable"
+
+
+class BudgetExceeded(NonRetriableError):
+    """A model was to be called for a tenant that has spent its budget of the day or the month."""
+
+    code = "budget_exceeded"
 
 
 class RetryAfterError(CeleriacError):

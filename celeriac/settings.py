@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from ipaddress import ip_network
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,7 +21,17 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///.celeriac/celeriac.db", description="SQLAlchemy URL of the truth")
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis of the gate, the cache and the streams")
     broker_url: str | None = Field(None, description="Celery's broker; the Redis when unset")
-    secret_key: str = Field("", description="signs sessions and sign-in links; needed to serve beyond this host")
+    row_security: Literal["auto", "required", "off"] = Field(
+        "auto", description="row-level security on Postgres: auto (where the login may), required, or off"
+    )
+    encryption_keys: str = Field(
+        "",
+        repr=False,
+        description="id:base64 of 32 bytes, separated by commas; the first encrypts tenants' secrets, all decrypt",
+    )
+    secret_key: str = Field(
+        "", repr=False, description="signs sessions and sign-in links; needed to serve beyond this host"
+    )
     app: str | None = Field(None, description="the user's app as module:attribute")
     app_version: str | None = Field(None, description="recorded with functions whose app names no version")
     default_tenant: str | None = Field(None, description="tenant of app.send outside of runs when none is given")

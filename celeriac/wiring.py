@@ -6,11 +6,12 @@ ask it for the `Installation` of this process; it is made at first use and share
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Clock
 from celeriac.errors import ConfigError, NotFoundError
@@ -22,18 +23,31 @@ from celeriac.platform.durable.operations import Operations
 from celeriac.platform.durable.operator import Operator
 from celeriac.platform.durable.reads import Reads
 from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.usage import Usages
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
+from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.memory.memory import Memories
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from celery import Celery
+    from redis import Redis
+    from sqlalchemy import Engine
 
+    from celeriac.platform.flow.buckets import Buckets
+    from celeriac.platform.models.key_choice import KeyChooser
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
     from celeriac.tenants.keys import Keys
-    from celeriac.tenants.tenant import Tenants
+    from celeriac.tenants.people import People
+    from celeriac.tenants.plans import Plans
+    from celeriac.tenants.secrets import Secrets
+    from celeriac.tenants.tenant import Tenant, Tenants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +62,21 @@ class Installation:
     links: Links
     dispatcher: Dispatcher
     intake: Intake
+    #: for people, behind the wall of the tenant that is named
     operations: Operations
+    #: the same for the fleet, which works for all tenants in turn
+    upkeep: Operations
     operator: Operator
+    usages: Usages
     tenants: Tenants
+    plans: Plans
+    meter: Meter
     keys: Keys
+    people: People
+    invitations: Invitations
+    audit: Audit
+    given_answers: GivenAnswers
+    secrets: Secrets
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
     #: ends the connections to the database and to Redis; for those who build an installation for a while
@@ -60,7 +85,6 @@ class Installation:
 
 def build(settings: Settings) -> Installation:
     """Build an installation; opens no connection yet."""
-    from celeriac.database import connect
     from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.celery_links import CeleryLinks
     from celeriac.platform.store.redis_cache import RedisCache
@@ -69,20 +93,22 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_operations import SqlOperations
     from celeriac.platform.store.sql_reads import SqlReads
     from celeriac.platform.store.sql_store import SqlStore
-    from celeriac.tenants.keys import Keys
+    from celeriac.platform.store.sql_usage import SqlUsages
     from celeriac.tenants.tenant import Tenants
 
-    engine = connect(settings.database_url)
+    engine, walled = _engines(settings)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
-    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list()])
+    store = SqlStore(engine, tenants=lambda: [tenant.id for tenant in tenants.list() if not tenant.is_paused])
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
-    dispatcher = Dispatcher(gate, links, _limits_of(tenants))
-    reads, operations = SqlReads(engine), SqlOperations(engine)
+    dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
+    meter = _meter(tenants, redis, engine)
+    reads, operations = SqlReads(walled), SqlOperations(walled)
 
     def close() -> None:
         engine.dispose()
+        walled.dispose()
         redis.close()
 
     return Installation(
@@ -93,16 +119,38 @@ def build(settings: Settings) -> Installation:
         cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
         links=links,
         dispatcher=dispatcher,
-        intake=Intake(
-            store, dispatcher, IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
-        ),
+        intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
+        upkeep=SqlOperations(engine),
+        usages=SqlUsages(engine),
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
-        keys=Keys(engine),
-        memories=mem0_memories(engine, settings.memory_embedder),
+        meter=meter,
+        secrets=_secrets(settings, engine, walled),
+        **_who_may(engine),
+        memories=mem0_memories(walled, settings.memory_embedder, _most_memories(tenants)),
         close=close,
     )
+
+
+def _who_may(engine: Engine) -> dict[str, Any]:
+    """Build the rooms of plans, keys and people."""
+    from celeriac.tenants.audit import Audit
+    from celeriac.tenants.idempotency import GivenAnswers
+    from celeriac.tenants.invitations import Invitations
+    from celeriac.tenants.keys import Keys
+    from celeriac.tenants.people import People
+    from celeriac.tenants.plans import Plans
+
+    people = People(engine)
+    return {
+        "plans": Plans(engine),
+        "keys": Keys(engine),
+        "people": people,
+        "invitations": Invitations(engine, people),
+        "audit": Audit(engine),
+        "given_answers": GivenAnswers(engine),
+    }
 
 
 @cache
@@ -118,7 +166,7 @@ def broker_app(settings: Settings) -> Celery:
     return celery_app(settings)
 
 
-def conduct(settings: Settings) -> Conduct:
+def conduct(settings: Settings, *, choose_key: KeyChooser | None = None) -> Conduct:
     """Return how links behave by the settings."""
     retry = settings.retry_seconds
     return Conduct(
@@ -129,7 +177,22 @@ def conduct(settings: Settings) -> Conduct:
         max_state_bytes=settings.max_state_bytes,
         max_steps=settings.max_steps,
         fetch_limits=FetchLimits(allowed_networks=settings.fetch_networks),
+        choose_key=choose_key,
     )
+
+
+def key_chooser(rooms: Installation) -> KeyChooser:
+    """Return what looks up whose key a model is called with: the tenant's own, unless it has none."""
+
+    def choice(tenant_id: str, provider: str) -> KeyChoice:
+        own = rooms.secrets.key_of(tenant_id, provider)
+        limits = rooms.tenants.limits(tenant_id)
+        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+
+    async def choose(tenant_id: str, provider: str) -> KeyChoice:
+        return await asyncio.to_thread(choice, tenant_id, provider)
+
+    return choose
 
 
 def tenant_of_sender(given: str | None) -> str:
@@ -151,12 +214,14 @@ class LocalRooms:
     store: LocalStore
     gate: Gate
     cache: LocalCache
+    buckets: Buckets
     memories: Memories
 
 
 def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Sequence[str]] = tuple) -> LocalRooms:
     """Build the in-memory twins, moved by `clock`; `tenants` tells the active ones."""
     from celeriac.platform.memory.local_memories import LocalMemories
+    from celeriac.platform.store.local_buckets import LocalBuckets
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_gate import LocalGate
     from celeriac.platform.store.local_store import LocalStore
@@ -165,8 +230,25 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
         store=LocalStore(clock, tenants=tenants),
         gate=LocalGate(clock, dead_after=dead_after),
         cache=LocalCache(),
+        buckets=LocalBuckets(clock),
         memories=LocalMemories(),
     )
+
+
+def _engines(settings: Settings) -> tuple[Engine, Engine]:
+    """Return the database as the engine sees it, and as people do, for whom a tenant is named each time."""
+    from celeriac.database import connect
+    from celeriac.row_security import ENGINE, WEB
+
+    url, mode = settings.database_url, settings.row_security
+    return connect(url, role=ENGINE, row_security=mode), connect(url, role=WEB, row_security=mode)
+
+
+def _secrets(settings: Settings, engine: Engine, walled: Engine) -> Secrets:
+    from celeriac.tenants.encryption import Cipher
+    from celeriac.tenants.secrets import Secrets
+
+    return Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled)
 
 
 def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
@@ -175,6 +257,48 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
             own = tenants.limits(tenant_id)
         except NotFoundError:
             return TenantLimits()
-        return TenantLimits(running=own.running, starts_per_second=own.starts_per_second, starts_burst=own.starts_burst)
+        return TenantLimits(
+            running=own.running,
+            starts_per_second=own.starts_per_second,
+            starts_burst=own.starts_burst,
+            weight=own.weight,
+        )
 
     return limits
+
+
+def _most_memories(tenants: Tenants) -> Callable[[str], int | None]:
+    def most(tenant_id: str) -> int | None:
+        try:
+            return tenants.limits(tenant_id).memories
+        except NotFoundError:
+            return None
+
+    return most
+
+
+def _intake(settings: Settings, store: Store, dispatcher: Dispatcher, meter: Meter) -> Intake:
+    limits = IntakeLimits(event_bytes=settings.max_event_bytes, events=settings.max_events)
+    return Intake(store, dispatcher, limits, admit=meter.admit_events)
+
+
+def _meter(tenants: Tenants, redis: Redis, engine: Engine) -> Meter:
+    """Return a meter by the tenants' limits of the moment."""
+    from celeriac.platform.store.redis_buckets import RedisBuckets
+    from celeriac.platform.store.sql_spending import SqlSpending
+
+    def allowance(tenant_id: str) -> Allowance:
+        try:
+            return _allowance(tenants.recent(tenant_id))
+        except NotFoundError:
+            return Allowance()
+
+    def peek(tenant_id: str) -> Allowance | None:
+        known = tenants.remembered(tenant_id)
+        return None if known is None else _allowance(known)
+
+    return Meter(RedisBuckets(redis), allowance, SqlSpending(engine), peek=peek)
+
+
+def _allowance(tenant: Tenant) -> Allowance:
+    return Allowance(**{one.name: getattr(tenant.limits, one.name) for one in fields(Allowance)})

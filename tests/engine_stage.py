@@ -84,7 +84,7 @@ class Stage:
         #: links that the gate let go, as a broker would hold them
         self.messages: list[Queued] = []
         self._gate = LocalGate(self.clock, dead_after=timedelta(days=1))
-        self.dispatcher = Dispatcher(self._gate, self, lambda _: TenantLimits())
+        self.dispatcher = Dispatcher(self._gate, self, lambda _: TenantLimits(), self.store.declared)
         self._registry = app.registry(conduct or Conduct(), model=model)
         self._engines: dict[str, Engine] = {}
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from celeriac.chaos.collect import GATE
@@ -53,8 +54,11 @@ async def double(ground: Ground, fault: Fault) -> None:
         sent = 0
         while time.monotonic() < until:
             with suppress(StoreUnavailable, *REDIS_AWAY):  # another fault strikes it
-                rows = [*await _picked(ground), *await ground.read(_BEGUN), *await ground.read(_OLD)]
-                sent += await publish(ground, [queued_of(row) for row in rows] * _COPIES)
+                begun = [*await ground.read(_BEGUN), *await ground.read(_OLD)]
+                # Theirs was the message of the fence that the run has; that of its next link is still to come.
+                again = [replace(queued_of(row), fence=row.fence) for row in begun]
+                again += [queued_of(row) for row in await _picked(ground)]
+                sent += await publish(ground, again * _COPIES)
             trouble.detail = f"{sent} messages too many"
             await asyncio.sleep(_AGAIN_EVERY_SECONDS)
 

@@ -8,7 +8,7 @@ import click
 
 from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import ago, emit, note, sign, table
-from celeriac.cli.rooms import rooms_for
+from celeriac.cli.rooms import rooms_for, write_down
 from celeriac.cli.run_filter import confirmed, filter_of, filter_options
 from celeriac.errors import ConfigError
 
@@ -84,7 +84,9 @@ def get(action_id: str, tenant: str, as_json: bool) -> None:
 @json_option
 def abort(action_id: str, tenant: str, as_json: bool) -> None:
     """Let an action go no further; what is done stays done."""
-    _show(rooms_for(tenant).operations.abort(tenant, action_id), as_json=as_json)
+    aborted = rooms_for(tenant).operations.abort(tenant, action_id)
+    write_down(tenant, "bulk.aborted", action_id)
+    _show(aborted, as_json=as_json)
 
 
 def _begin(kind: BulkKind, given: dict[str, Any]) -> None:
@@ -99,6 +101,7 @@ def _begin(kind: BulkKind, given: dict[str, Any]) -> None:
         action = operator.begin(tenant, kind, where)
     except ConfigError as error:
         raise click.UsageError(error.message) from error
+    write_down(tenant, f"bulk.{kind}", action.id)
     _show(action, as_json=given["as_json"])
     note(f"The workers carry it out: celeriac bulk get {action.id} --tenant {tenant}")
 

@@ -6,12 +6,12 @@ A check never raises and never writes: what goes wrong is its answer. Addresses 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from celeriac.cli.redis_server import OLDEST_REDIS
+from celeriac.cli.wall_checks import Check, check_clocks, check_encryption, check_row_security
 from celeriac.errors import CeleriacError
 
 if TYPE_CHECKING:
@@ -24,16 +24,6 @@ _TIMEOUT_SECONDS = 2.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What a look at one part of the installation gave."""
-
-    name: str
-    status: Literal["ok", "warning", "broken"]
-    detail: str
-    what_to_do: str = ""
-
-
 def all_checks(settings: Settings) -> list[Check]:
     """Make all checks, in the order in which one would mend what they find."""
     database = check_database(settings)
@@ -41,7 +31,10 @@ def all_checks(settings: Settings) -> list[Check]:
     if settings.broker_url:
         checks.append(check_broker(settings.broker_url))
     if database.status == "ok":
-        checks.append(check_workers(settings))
+        wall = check_row_security(settings)
+        checks += [wall, check_clocks(settings)]
+        if wall.status != "broken":  # else nobody gets in
+            checks += [check_encryption(settings), check_workers(settings)]
     return [*checks, check_app(settings), check_secret(settings)]
 
 
@@ -152,8 +145,9 @@ def check_secret(settings: Settings) -> Check:
 
 def _on_database(url: str, look: Callable[[Engine], T]) -> T:
     from celeriac.database import connect
+    from celeriac.row_security import ENGINE
 
-    engine = connect(url)
+    engine = connect(url, role=ENGINE, row_security="off")  # the login itself may have no right to read
     try:
         return look(engine)
     finally:

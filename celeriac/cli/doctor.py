@@ -18,7 +18,7 @@ from celeriac.cli.command import Command, json_option
 from celeriac.cli.output import dim, emit, sign, table
 
 if TYPE_CHECKING:
-    from celeriac.cli.checks import Check
+    from celeriac.cli.wall_checks import Check
     from celeriac.settings import Settings
 
 _PACKAGES = ("celeriac", "celery", "kombu", "redis", "sqlalchemy", "flask", "openai", "anthropic", "mem0ai", "psycopg")
@@ -65,6 +65,8 @@ def _source(name: str) -> str:
 def _masked(field: str, value: Any) -> Any:
     if field == "secret_key":
         return f"set, {len(value)} characters" if value else None
+    if field == "encryption_keys":
+        return f"set, {len(value.split(','))} of them" if value else None
     return masked_url(value) if field.endswith("_url") and value else value
 
 

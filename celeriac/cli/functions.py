@@ -6,7 +6,7 @@ import click
 
 from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import ago, emit, note, table
-from celeriac.cli.rooms import rooms_for
+from celeriac.cli.rooms import rooms_for, write_down
 
 
 @click.group(cls=Group, example="celeriac functions ls --tenant ten_01J…", short_help="List and pause functions.")
@@ -20,12 +20,13 @@ def functions() -> None:
 def ls(tenant: str, as_json: bool) -> None:
     """List the functions that events may start, by name."""
     from celeriac.web.api.answers import function_json
+    from celeriac.web.limit_words import limits_in_words
 
     found = rooms_for(tenant).reads.declared(tenant)
     if as_json:
         emit({"data": [function_json(one) for one in found]})
     elif found:
-        headers = ("function", "state", "queue", "version", "declared", "triggers")
+        headers = ("function", "state", "queue", "version", "declared", "triggers", "limits")
         rows = [
             (
                 one.name,
@@ -34,6 +35,7 @@ def ls(tenant: str, as_json: bool) -> None:
                 one.version or "–",
                 ago(one.seen_at),
                 ", ".join((*one.triggers, *(f"cron {cron}" for cron in one.crons))),
+                "; ".join(limits_in_words(one.rules)) or "–",
             )
             for one in found
         ]
@@ -67,6 +69,7 @@ def _pause(function: str, tenant: str, *, is_paused: bool, as_json: bool) -> Non
     if not function_id:
         raise click.UsageError(f"{function!r} names no function; write APP/ID, as `celeriac functions ls` shows it.")
     paused = rooms_for(tenant).operator.pause(tenant, app, function_id, is_paused=is_paused)
+    write_down(tenant, "function.paused" if is_paused else "function.resumed", paused.name)
     if as_json:
         emit(function_json(paused))
     else:

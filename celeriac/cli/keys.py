@@ -1,4 +1,4 @@
-"""`celeriac keys`: make and revoke the keys by which tenants prove who they are."""
+"""`celeriac keys`: list, make, rotate and revoke the keys by which tenants prove who they are."""
 
 from __future__ import annotations
 
@@ -7,19 +7,50 @@ from typing import TYPE_CHECKING
 import click
 
 from celeriac.cli.command import Group, json_option
-from celeriac.cli.output import emit, note
-from celeriac.cli.rooms import rooms
+from celeriac.cli.output import ago, emit, note, table
+from celeriac.cli.rooms import login, rooms, rooms_for
 
 if TYPE_CHECKING:
     from celeriac.tenants.keys import KeyKind
 
 
-@click.group(cls=Group, example="celeriac keys create ten_01J… --kind event", short_help="Make and revoke keys.")
+@click.group(
+    cls=Group, example="celeriac keys create ten_01J… --kind event", short_help="Make, rotate and revoke keys."
+)
 def keys() -> None:
-    """Make and revoke the keys by which tenants prove who they are."""
+    """List, make, rotate and revoke the keys by which tenants prove who they are."""
 
 
-@keys.command("create", example="celeriac keys create ten_01J… --kind event")
+@keys.command("ls", example="celeriac keys ls ten_01J…")
+@click.argument("tenant_id")
+@json_option
+def ls(tenant_id: str, as_json: bool) -> None:
+    """List a tenant's keys, newest first; never a key itself."""
+    from celeriac.web.api.answers import key_json
+
+    found = rooms_for(tenant_id).keys.list(tenant_id)
+    if as_json:
+        emit({"data": [key_json(key) for key in found]})
+    elif found:
+        headers = ("key", "kind", "state", "last use", "expires", "may", "name")
+        rows = [
+            (
+                key.id,
+                key.kind,
+                key.status,
+                ago(key.last_used_at),
+                "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}",
+                "all of its kind" if key.scopes is None else " ".join(key.scopes),
+                key.name,
+            )
+            for key in found
+        ]
+        click.echo(table(headers, rows))
+    else:
+        note("The tenant has no key yet; `celeriac keys create` makes one.")
+
+
+@keys.command("create", example="celeriac keys create ten_01J… --kind api --scope runs:read --expires 90d")
 @click.argument("tenant_id")
 @click.option(
     "--kind",
@@ -27,12 +58,28 @@ def keys() -> None:
     required=True,
     help="event: may only send events; api: may do what the tenant may; signing: reserved, good for nothing yet.",
 )
+@click.option("--name", default="", help="What the key is for, in your words.")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="What it may do, like runs:read; repeatable.")
+@click.option("--expires", metavar="SPAN", help="How long it is good, such as 90d; for ever without.")
 @json_option
-def create(tenant_id: str, kind: KeyKind, as_json: bool) -> None:
+def create(
+    tenant_id: str, *, kind: KeyKind, name: str, scopes: tuple[str, ...], expires: str | None, as_json: bool
+) -> None:
     """Make a key; prints it as JSON, once and never again."""
-    key_id, plaintext = rooms().keys.create(tenant_id, kind)
-    emit({"id": key_id, "key": plaintext, "kind": kind, "tenant_id": tenant_id})
-    note("Keep the key now: it is stored as a hash and cannot be shown again.")
+    from celeriac.tenants.keys import KeyWish
+
+    wish = KeyWish.of(kind, name=name, scopes=scopes or None, lasts=expires)
+    key_id, plaintext = rooms().keys.create(tenant_id, wish, actor=login())
+    _show(key_id, plaintext)
+
+
+@keys.command("rotate", example="celeriac keys rotate Zk3nQ81xY2 --overlap 24h")
+@click.argument("key_id")
+@click.option("--overlap", default="24h", show_default=True, metavar="SPAN", help="How long the old key is good yet.")
+@json_option
+def rotate(key_id: str, overlap: str, as_json: bool) -> None:
+    """Replace a key by one of the same name, kind and scopes; prints the new one as JSON, once."""
+    _show(*rooms().keys.rotate(key_id, overlap, actor=login()))
 
 
 @keys.command("revoke", example="celeriac keys revoke Zk3nQ81xY2")
@@ -40,8 +87,18 @@ def create(tenant_id: str, kind: KeyKind, as_json: bool) -> None:
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
     """Refuse a key from now on."""
-    rooms().keys.revoke(key_id)
+    rooms().keys.revoke(key_id, actor=login())
     if as_json:
         emit({"id": key_id, "revoked": True})
     else:
         note(f"Key {key_id} is refused from now on, everywhere within a second.")
+
+
+def _show(key_id: str, plaintext: str) -> None:
+    from celeriac.web.api.answers import moment
+
+    facts = rooms().keys.get(None, key_id)
+    scopes = None if facts.scopes is None else list(facts.scopes)
+    shown = {"id": key_id, "key": plaintext, "kind": facts.kind, "tenant_id": facts.tenant_id, "name": facts.name}
+    emit(shown | {"scopes": scopes, "expires_at": moment(facts.expires_at)})
+    note("Keep the key now: it is stored as a hash and cannot be shown again.")

@@ -22,7 +22,8 @@ def migrate() -> None:
     from celeriac.database import migrate as bring_up
     from celeriac.settings import load_settings
 
-    bring_up(load_settings().database_url)
+    settings = load_settings()
+    bring_up(settings.database_url, row_security=settings.row_security)
     note("The database has the newest schema.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,3 +21,16 @@ def rooms_for(tenant_id: str) -> Installation:
     installation = rooms()
     installation.tenants.get(tenant_id)
     return installation
+
+
+def write_down(tenant_id: str, action: str, subject: str) -> None:
+    """Write into the tenant's audit log what was just done to its runs or functions."""
+    rooms().audit.note(tenant_id, actor=login(), action=action, subject=subject)
+
+
+def login() -> str:
+    """Return who sits at this shell, as the audit log names them."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container whose user has no name
+        return "cli:unknown"

@@ -14,6 +14,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from celeriac.cli.audit import audit
 from celeriac.cli.bulk import bulk
 from celeriac.cli.chaos import chaos
 from celeriac.cli.command import INTERRUPTED, Group
@@ -22,11 +23,15 @@ from celeriac.cli.doctor import doctor
 from celeriac.cli.functions import functions
 from celeriac.cli.keys import keys
 from celeriac.cli.output import note
+from celeriac.cli.plans import plans
 from celeriac.cli.processes import migrate, web, worker
 from celeriac.cli.runs import runs
+from celeriac.cli.secrets import secrets
 from celeriac.cli.send import send
 from celeriac.cli.signals import signal
 from celeriac.cli.tenants import tenants
+from celeriac.cli.usage import usage
+from celeriac.cli.users import users
 from celeriac.errors import CeleriacError
 
 #: what the databases say of a table or a column that is not there
@@ -41,7 +46,11 @@ def celeriac() -> None:
     """Agents as durable runs on Celery, for many tenants."""
 
 
-for _command in (dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, keys, doctor, chaos):
+for _command in (
+    *(dev, worker, web, migrate, send, signal, runs, bulk, functions, tenants, plans, usage, keys, doctor, chaos),
+):
+    celeriac.add_command(_command)
+for _command in (users, audit, secrets):
     celeriac.add_command(_command)
 
 

@@ -9,7 +9,7 @@ import click
 
 from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import emit, note
-from celeriac.cli.rooms import rooms, rooms_for
+from celeriac.cli.rooms import rooms, rooms_for, write_down
 from celeriac.cli.run_filter import Moment, confirmed, filter_of, filter_options, json_given
 from celeriac.errors import CeleriacError, ConfigError
 
@@ -55,9 +55,12 @@ def ls(tenant: str, limit: int, cursor: str | None, as_json: bool, **given: Any)
 def get(run_id: str, tenant: str, as_json: bool) -> None:
     """Show a run with its steps."""
     from celeriac.cli.run_text import run_page
+    from celeriac.platform.durable.holdups import view_with_holdup
     from celeriac.web.api.answers import view_json
 
-    view = rooms_for(tenant).reads.view(tenant, run_id)
+    rooms = rooms_for(tenant)
+    is_paused = rooms.tenants.is_paused(tenant)
+    view = view_with_holdup(rooms.reads, rooms.gate, tenant, run_id, is_paused=is_paused)
     if as_json:
         emit(view_json(view))
     else:
@@ -77,6 +80,7 @@ def cancel(run_id: str, tenant: str, as_json: bool) -> None:
     run = rooms.reads.run(tenant, run_id)
     if not run.is_final:
         run = cancel_run(rooms.store, rooms.gate, tenant, run_id)
+        write_down(tenant, "run.cancelled", run_id)
     if run.is_final and run.status != "cancelled":
         raise CeleriacError(f"Run {run_id!r} has ended already: it is {run.status}", code="run_already_ended")
     if as_json:
@@ -102,6 +106,7 @@ def rerun(run_id: str, from_step: str | None, given: str | None, tenant: str, as
     except ConfigError as error:
         raise click.UsageError(error.message) from error
     run = rooms_for(tenant).operator.rerun(tenant, run_id, wish)
+    write_down(tenant, "run.rerun", run_id)
     if as_json:
         emit(run_json(run))
     else:
@@ -117,6 +122,7 @@ def resume(run_id: str, tenant: str, as_json: bool) -> None:
     from celeriac.web.api.answers import run_json
 
     run = rooms_for(tenant).operator.resume(tenant, run_id)
+    write_down(tenant, "run.resumed", run_id)
     if as_json:
         emit(run_json(run))
     else:
@@ -136,7 +142,7 @@ def purge(before: datetime, tenant: str | None, dry_run: bool, yes: bool, as_jso
     tenants = (
         [one.id for one in rooms().tenants.list()] if tenant is None else [rooms_for(tenant).tenants.get(tenant).id]
     )
-    operations = rooms().operations
+    operations = rooms().upkeep
     total = sum(operations.count_ended(one, before) for one in tenants)
     if not dry_run:
         confirmed(f"Delete {total:,} runs for good?", is_yes=yes)
@@ -151,7 +157,7 @@ def _purge(tenants: list[str], before: datetime) -> int:
     """Delete batch by batch; return how many runs went."""
     from celeriac.platform.durable.retention import batches
 
-    operations, rows, total = rooms().operations, 0, 0
+    operations, rows, total = rooms().upkeep, 0, 0
     for tenant in tenants:
         left = operations.count_ended(tenant, before)
         for deleted in batches(operations, tenant, before):

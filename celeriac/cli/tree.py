@@ -56,7 +56,7 @@ def running_tree(plan: Plan) -> Iterator[Stage]:
         settings = _environment(plan, supervisor)
         os.environ.update(settings)
         load_settings.cache_clear()
-        migrate(load_settings().database_url)
+        migrate(load_settings().database_url, row_security=load_settings().row_security)
         web = supervisor.run(_program("web", "web", "--host", HOST, "--port", str(plan.port)))
         workers = [supervisor.run(_worker(plan.app, *worker)) for worker in WORKERS]
         from celeriac.wiring import installation  # while the children start

@@ -60,6 +60,13 @@ def encode_within(value: Any, most: int, what: str) -> str:
     return text
 
 
+def utf8_size(text: str | None) -> int:
+    """Return how many bytes the text takes as UTF-8."""
+    if text is None:
+        return 0
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def canonical(value: Any) -> str:
     """Return the JSON text of plain JSON, the same for all values that are equal: 1.0 is 1, and true is not."""
     return json.dumps(_alike(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)

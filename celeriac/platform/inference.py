@@ -8,12 +8,17 @@ from typing import Any, TypeVar, TypeVarTuple, overload
 
 from celeriac.errors import ConfigError
 from celeriac.platform.codec import storable
+from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body
 from celeriac.platform.message import Message, ToolCall, Usage
 from celeriac.platform.models.catalog import resolve
+from celeriac.platform.models.estimate import estimate
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
 from celeriac.platform.result import AgentResult
 from celeriac.platform.step import Step
+
+#: how much of a model's name is counted under; the provider says it, so that it may be anything
+LONGEST_MODEL = 200
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -71,7 +76,9 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
 
     def asking(request: ModelRequest) -> Body:
         async def ask() -> Any:
-            reply = await model.infer(replace(request, origin=f"{step.kernel.origin} {step.path}"))
+            choice = await step.kernel.key_choice(model.provider)
+            origin = f"{step.kernel.origin} {step.path}"
+            reply = await model.infer(replace(request, origin=origin, key_choice=choice))
             return storable(_export(reply))
 
         return ask
@@ -84,6 +91,8 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
         edit=lambda given: asking(_edited(request, given)),
         retries=None,
         usage=_usage,
+        toll=Toll(provider=model.provider, tokens=estimate(model, request)) if step.kernel.durable else None,
+        model=lambda value: _name(model, value),
     )
     return _parse(value)
 
@@ -101,6 +110,11 @@ def _edited(request: ModelRequest, given: Any) -> ModelRequest:
 
 def _usage(value: dict[str, Any]) -> Usage:
     return Usage.parse(value["usage"])
+
+
+def _name(model: Model, value: dict[str, Any]) -> str:
+    """Return what the call is counted under: the model that answered, or the one asked where the reply names none."""
+    return f"{model.provider}:{value['model'] or model.name}"[:LONGEST_MODEL]
 
 
 def _export(reply: ModelReply) -> dict[str, Any]:

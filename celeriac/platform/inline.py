@@ -82,6 +82,9 @@ class InlineKernel:
 
         return FetchLimits()
 
+    async def key_choice(self, provider: str) -> None:
+        """Leave the choice to the model: a plain script is no tenant's."""
+
     async def perform(self, call: Call) -> Any:
         """Run the body; a model call or fetch is tried three times within ten seconds, everything else once."""
         deadline = time.monotonic() + _PATIENCE

@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from celeriac.platform.event import Event
+from celeriac.platform.flow.meter import Toll
 from celeriac.platform.message import Usage
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.placement import Placement
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ class Call:
     placement: Placement | None = None
     #: reads what the value used
     usage: Callable[[Any], Usage] | None = None
+    #: what it takes of the tenant's limits, where it calls a model
+    toll: Toll | None = None
+    #: reads which model it was, as `provider:model`
+    model: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +110,10 @@ class Kernel(Protocol):
     @property
     def fetch_limits(self) -> FetchLimits:
         """What a fetch may cost, and where to it may lead."""
+        ...
+
+    def key_choice(self, provider: str) -> Awaitable[KeyChoice | None]:
+        """Return whose key a model of the provider is called with; None: as the model says."""
         ...
 
     def perform(self, call: Call) -> Awaitable[Any]:

@@ -127,6 +127,18 @@ class Usage:
         """Return the sum, part by part."""
         return Usage(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)})
 
+    def parts(self) -> tuple[int, int, int, int, int, int, float]:
+        """Return the parts in their order."""
+        return (
+            self.model_calls,
+            self.tool_calls,
+            self.input_tokens,
+            self.output_tokens,
+            self.cached_tokens,
+            self.reasoning_tokens,
+            self.cost_usd,
+        )
+
     def export(self) -> dict[str, Any]:
         """Return plain JSON."""
         return _plain(self)
@@ -136,6 +148,10 @@ class Usage:
         """Read back what `export` wrote; keys of other versions are passed over."""
         known = {f.name for f in fields(cls)}
         return cls(**{key: value for key, value in data.items() if key in known})
+
+
+#: what a step used that called nothing
+NOTHING = Usage()
 
 
 def _plain(fact: Any) -> dict[str, Any]:

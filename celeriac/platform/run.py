@@ -51,6 +51,8 @@ class Run:
     created_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    #: of a run that was skipped by a rate limit: when the next one may begin
+    retry_at: datetime | None = None
 
     @property
     def is_final(self) -> bool:

@@ -50,13 +50,15 @@ class Sending:
         """Start exactly this function, whatever its triggers say; return its run.
 
         The data are the function's parameters. Debounce and batch do not hold such a run back. Raises `RefusedError`
-        with the reason as its code when it may not start: the function is paused, or its idempotency key is known.
+        with the reason as its code when it may not start: the function is paused, its idempotency key is known, its
+        rate limit is reached (`rate_limited`, with `retry_at`), or another run stands for its key (`singleton`).
         """
         rooms, sender = _rooms(), self._tenant(tenant)
         accepted = rooms.intake.start(sender, function.name, data)
         [run] = rooms.reads.event_runs(sender, accepted.id)
         if run.status == "skipped":
-            raise RefusedError(f"Function {function.name!r} does not start now: {run.reason}", code=run.reason)
+            message = f"Function {function.name!r} does not start now: {run.reason}"
+            raise RefusedError(message, code=run.reason, retry_at=run.retry_at)
         return run  # type: ignore[no-any-return]
 
     def wait(self, run_id: str, *, timeout: Duration, tenant: str | None = None) -> Run:

@@ -17,6 +17,7 @@ from celeriac.errors import ConfigError
 from celeriac.platform.calling import call_function, edited_arguments, returned
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.expression import check, check_path
+from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body, Call, CallKind, EventWait, Invocation, Kernel, SignalWait
 from celeriac.platform.message import Usage
 from celeriac.platform.placement import place
@@ -295,13 +296,25 @@ class Step:
         edit: Callable[[Any], Body] | None = None,
         retries: int | None = 0,
         usage: Callable[[Any], Usage] | None = None,
+        toll: Toll | None = None,
+        model: Callable[[Any], str] | None = None,
     ) -> Awaitable[Any]:
         """Run a body with steps of its own as one step: once it is remembered, replay skips its inside.
 
         Returns plain JSON. Turns, model calls and tool calls are made of it. `retries=None`: as the run says.
         """
         path = self._scope.take(id)
-        call = Call(path=path, kind=kind, body=body, input=input, edit=edit, retries=retries, usage=usage)
+        call = Call(
+            path=path,
+            kind=kind,
+            body=body,
+            input=input,
+            edit=edit,
+            retries=retries,
+            usage=usage,
+            model=model,
+            toll=toll,
+        )
         return self._scope.kernel.perform(call)
 
     @contextmanager

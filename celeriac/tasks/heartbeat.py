@@ -88,11 +88,15 @@ class Heartbeat:
 
     def _renew_slots(self) -> None:
         executing = self._engine.executing()
-        self._gate.renew(executing)
+        self._dispatcher.renew(executing)
         still = {(run.run_id, run.fence) for run in self._engine.executing()}
-        for run in executing:  # one that ended meanwhile has given its slot back already
-            if (run.run_id, run.fence) not in still:
-                self._gate.release(run.run_id, run.fence)
+        left = [run for run in executing if (run.run_id, run.fence) not in still]
+        for run in left:  # it has given its slot back already
+            self._gate.release(run.run_id, run.fence)
+        holding = [run.run_id for run in left if any(pool.is_for_run for pool in run.pools)]
+        if holding:  # of those, a run that has ended has given its pool back too
+            standing = {run.run_id for run in self._store.holding_of(holding)}
+            self._gate.settle([run_id for run_id in holding if run_id not in standing])
 
     def _leave_gate(self) -> None:
         try:

@@ -15,10 +15,10 @@ from celeriac.tasks.process import current_process
 
 
 @app.task(name=ADVANCE, bind=True)  # type: ignore[misc,untyped-decorator,unused-ignore]
-def advance(self: Any, run_id: str) -> None:
-    """Advance one run by one link; a message that is old or doubled does nothing."""
+def advance(self: Any, run_id: str, fence: int | None = None) -> None:
+    """Advance one run by one link; a message that is old or doubled names a fence that is gone, and does nothing."""
     request = self.request
-    link = Link(id=request.id, root_id=request.root_id or request.id)
+    link = Link(id=request.id, root_id=request.root_id or request.id, fence=None if fence is None else int(fence))
     if current_process().advance(run_id, link):
         queue = request.delivery_info["routing_key"]
-        request.chain = [self.si(run_id).set(queue=queue)]
+        request.chain = [self.si(run_id, None if fence is None else fence + 1).set(queue=queue)]

@@ -21,6 +21,7 @@ from celeriac.platform.durable.store import Link
 from celeriac.platform.inline import forbid_inline
 from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
+from celeriac.tasks.admissions import Admissions
 from celeriac.tasks.bulk import BulkActions
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
@@ -29,8 +30,9 @@ from celeriac.tasks.reconcile import Reconcile
 from celeriac.tasks.retention import Retention
 from celeriac.tasks.ticker import Ticker
 from celeriac.tasks.timers import Timers
+from celeriac.tasks.usage import UsageRoll
 from celeriac.tasks.watchdog import Consumer, Watchdog
-from celeriac.wiring import Installation, conduct
+from celeriac.wiring import Installation, conduct, key_chooser
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ TIMERS_SECONDS = 0.1
 RECONCILE_SECONDS = 1.0
 BULK_SECONDS = 0.5
 RETENTION_SECONDS = 0.1
+USAGE_SECONDS = 2.0
 WATCHDOG_SECONDS = 10.0
 
 
@@ -79,7 +82,7 @@ class WorkerProcess:
         rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()
         self._engine = Engine(
-            self._app.registry(conduct(self._settings), memories=rooms.memories),
+            self._app.registry(conduct(self._settings, choose_key=key_chooser(rooms)), memories=rooms.memories),
             store=rooms.store,
             cache=rooms.cache,
             dispatcher=rooms.dispatcher,
@@ -87,6 +90,7 @@ class WorkerProcess:
             loop=self._loop,
             executor=self._threads,
             worker_id="",
+            meter=rooms.meter,
         )
         self._heartbeat = Heartbeat(
             rooms.store,
@@ -120,8 +124,10 @@ class WorkerProcess:
             Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
-            Ticker("bulk actions", BulkActions(rooms.operations, rooms.dispatcher), BULK_SECONDS),
+            Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
+            Ticker("bulk actions", BulkActions(rooms.upkeep, rooms.dispatcher), BULK_SECONDS),
             Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
+            Ticker("usage", UsageRoll(rooms.usages), USAGE_SECONDS),
             Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),
             Ticker("watchdog", watchdog, WATCHDOG_SECONDS),
         ]

@@ -104,7 +104,7 @@ class Reconcile:
             self._after = page[-1].run_id
             known: set[str] = set()
             self._hint(lambda page=page, known=known: known.update(self._known(page)))
-            lost = [run for run in page if run.run_id not in known]
+            lost = [run for run in page if run.run_id not in known and not self._dispatcher.is_paused(run.tenant_id)]
             self._dispatcher.dispatch(lost)
             found += len(lost)
         if found:

@@ -80,7 +80,7 @@ class Retention:
             days = self._rooms.settings.retention_days if days is None else days
             if not days:
                 continue
-            for deleted in batches(self._rooms.operations, tenant.id, now - timedelta(days=days)):
+            for deleted in batches(self._rooms.upkeep, tenant.id, now - timedelta(days=days)):
                 total += deleted
                 yield deleted
         if total:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from celeriac.database import db_now, reading
+from celeriac.database import db_now, reading, transaction
 from celeriac.ids import new_id
 from celeriac.tenants.tables import audit_log
 
@@ -61,11 +61,18 @@ def record(
 
 
 class Audit:
-    """Reads the log; safe to share between threads."""
+    """Reads the log, and writes down what was done elsewhere; safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
-        """Read from this database."""
+        """Keep it in this database."""
         self._engine = engine
+
+    def note(
+        self, tenant_id: str | None, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write down what somebody has just done to runs and functions, whose room knows of no audit log."""
+        with transaction(self._engine) as connection:
+            record(connection, tenant_id=tenant_id, actor=actor, action=action, subject=subject, detail=detail)
 
     def entries(self, tenant_id: str | None, *, before: str | None = None, most: int = 50) -> list[AuditEntry]:
         """Return a page of a tenant's entries (None: the installation's), newest first, from those before an id on."""
@@ -74,6 +81,6 @@ class Audit:
             statement = select(audit_log).where(audit_log.c.tenant_id == tenant_id)
         if before is not None:
             statement = statement.where(audit_log.c.id < before)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             rows = connection.execute(statement.order_by(audit_log.c.id.desc()).limit(most)).all()
         return [AuditEntry(**{**row._asdict(), "detail": json.loads(row.detail)}) for row in rows]

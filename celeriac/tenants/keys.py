@@ -1,27 +1,27 @@
-"""Keys: how a tenant proves who it is.
+"""Keys: how a tenant proves who it is, and what it may do with which.
 
-A key is `cel_live_<id>_<secret><checksum>`. The plaintext is shown once and never stored; what is stored cannot be
-turned back. The web verifies one for each request, so answers are remembered for a moment, shorter than the second
-within which a revoked key has to be refused. Nothing here may log or raise with a key in the message.
+A key's plaintext is shown once and never stored. The web verifies one for each request, so answers are remembered for a
+moment, shorter than the second within which a revoked key has to be refused. Whatever changes a key is written to the
+audit log in the same transaction. Nothing here may log or raise with a key in the message.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import re
-import secrets
 import time
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal, get_args
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
 
-from sqlalchemy import Engine, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, Engine, Row, insert, or_, select, type_coerce, update
 
-from celeriac.database import db_ago, db_now, reading, single
-from celeriac.errors import ConfigError, NotFoundError
+from celeriac.clock import Duration, duration
+from celeriac.database import db_ago, db_now, reading, single, transaction
+from celeriac.errors import ConfigError, ConflictError, NotFoundError
+from celeriac.tenants.audit import record
+from celeriac.tenants.key_text import KeyText, digest, id_in, new_key
+from celeriac.tenants.roles import check_scopes, scopes_of
 from celeriac.tenants.tables import api_keys, tenants
 
 KeyKind = Literal["event", "api", "signing"]
@@ -32,9 +32,14 @@ CACHE_SECONDS = 0.5
 #: how often the time of the last use is written
 _USED_EVERY = timedelta(minutes=1)
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_KEY = re.compile(r"cel_live_([0-9A-Za-z]{10})_([0-9A-Za-z]{32})([0-9A-Za-z]{6})")
 _MOST_CACHED = 10_000
+_LONGEST_NAME = 200
+#: ten years
+_LONGEST_LIFE = timedelta(days=3650)
+
+_LIVES = (api_keys.c.revoked_at.is_(None), or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > db_now()))
+#: microseconds until the key expires, by the database's clock
+_LEFT = (type_coerce(api_keys.c.expires_at, BigInteger) - type_coerce(db_now(), BigInteger)).label("left")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,59 @@ class ApiKey:
     id: str
     tenant_id: str
     kind: KeyKind
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFacts:
+    """What may be told about a key."""
+
+    id: str
+    tenant_id: str
+    kind: KeyKind
+    name: str
+    #: None: all that its kind may
+    scopes: tuple[str, ...] | None
+    status: Literal["active", "expired", "revoked"]
+    created_at: datetime
+    created_by: str | None
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    #: the key that this one was made to replace
+    successor_of: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyWish:
+    """How a key is to be; raises `ConfigError` for what none can be."""
+
+    kind: KeyKind
+    name: str = ""
+    #: None: all that its kind may
+    scopes: frozenset[str] | None = None
+    #: None: it never expires
+    lasts: timedelta | None = None
+
+    @classmethod
+    def of(
+        cls, kind: str, *, name: str = "", scopes: Collection[str] | None = None, lasts: Duration | None = None
+    ) -> KeyWish:
+        """Read what somebody gave."""
+        known = next((one for one in get_args(KeyKind) if one == kind), None)
+        if known is None:
+            raise ConfigError(f"{kind!r} is no kind of key; use one of: {', '.join(get_args(KeyKind))}")
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ConfigError(f"A key's name has at most {_LONGEST_NAME} printable characters")
+        span = None if lasts is None else duration(lasts)
+        if span is not None and not timedelta(0) < span <= _LONGEST_LIFE:
+            raise ConfigError("A key lasts ten years at most, and not no time at all; without an expiry it stays")
+        return cls(
+            kind=known,
+            name=name.strip(),
+            scopes=check_scopes(known, None if scopes is None else list(scopes)),
+            lasts=span,
+        )
 
 
 class Keys:
@@ -54,110 +112,219 @@ class Keys:
         self._engine = engine
         self._clock = clock
         self._verified: dict[str, tuple[float, ApiKey]] = {}
-        self._active: dict[str, float] = {}
+        self._active: dict[str, tuple[float, ApiKey]] = {}
 
-    def create(self, tenant_id: str, kind: KeyKind) -> tuple[str, str]:
-        """Make a key and return its id and its plaintext, which nobody can show again.
-
-        Raises `NotFoundError` for an unknown tenant and `ConfigError` for an unknown kind.
-        """
-        if kind not in get_args(KeyKind):
-            raise ConfigError(f"{kind!r} is no kind of key; use one of: {', '.join(get_args(KeyKind))}")
-        key_id, secret = _random(10), _random(32)
-        plaintext = f"cel_live_{key_id}_{secret}{_checksum(key_id + secret)}"
-        row = {"id": key_id, "tenant_id": tenant_id, "kind": kind, "secret_hash": _hash(plaintext)}
-        with single(self._engine) as connection:
-            if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
-                raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
-            connection.execute(insert(api_keys).values(**row, created_at=db_now()))
-        return key_id, plaintext
+    # -- proving ------------------------------------------------------------------------------------------------
 
     def verify(self, plaintext: str) -> ApiKey | None:
-        """Return whose key this is, or None for one that is malformed, unknown or revoked.
+        """Return whose key this is, or None for one that is malformed, unknown, expired or revoked.
 
         A malformed one costs no question to the database; raises `StoreUnavailable` when that does not answer.
         """
-        parts = _KEY.fullmatch(plaintext)
-        if parts is None or _checksum(parts[1] + parts[2]) != parts[3]:
+        key_id = id_in(plaintext)
+        if key_id is None:
             return None
-        digest = _hash(plaintext)
-        until, known = self._verified.get(digest, (0.0, None))
+        hashed = digest(plaintext)
+        until, known = self._verified.get(hashed, (0.0, None))
         if known is not None and self._clock() < until:
             return known
-        key = self._look_up(parts[1], digest)
-        self._remember(digest, key)
-        return key
-
-    def is_active(self, key_id: str) -> bool:
-        """Say whether there is such a key and it is not revoked; believed as long as a verified key.
-
-        For sessions, which have shown their key once. Raises `StoreUnavailable`.
-        """
-        if self._clock() < self._active.get(key_id, 0.0):
-            return True
-        statement = select(api_keys.c.id).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
-        with reading(self._engine) as connection:
-            is_active = connection.execute(statement).one_or_none() is not None
-        if is_active:
-            if len(self._active) >= _MOST_CACHED:
-                self._active.clear()
-            self._active[key_id] = self._clock() + CACHE_SECONDS
-        return is_active
-
-    def revoke(self, key_id: str) -> None:
-        """Refuse the key from now on, in this process at once and elsewhere within a second.
-
-        Raises `NotFoundError` where there is no such key; one that is revoked stays so.
-        """
-        statement = update(api_keys).where(api_keys.c.id == key_id).returning(api_keys.c.id)
-        with single(self._engine) as connection:
-            if (
-                connection.execute(
-                    statement.values(revoked_at=func.coalesce(api_keys.c.revoked_at, db_now()))
-                ).one_or_none()
-                is None
-            ):
-                raise NotFoundError(f"There is no key {key_id!r}")
-        for digest, (_, key) in list(self._verified.items()):
-            if key.id == key_id:
-                self._verified.pop(digest, None)
-        self._active.pop(key_id, None)
-
-    def _look_up(self, key_id: str, digest: str) -> ApiKey | None:
-        is_used_anew = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= db_ago(_USED_EVERY))
-        statement = select(api_keys, is_used_anew.label("is_used_anew")).where(
-            api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)
-        )
-        with reading(self._engine) as connection:
-            row = connection.execute(statement).one_or_none()
-        if row is None or not hmac.compare_digest(row.secret_hash, digest):
+        asked_at, row = self._clock(), self._look_up(key_id)
+        if row is None or not hmac.compare_digest(row.secret_hash, hashed):
+            self._verified.pop(hashed, None)
             return None
         if row.is_used_anew:
             with single(self._engine) as connection:
                 connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=db_now()))
-        return ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind)
+        return _remember(self._verified, hashed, asked_at, row)
 
-    def _remember(self, digest: str, key: ApiKey | None) -> None:
-        if key is None:
-            self._verified.pop(digest, None)
-            return
-        if len(self._verified) >= _MOST_CACHED:
-            self._verified.clear()
-        self._verified[digest] = (self._clock() + CACHE_SECONDS, key)
+    def active(self, key_id: str) -> ApiKey | None:
+        """Return the key of this id unless it is expired or revoked; believed as long as a verified key.
+
+        For sessions, which have shown their key once. Raises `StoreUnavailable`.
+        """
+        until, known = self._active.get(key_id, (0.0, None))
+        if known is not None and self._clock() < until:
+            return known
+        asked_at, row = self._clock(), self._look_up(key_id)
+        return None if row is None else _remember(self._active, key_id, asked_at, row)
+
+    def is_active(self, key_id: str) -> bool:
+        """Say whether there is such a key that is neither expired nor revoked."""
+        return self.active(key_id) is not None
+
+    def _look_up(self, key_id: str) -> Row[Any] | None:
+        is_used_anew = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= db_ago(_USED_EVERY))
+        statement = select(api_keys, is_used_anew.label("is_used_anew"), _LEFT).where(api_keys.c.id == key_id, *_LIVES)
+        with reading(self._engine) as connection:
+            return connection.execute(statement).one_or_none()
+
+    # -- changing -----------------------------------------------------------------------------------------------
+
+    def create(
+        self, tenant_id: str, wish: KeyKind | KeyWish, *, actor: str = "system", seed: bytes | None = None
+    ) -> tuple[str, str]:
+        """Make a key and return its id and its plaintext, which nobody can show again.
+
+        With a seed, a second call makes nothing and returns the same. Raises `NotFoundError` for an unknown tenant and
+        `ConfigError` for an unknown kind.
+        """
+        wish = wish if isinstance(wish, KeyWish) else KeyWish.of(wish)
+        text = new_key(seed)
+        with transaction(self._engine) as connection:
+            if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
+                raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
+            if not _is_there(connection, text):
+                _insert(connection, tenant_id, wish, text, actor=actor)
+                detail = {"kind": wish.kind, "name": wish.name, "scopes": _listed(wish.scopes)}
+                record(
+                    connection, tenant_id=tenant_id, actor=actor, action="key.created", subject=text.id, detail=detail
+                )
+        return text.id, text.plaintext
+
+    def rotate(
+        self,
+        key_id: str,
+        overlap: Duration = "24h",
+        *,
+        tenant_id: str | None = None,
+        actor: str = "system",
+        seed: bytes | None = None,
+    ) -> tuple[str, str]:
+        """Make a successor of the same name, kind and scopes, and return its id and plaintext.
+
+        The old key expires after the overlap. A successor of one that would expire by itself lives as long as that was
+        meant to. Raises `NotFoundError` for a key that is not there, or no more, and `ConflictError` for one that has a
+        successor.
+        """
+        span = duration(overlap)
+        if span > _LONGEST_LIFE:
+            raise ConfigError("The overlap is longer than ten years; leave the old key alone for that")
+        text = new_key(seed)
+        with transaction(self._engine) as connection:
+            if seed is not None and _is_there(connection, text):
+                return text.id, text.plaintext
+            old = connection.execute(_named(key_id, tenant_id).where(*_LIVES).with_for_update()).one_or_none()
+            if old is None:
+                raise _unknown(key_id)
+            if connection.execute(select(api_keys.c.id).where(api_keys.c.successor_of == key_id)).first() is not None:
+                raise ConflictError(f"Key {key_id!r} has a successor already; rotate that one", code="key_rotated")
+            lasts = None if old.expires_at is None else old.expires_at - old.created_at
+            wish = KeyWish(kind=old.kind, name=old.name, scopes=_scopes_in(old.scopes), lasts=lasts)
+            _insert(connection, old.tenant_id, wish, text, actor=actor, successor_of=key_id)
+            ends = db_ago(-span)
+            is_sooner = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends)
+            connection.execute(update(api_keys).where(api_keys.c.id == key_id, is_sooner).values(expires_at=ends))
+            detail = {"successor": text.id, "overlap_seconds": span.total_seconds()}
+            record(
+                connection, tenant_id=old.tenant_id, actor=actor, action="key.rotated", subject=key_id, detail=detail
+            )
+        self._forget(key_id)
+        return text.id, text.plaintext
+
+    def revoke(self, key_id: str, *, tenant_id: str | None = None, actor: str = "system") -> None:
+        """Refuse the key from now on, in this process at once and elsewhere within a second.
+
+        Raises `NotFoundError` where there is no such key; one that is revoked stays so.
+        """
+        with transaction(self._engine) as connection:
+            found = connection.execute(_named(key_id, tenant_id).with_for_update()).one_or_none()
+            if found is None:
+                raise _unknown(key_id)
+            if found.revoked_at is None:
+                connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=db_now()))
+                record(connection, tenant_id=found.tenant_id, actor=actor, action="key.revoked", subject=key_id)
+        self._forget(key_id)
+
+    def list(self, tenant_id: str) -> list[KeyFacts]:
+        """Return what may be told of the tenant's keys, newest first; never a key."""
+        statement = select(api_keys, _LEFT).where(api_keys.c.tenant_id == tenant_id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(statement.order_by(api_keys.c.created_at.desc(), api_keys.c.id)).all()
+        return [_facts(row) for row in rows]
+
+    def get(self, tenant_id: str | None, key_id: str) -> KeyFacts:
+        """Return what may be told of one key of the tenant (None: of any); raise `NotFoundError`."""
+        statement = select(api_keys, _LEFT).where(api_keys.c.id == key_id)
+        if tenant_id is not None:
+            statement = statement.where(api_keys.c.tenant_id == tenant_id)
+        with reading(self._engine) as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            raise _unknown(key_id)
+        return _facts(row)
+
+    def _forget(self, key_id: str) -> None:
+        for hashed, (_, key) in list(self._verified.items()):
+            if key.id == key_id:
+                self._verified.pop(hashed, None)
+        self._active.pop(key_id, None)
 
 
-def _hash(plaintext: str) -> str:
-    return hashlib.sha256(plaintext.encode()).hexdigest()
+def _remember(cache: dict[str, tuple[float, ApiKey]], name: str, asked_at: float, row: Row[Any]) -> ApiKey:
+    """Believe the row for a moment from the time of the question on, and never beyond the key's expiry."""
+    scopes = scopes_of(row.kind, _scopes_in(row.scopes))
+    key = ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind, scopes=scopes)
+    if len(cache) >= _MOST_CACHED:
+        cache.clear()
+    left = CACHE_SECONDS if row.left is None else min(CACHE_SECONDS, row.left / 1_000_000)
+    cache[name] = (asked_at + left, key)
+    return key
 
 
-def _random(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+def _is_there(connection: Connection, text: KeyText) -> bool:
+    found = connection.execute(select(api_keys.c.secret_hash).where(api_keys.c.id == text.id)).scalar_one_or_none()
+    return found == text.digest
 
 
-def _checksum(text: str) -> str:
-    """Return the CRC-32 of the text in six characters, so that a mistyped key is known without a look-up."""
-    number, digits = zlib.crc32(text.encode()), ""
-    for _ in range(6):
-        number, digit = divmod(number, 62)
-        digits = _ALPHABET[digit] + digits
-    return digits
+def _insert(
+    connection: Connection, tenant_id: str, wish: KeyWish, text: KeyText, *, actor: str, successor_of: str | None = None
+) -> None:
+    scopes = _listed(wish.scopes)
+    row = {
+        "id": text.id,
+        "tenant_id": tenant_id,
+        "kind": wish.kind,
+        "name": wish.name,
+        "scopes": None if scopes is None else " ".join(scopes),
+        "secret_hash": text.digest,
+        "created_at": db_now(),
+        "created_by": actor,
+        "successor_of": successor_of,
+        "expires_at": None if wish.lasts is None else db_ago(-wish.lasts),
+    }
+    connection.execute(insert(api_keys).values(row))
+
+
+def _named(key_id: str, tenant_id: str | None) -> Any:
+    statement = select(api_keys).where(api_keys.c.id == key_id)
+    return statement if tenant_id is None else statement.where(api_keys.c.tenant_id == tenant_id)
+
+
+def _facts(row: Row[Any]) -> KeyFacts:
+    scopes = _listed(_scopes_in(row.scopes))
+    return KeyFacts(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        kind=row.kind,
+        name=row.name,
+        scopes=None if scopes is None else tuple(scopes),
+        status="revoked" if row.revoked_at else "expired" if row.left is not None and row.left <= 0 else "active",
+        created_at=row.created_at,
+        created_by=row.created_by,
+        last_used_at=row.last_used_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        successor_of=row.successor_of,
+    )
+
+
+def _scopes_in(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(text.split())
+
+
+def _listed(scopes: frozenset[str] | None) -> list[str] | None:
+    return None if scopes is None else sorted(scopes)
+
+
+def _unknown(key_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no key {key_id!r}")

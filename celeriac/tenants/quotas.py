@@ -72,9 +72,9 @@ class Limits:
             if value is None or isinstance(value, bool):
                 continue
             if name in _ALSO_ZERO:
-                if not 0 <= value or not isfinite(value):
+                if not value >= 0 or not isfinite(value):
                     raise _wrong(name, value, "give a number that is not below zero, or none")
-            elif not 0 < value or not isfinite(value):
+            elif not value > 0 or not isfinite(value):
                 raise _wrong(name, value, "give a number above zero")
         if self.retention_days is not None and self.retention_days > MOST_RETENTION_DAYS:
             raise _wrong("retention_days", self.retention_days, f"give 1 to {MOST_RETENTION_DAYS}, or 0 for ever")

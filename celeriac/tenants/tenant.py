@@ -7,6 +7,7 @@ tenant's data.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +16,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, update
 
-from celeriac.database import db_now, reading, single, transaction
-from celeriac.errors import ConfigError, NotFoundError
+from celeriac.database import db_now, reading, transaction
+from celeriac.errors import ConfigError, NotFoundError, StoreUnavailable
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.plans import unknown_plan
 from celeriac.tenants.quotas import Limits, joined, read_limits, set_apart
 from celeriac.tenants.tables import plans, tenants
 
+log = logging.getLogger(__name__)
+
 #: how long limits are believed without asking the database: they are asked for with every run that is queued
 CACHE_SECONDS = 1.0
+
+_PAUSED = select(tenants.c.id).where(tenants.c.paused_at.is_not(None))
 
 _LONGEST_NAME = 200
 _MOST_CACHED = 100_000
@@ -58,17 +63,35 @@ class Tenants:
         self._engine = engine
         self._clock = clock
         self._known: dict[str, tuple[float, Tenant]] = {}
+        self._paused: tuple[float, frozenset[str]] = (-1.0, frozenset())
 
-    def create(self, name: str, limits: Limits | None = None) -> Tenant:
-        """Make a tenant; names may repeat, ids never do. Raises `ConfigError` for an empty name or a very long one."""
+    def create(
+        self,
+        name: str,
+        limits: Limits | Mapping[str, Any] | None = None,
+        *,
+        plan: str | None = None,
+        actor: str = "system",
+    ) -> Tenant:
+        """Make a tenant, with limits of its own and a plan; names may repeat, ids never do.
+
+        Of a `Limits` those that are the defaults are not its own. Raises `ConfigError` for an empty name, a very long
+        one, and a limit or a value that cannot be; `NotFoundError` where there is no such plan.
+        """
         if not name.strip() or len(name) > _LONGEST_NAME:
             raise ConfigError(f"A tenant's name has 1 to {_LONGEST_NAME} characters; {name[:40]!r} does not")
-        own = json.dumps(set_apart(limits or Limits()))
+        own = set_apart(limits) if isinstance(limits, Limits) else read_limits(limits or {})
         tenant_id = new_id("ten")
-        statement = insert(tenants).values(id=tenant_id, name=name.strip(), created_at=db_now(), limits=own)
-        with single(self._engine) as connection:
-            connection.execute(statement)
-        return self.get(tenant_id)
+        row = {"id": tenant_id, "name": name.strip(), "limits": json.dumps(own), "plan": plan}
+        with transaction(self._engine) as connection:
+            if plan is not None and not _has_plan(connection, plan):
+                raise unknown_plan(plan)
+            connection.execute(insert(tenants).values(**row, created_at=db_now()))
+            detail = own if plan is None else {**own, "plan": plan}
+            record(
+                connection, tenant_id=tenant_id, actor=actor, action="tenant.created", subject=tenant_id, detail=detail
+            )
+            return _read(connection, tenant_id)
 
     def get(self, tenant_id: str) -> Tenant:
         """Return the tenant; raise `NotFoundError` where there is none."""
@@ -93,6 +116,21 @@ class Tenants:
         """Return what `recent` would without asking the database; None where it would ask."""
         until, known = self._known.get(tenant_id, (0.0, None))
         return known if self._clock() < until else None
+
+    def is_paused(self, tenant_id: str) -> bool:
+        """Say whether nothing of the tenant starts, up to a second old, and older while the database is away.
+
+        All paused tenants are read at once: it is asked for every run that is about to start.
+        """
+        until, paused = self._paused
+        if self._clock() >= until:
+            try:
+                with reading(self._engine) as connection:
+                    paused = frozenset(connection.execute(_PAUSED).scalars())
+            except StoreUnavailable:
+                log.warning("Who is paused cannot be read; %d tenants are held back as before", len(paused))
+            self._paused = (self._clock() + CACHE_SECONDS, paused)
+        return tenant_id in paused
 
     def list(self) -> list[Tenant]:
         """Return all tenants, oldest first."""
@@ -157,6 +195,7 @@ class Tenants:
             detail = _told(before, after) if action == "limits.changed" else {}
             record(connection, tenant_id=tenant_id, actor=actor, action=action, subject=tenant_id, detail=detail)
         self._known.pop(tenant_id, None)
+        self._paused = (-1.0, self._paused[1])
         return after
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
+from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.models.model import Model
 from celeriac.platform.placement import PLACES
 from celeriac.platform.run import Run
@@ -34,6 +36,20 @@ from celeriac.platform.step import as_events
 from celeriac.wiring import local_rooms
 
 _CAPACITY = 1_000
+
+
+@dataclass
+class Ledger:
+    """What models have cost the tenant, in US dollars."""
+
+    today: float = 0.0
+    this_month: float = 0.0
+
+    def spent_now(self, tenant_id: str) -> Ledger:
+        """Return it as it stands."""
+        return self
+
+
 _WORKER = "wrk_harness"
 _PROCESS = Process(worker_id=_WORKER, pid=0, pid_started=0)
 
@@ -49,9 +65,16 @@ class Harness:
         *,
         limits: TenantLimits | None = None,
         conduct: Conduct | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
-        """Run the app's functions for one tenant; `model` replaces every model of the app."""
+        """Run the app's functions for one tenant; `model` replaces every model of the app.
+
+        `allowance` limits its calls of models.
+        """
         self.clock = ManualClock()
+        #: what models have cost, as the budgets of the `allowance` see it; a test may set it
+        self.ledger = Ledger()
+        self._allowance = allowance or Allowance()
         self.tenant = tenant
         #: the ids of the tasks that made up each run's chain, in order
         self.chains: dict[str, list[str]] = {}
@@ -59,8 +82,11 @@ class Harness:
         self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400), tenants=lambda: [self.tenant])
         self._conduct = conduct or Conduct()
         self._registry = app.registry(self._conduct, memories=self._rooms.memories, model=model)
-        self._dispatcher = Dispatcher(self._rooms.gate, self, lambda _: limits or TenantLimits())
-        self._intake = Intake(self._rooms.store, self._dispatcher)
+        self._dispatcher = Dispatcher(
+            self._rooms.gate, self, lambda _: limits or TenantLimits(), self._rooms.store.declared
+        )
+        self._meter = Meter(self._rooms.buckets, lambda _: self._allowance, self.ledger, now=self.clock.now)
+        self._intake = Intake(self._rooms.store, self._dispatcher, admit=self._meter.admit_events)
         self._links: list[Queued] = []
 
     async def __aenter__(self) -> Self:
@@ -89,6 +115,7 @@ class Harness:
             loop=asyncio.get_running_loop(),
             executor=self._threads,
             worker_id=_WORKER,
+            meter=self._meter,
         )
 
     def publish(self, runs: Sequence[Queued]) -> None:
@@ -111,7 +138,8 @@ class Harness:
             self._dispatcher.follow(self._rooms.store.fire_crons())
             self._dispatcher.follow(self._rooms.store.match_pending())
             self._dispatcher.dispatch([*self._rooms.store.wake_due(), *self._rooms.store.wake_placed()])
-            self._rooms.store.expire()
+            expired = self._rooms.store.expire()
+            self._dispatcher.forget([run.id for run in expired if run.status == "cancelled"])
             # A thread of the engine may stand between what it made true and its dispatch.
             self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
             self._dispatcher.dispatch(self._rooms.store.stranded_placed(self.clock.now()))
@@ -127,10 +155,11 @@ class Harness:
             self._perform(run_id, path)
             return
         chain = self.chains.setdefault(queued.run_id, [])
-        goes_on = True
+        goes_on, fence = True, queued.fence
         while goes_on:
             chain.append(f"{queued.run_id}-{len(chain) + 1}")
-            goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0]))
+            goes_on = self._engine.advance(queued.run_id, Link(id=chain[-1], root_id=chain[0], fence=fence))
+            fence += 1
 
     def _perform(self, run_id: str, path: str) -> None:
         """Do the placed step here, as a process of its queue would."""

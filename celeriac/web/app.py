@@ -22,16 +22,24 @@ from celeriac.web.api.bulk import bulk
 from celeriac.web.api.events import events
 from celeriac.web.api.functions import functions, signals
 from celeriac.web.api.health import health
+from celeriac.web.api.keys import audit, keys
+from celeriac.web.api.limits import limits
 from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
 from celeriac.web.api.runs import runs
+from celeriac.web.api.secrets import secrets as tenant_secrets
+from celeriac.web.api.usage import UsageQuery, usage
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
+from celeriac.web.dashboard import account, pages, people, reruns, words
+from celeriac.web.dashboard import audit as audit_pages
 from celeriac.web.dashboard import bulk as bulk_pages
 from celeriac.web.dashboard import functions as function_pages
-from celeriac.web.dashboard import pages, reruns, words
+from celeriac.web.dashboard import keys as key_pages
+from celeriac.web.dashboard import usage as usage_pages
 from celeriac.web.dashboard.frame import dashboard
 from celeriac.web.dashboard.signin import signin
 from celeriac.web.hints import Hints
 from celeriac.web.problems import Problem
+from celeriac.web.rates import add_rate_headers
 from celeriac.web.rooms import furnish
 
 if TYPE_CHECKING:
@@ -43,12 +51,17 @@ _DATABASE_ANSWERS_WITHIN = timedelta(seconds=5)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 #: whose import puts their views on the dashboard
-_PAGES = (pages, reruns, bulk_pages, function_pages)
+_PAGES = (pages, reruns, bulk_pages, function_pages, usage_pages, key_pages, people, audit_pages, account)
 
 #: views of the API that take a query, with the names they know; every other one takes none
 _QUERIES: dict[str, frozenset[str]] = {
     view: frozenset(field.alias or name for name, field in query.model_fields.items())
-    for view, query in (("runs.list_runs", RunsQuery), ("bulk.list_actions", PageQuery))
+    for view, query in (
+        ("runs.list_runs", RunsQuery),
+        ("bulk.list_actions", PageQuery),
+        ("usage.get_usage", UsageQuery),
+        ("audit.read_audit", PageQuery),
+    )
 }
 
 _HEADERS = {
@@ -89,8 +102,10 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(_name_request)
     app.before_request(_refuse_unprintable)
     app.before_request(_refuse_unknown_parameters)
+    app.before_request(auth.admit)
     app.after_request(_add_headers)
-    for api in (events, runs, bulk, functions, signals, health):
+    app.after_request(add_rate_headers)
+    for api in (events, runs, bulk, functions, signals, limits, usage, keys, tenant_secrets, audit, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)
@@ -120,6 +135,8 @@ def _refuse_unprintable() -> None:
         raise Problem(404, "not_found", "There is nothing of this name")
     if not all(value.isprintable() for values in request.args.listvalues() for value in values):
         raise Problem(400, "invalid_request", "A query parameter holds characters that cannot be printed")
+    if any("\0" in value for values in request.form.listvalues() for value in values):
+        raise Problem(400, "invalid_request", "A field of the form holds a NUL, which cannot be kept")
 
 
 def _refuse_unknown_parameters() -> None:

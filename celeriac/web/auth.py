@@ -1,20 +1,28 @@
-"""Who asks: keys for the API, signed sessions and one-time links for the dashboard.
+"""Who asks, and whether they may: keys for the API, signed sessions and one-time links for the dashboard.
 
-The tenant of a request comes from here and from nowhere else. Views ask `tenant_id()`; the CLI asks `signin_link`.
-Keys are checked by the tenants room; nothing here stores or prints one.
+The tenant of a request comes from here and from nowhere else. Every view declares with `needs` which permission it asks
+for, or with `open_to_all` that it asks for none; both are checked here, before the view is called. Views ask
+`tenant_id()`; the CLI asks `signin_link`. Keys and passwords are checked by the tenants room; nothing here stores or
+prints one.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, g, request, session
+from flask import Flask, Request, current_app, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from celeriac.errors import RefusedError
+from celeriac.tenants.keys import ApiKey
+from celeriac.tenants.people import Member, User
+from celeriac.tenants.roles import EVERYTHING, SCOPES, Permission
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import hints, rooms
 
@@ -25,6 +33,58 @@ LINK_GOOD_FOR = timedelta(minutes=10)
 SESSION_GOOD_FOR = timedelta(hours=12)
 
 _LONGEST_KEY = 200
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+#: where a view keeps what it declared
+_NEED, _KEY_IN_PATH = "__celeriac_need__", "__celeriac_key_in_path__"
+
+_OPEN = "nothing"
+
+#: blueprints for people, who come with a session in place of a key; `dashboard/frame.py` asks for it
+_OF_PEOPLE = ("dashboard", "signin")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who asks: for which tenant, as whom, and what they may."""
+
+    tenant_id: str
+    #: as the audit log names them
+    actor: str
+    permissions: frozenset[str]
+    #: None: a key, or a link of the operator
+    member: Member | None = None
+
+
+# -- what views declare -----------------------------------------------------------------------------------------------
+
+
+def needs(permission: Permission, *, key_in_path: str | None = None) -> Callable[[View], View]:
+    """Declare which permission a view asks for; `key_in_path` names the part of its path that holds an event key."""
+
+    def declared(view: View) -> View:
+        setattr(view, _NEED, permission)
+        setattr(view, _KEY_IN_PATH, key_in_path)
+        return view
+
+    return declared
+
+
+def open_to_all(view: View) -> View:
+    """Declare that a view is for everybody."""
+    setattr(view, _NEED, _OPEN)
+    return view
+
+
+def need_of(view: Callable[..., Any] | None) -> str | None:
+    """Return the permission that the view asks for, "" where it is open to all; None where it has declared nothing."""
+    need = getattr(view, _NEED, None)
+    return "" if need == _OPEN else need
+
+
+def _view() -> Callable[..., Any] | None:
+    return current_app.view_functions.get(request.endpoint or "")
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -52,29 +112,90 @@ def tenant_id() -> str:
     return str(g.tenant_id)
 
 
+def caller() -> Caller:
+    """Return who asks."""
+    return cast("Caller", g.caller)
+
+
+def actor() -> str:
+    """Return who asks, as the audit log names them."""
+    return caller().actor
+
+
+def may(permission: Permission) -> bool:
+    """Say whether whoever asks has this permission."""
+    return "caller" in g and permission in caller().permissions
+
+
 # -- the API --------------------------------------------------------------------------------------------------------
 
 
+def admit() -> None:
+    """Admit a request by its key, if that may do what the view is for; raise `Problem` otherwise.
+
+    A view that has declared nothing is for keys that may do everything: forgetting it opens no door.
+    """
+    if request.endpoint in (None, "static") or request.blueprint in _OF_PEOPLE:
+        return
+    view = _view()
+    need = need_of(view)
+    if need == "":
+        return
+    if (place := getattr(view, _KEY_IN_PATH, None)) is not None:
+        admit_event_key((request.view_args or {})[place])
+    else:
+        admit_bearer()
+    allowed = caller().permissions
+    if need not in allowed if need is not None else not allowed >= SCOPES:
+        what = f"the scope {need!r}" if need is not None else "a key without scopes"
+        raise Problem(403, "access_denied", f"This key may not do this; it needs {what}")
+
+
 def admit_bearer(*kinds: Literal["api", "event"]) -> None:
-    """Admit the request by its bearer key if the key is of one of these kinds; raise `Problem` otherwise."""
+    """Know the caller by the bearer key, of one of these kinds where some are named; raise `Problem` otherwise.
+
+    Once a request: a second call only looks at the kind.
+    """
+    if "key_kind" in g:
+        _check_kind(kinds)
+        return
     scheme, _, plaintext = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise _unknown_key("Send the header Authorization: Bearer <API key>")
-    _admit(plaintext.strip(), kinds)
+    _know(plaintext.strip(), kinds)
 
 
 def admit_event_key(plaintext: str) -> None:
     """Admit the request by the event key in its path; other kinds do not belong into URLs."""
-    _admit(plaintext, ("event",))
+    _know(plaintext, ("event",))
 
 
-def _admit(plaintext: str, kinds: tuple[str, ...]) -> None:
+def _know(plaintext: str, kinds: tuple[str, ...]) -> None:
     key = rooms().keys.verify(plaintext) if _may_be_key(plaintext) else None
     if key is None:
-        raise _unknown_key("This key is unknown or revoked; `celeriac keys create` makes a new one")
-    if key.kind not in kinds:
-        raise Problem(403, "access_denied", f"A key of kind {key.kind!r} may not do this; use one of kind {kinds[0]!r}")
-    g.tenant_id = key.tenant_id
+        raise _unknown_key("This key is unknown, expired or revoked; `celeriac keys create` makes a new one")
+    g.key_kind = key.kind
+    _check_kind(kinds)
+    _act_as(_caller_by_key(key))
+    try:
+        g.rate_level = rooms().meter.admit_request(key.tenant_id)
+    except RefusedError:
+        g.rate_level = rooms().meter.no_requests_left(key.tenant_id)
+        raise
+
+
+def _check_kind(kinds: tuple[str, ...]) -> None:
+    if kinds and g.key_kind not in kinds:
+        detail = f"A key of kind {g.key_kind!r} may not do this; use one of kind {kinds[0]!r}"
+        raise Problem(403, "access_denied", detail)
+
+
+def _caller_by_key(key: ApiKey) -> Caller:
+    return Caller(tenant_id=key.tenant_id, actor=f"key:{key.id}", permissions=key.scopes)
+
+
+def _act_as(who: Caller) -> None:
+    g.caller, g.tenant_id = who, who.tenant_id
 
 
 def _may_be_key(plaintext: str) -> bool:
@@ -93,7 +214,21 @@ def sign_in_by_key(plaintext: str) -> bool:
     key = rooms().keys.verify(plaintext) if _may_be_key(plaintext) else None
     if key is None or key.kind != "api":
         return False
-    _begin_session(key.tenant_id, key.id)
+    _begin_session(key.tenant_id, key_id=key.id)
+    return True
+
+
+def sign_in_as(user: User, tenant: str) -> None:
+    """Begin a session of a user who has shown who they are, for a tenant that they belong to."""
+    _begin_session(tenant, user_id=user.id, stamp=user.session_stamp)
+
+
+def switch_tenant(tenant: str) -> bool:
+    """Let the session of a user act for another tenant; False where they do not belong to it, or it is no user's."""
+    user_id, stamp = session.get("user_id"), session.get("stamp", "")
+    if user_id is None or rooms().people.session(user_id, tenant, stamp) is None:
+        return False
+    session["tenant_id"] = tenant
     return True
 
 
@@ -106,7 +241,7 @@ def sign_in_by_link(token: str) -> bool:
         return False
     if not hints().use_once(tenant, nonce, LINK_GOOD_FOR):
         return False
-    _begin_session(tenant, None)
+    _begin_session(tenant)
     return True
 
 
@@ -116,18 +251,49 @@ def signin_link(base_url: str, tenant_id: str, secret_key: str) -> str:
     return f"{base_url.rstrip('/')}/signin/link?token={token}"
 
 
+def invitation_link(base_url: str, token: str) -> str:
+    """Make the link by which an invitation is accepted."""
+    return f"{base_url.rstrip('/')}/invitation?token={token}"
+
+
 def is_signed_in() -> bool:
     """Say whether the request carries a session that is good, and let it act for the session's tenant.
 
-    It ends by its time, and within a second after the key that began it is revoked.
+    It ends by its time, and within a second after the key that began it is revoked, or its user is disabled, gets
+    another password, or belongs to the tenant no more.
     """
     if "tenant_id" not in session or session.get("ends_at", 0) <= datetime.now(UTC).timestamp():
         return False
-    key_id = session.get("key_id")
-    if key_id is not None and not rooms().keys.is_active(key_id):
-        return False
-    g.tenant_id = session["tenant_id"]
-    return True
+    who = _caller_of_session(session["tenant_id"])
+    if who is not None:
+        _act_as(who)
+    return who is not None
+
+
+def check_permission() -> None:
+    """Refuse what whoever is signed in may not do; raise `Problem`.
+
+    A view that has declared nothing may be looked at; to change something by it is for owners.
+    """
+    need = need_of(_view())
+    if need is None:
+        need = "runs:read" if request.method in ("GET", "HEAD") else "tenant:write"
+    if need and need not in caller().permissions:
+        raise Problem(403, "access_denied", "Your role may not do this; an admin can give you another one")
+
+
+def _caller_of_session(tenant: str) -> Caller | None:
+    user_id, key_id = session.get("user_id"), session.get("key_id")
+    if user_id is not None:
+        member = rooms().people.session(user_id, tenant, session.get("stamp", ""))
+        if member is None:
+            return None
+        return Caller(tenant_id=tenant, actor=f"user:{user_id}", permissions=member.permissions, member=member)
+    if key_id is not None:
+        key = rooms().keys.active(key_id)
+        return None if key is None or key.tenant_id != tenant else _caller_by_key(key)
+    # The link was made by somebody with a shell on the installation, who may do everything anyway.
+    return Caller(tenant_id=tenant, actor="cli:link", permissions=EVERYTHING)
 
 
 def csrf_token() -> str:
@@ -147,11 +313,11 @@ def check_same_site(asked: Request) -> None:
         raise Problem(403, "access_denied", "This form is too old or came from another site; load the page again")
 
 
-def _begin_session(tenant: str, key_id: str | None) -> None:
+def _begin_session(tenant: str, **proof: str) -> None:
     session.clear()
     session.permanent = True
     ends_at = datetime.now(UTC) + SESSION_GOOD_FOR
-    session.update(tenant_id=tenant, key_id=key_id, ends_at=ends_at.timestamp())
+    session.update(tenant_id=tenant, ends_at=ends_at.timestamp(), **proof)
 
 
 def _signer(secret_key: str) -> URLSafeTimedSerializer:

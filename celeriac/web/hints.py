@@ -1,11 +1,16 @@
 """Hints: the little that the web itself asks of Redis.
 
-Sign-in remembers here which links were used, and `/readyz` asks whether Redis answers. Nothing that must not be lost
-may go here: a link outlives its memory only if Redis is emptied within the ten minutes that the link is good for.
+Sign-in remembers here which links were used and how often passwords were tried, and `/readyz` asks whether Redis
+answers. Nothing that must not be lost may go here: a link outlives its memory only if Redis is emptied within the ten
+minutes that the link is good for, and passwords may be tried anew then.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import math
+from dataclasses import dataclass
 from datetime import timedelta
 
 from redis import Redis
@@ -15,6 +20,25 @@ from redis.retry import Retry
 
 #: nobody waits longer than this for a hint
 _TIMEOUT_SECONDS = 0.5
+
+#: how often passwords may be tried for one account and from one address, and in which time
+TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_WITHIN = 10, 100, timedelta(minutes=5)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tries:
+    """Whose password is tried, and from where."""
+
+    account: str
+    address: str
+
+    @property
+    def keys(self) -> dict[str, int]:
+        """Where the tries are counted, and how many there may be; users belong to no tenant, so their keys do not."""
+        limits = ((f"account:{self.account}", TRIES_OF_ACCOUNT), (f"address:{self.address}", TRIES_OF_ADDRESS))
+        return {f"celeriac:signin:{hashlib.sha256(name.encode()).hexdigest()[:32]}": most for name, most in limits}
 
 
 class Hints:
@@ -44,3 +68,33 @@ class Hints:
             return bool(self._redis.set(key, "used", nx=True, px=good_for))
         except RedisError:
             return False
+
+    def next_try(self, tries: Tries, *, within: timedelta = TRIES_WITHIN) -> int | None:
+        """Count a try; return None where it may be made, else the seconds after which the next one may.
+
+        A window begins with its first try and is never drawn out, so what is returned is true. Without Redis nobody is
+        kept out: the hash of a password is slow enough to be no open door.
+        """
+        waits: list[int] = []
+        try:
+            for key, most in tries.keys.items():
+                with self._redis.pipeline() as together:
+                    together.set(key, 0, nx=True, px=within)
+                    together.incr(key)
+                    together.pttl(key)
+                    _, count, left = together.execute()
+                if left < 0:  # it ended between the commands; a count without an end would keep somebody out for ever
+                    self._redis.pexpire(key, within)
+                if count > most:
+                    waits.append(max(1, math.ceil(left / 1000)))
+        except RedisError as error:
+            log.warning("Tries of passwords are not counted, as Redis does not answer: %s", type(error).__name__)
+            return None
+        return max(waits, default=None)
+
+    def forget_tries(self, tries: Tries) -> None:
+        """Begin anew for the account: its password was right."""
+        try:
+            self._redis.delete(next(iter(tries.keys)))
+        except RedisError as error:
+            log.warning("Redis does not answer: %s", type(error).__name__)

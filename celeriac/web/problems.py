@@ -58,14 +58,16 @@ class Problem(Exception):
         *,
         errors: Sequence[dict[str, str]] = (),
         headers: dict[str, str] | None = None,
+        limit: str | None = None,
     ) -> None:
-        """Keep what the answer will say."""
+        """Keep what the answer will say; `limit` names the limit of the tenant that was hit."""
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.errors = list(errors)[:_MOST_ERRORS]
         self.headers = headers or {}
+        self.limit = limit
 
     @property
     def title(self) -> str:
@@ -117,7 +119,7 @@ def from_house(error: CeleriacError) -> Problem:
             status = 413 if error.code in ("payload_too_large", "too_many_events") else 422
             return Problem(status, error.code, error.message, errors=error.errors)
         case RefusedError():
-            return Problem(429, error.code, error.message, headers=_retry_after(error.retry_at))
+            return Problem(429, error.code, error.message, headers=_retry_after(error.retry_at), limit=error.limit)
         case _:
             log.error("Unexpected %s", type(error).__name__, exc_info=error)
             return _internal_error()
@@ -159,6 +161,8 @@ def _body(problem: Problem) -> dict[str, Any]:
         "request_id": g.get("request_id"),
         "errors": problem.errors,
     }
+    if problem.limit is not None:
+        body |= {"limit_name": problem.limit, "scope": "tenant"}
     if request.path.startswith("/e/"):  # what senders written for the Inngest event API look for
         body |= {"ids": [], "error": problem.detail}
     return body

@@ -14,11 +14,10 @@ from typing import Literal
 class Elsewhere:
     """A behaviour that has no case here: who asserts it, or why nobody can."""
 
-    where: Literal["tenants", "other issue", "not ours"]
+    where: Literal["other issue", "not ours"]
     why: str
 
 
-_GATE = Elsewhere("tenants", "a limit of the Gate; it is proven with the tenants' limits, over many workers")
 _LIVE = Elsewhere("other issue", "live chunks and the streams that carry them come with the agents")
 
 TABLE: dict[str, tuple[str, ...] | Elsewhere] = {
@@ -37,7 +36,7 @@ TABLE: dict[str, tuple[str, ...] | Elsewhere] = {
     "TestInvoke": ("invoke_returns_the_value_of_its_child", "failure_of_a_child_is_raised_to_its_parent"),
     "TestInvokeGroup": ("invoke_comes_after_a_retry",),
     "TestInvokeTimeout": ("invoke_that_takes_too_long_fails",),
-    "TestInvokeRateLimit": Elsewhere("tenants", "the child is refused by its rate limit, which is the Gate's"),
+    "TestInvokeRateLimit": ("invoke_of_what_is_rate_limited_fails",),
     "TestInvokeInProgressRunID": ("invoke_names_its_child_while_it_runs",),
     # side by side
     "TestParallelSteps": ("parallel_steps_all_run",),
@@ -62,25 +61,28 @@ TABLE: dict[str, tuple[str, ...] | Elsewhere] = {
     "TestFunctionFailure": ("failed_run_says_why",),
     "TestFunctionFailureWithRetries": ("function_with_retries_fails_in_the_end",),
     "TestFunctionFailureHandling": ("failure_is_told_to_others", "on_failure_gets_the_event_and_the_error"),
-    "TestFunctionFailureHandlingWithRateLimit": Elsewhere("tenants", "the limit of the failing function is the Gate's"),
+    "TestFunctionFailureHandlingWithRateLimit": ("failure_of_what_is_rate_limited_is_handled",),
     "TestOutputTooLarge": ("output_that_is_too_large_is_refused",),
     # the Gate's
-    "TestConcurrency_ScopeFunction": _GATE,
-    "TestConcurrency_ScopeFunction_FanOut": _GATE,
-    "TestConcurrency_ScopeFunction_Key": _GATE,
-    "TestConcurrency_ScopeFunction_Key_Fn": _GATE,
-    "TestConcurrency_ScopeAccount": _GATE,
-    "TestFnConcurrency": _GATE,
-    "TestFnConcurrencyKey": _GATE,
-    "TestWorkerConcurrency": _GATE,
-    "TestThrottle": _GATE,
-    "TestThrottleKeys": _GATE,
-    "TestFunctionWithRateLimit": _GATE,
-    "TestSingletonSkip": _GATE,
-    "TestSingletonCancel": _GATE,
-    "TestSingletonFalseKey": _GATE,
-    "TestSingletonDifferentKeys": _GATE,
-    "TestFunctionPriorityRun": _GATE,
+    "TestConcurrency_ScopeFunction": ("concurrency_counts_links_that_execute",),
+    "TestConcurrency_ScopeFunction_FanOut": ("concurrency_of_functions_that_one_event_starts",),
+    "TestConcurrency_ScopeFunction_Key": ("concurrency_goes_by_key",),
+    "TestConcurrency_ScopeFunction_Key_Fn": ("concurrency_keys_are_each_functions_own",),
+    "TestConcurrency_ScopeAccount": (
+        "concurrency_of_the_tenant_counts_all_functions",
+        "concurrency_of_the_app_counts_its_functions",
+    ),
+    "TestFnConcurrency": ("run_concurrency_is_held_until_the_end",),
+    "TestFnConcurrencyKey": ("run_concurrency_goes_by_key",),
+    "TestWorkerConcurrency": ("worker_executes_no_more_than_it_has_room_for",),
+    "TestThrottle": ("throttle_spreads_the_starts",),
+    "TestThrottleKeys": ("throttle_goes_by_key",),
+    "TestFunctionWithRateLimit": ("rate_limit_skips_what_is_beyond_it",),
+    "TestSingletonSkip": ("singleton_skips_a_second_run",),
+    "TestSingletonCancel": ("singleton_cancels_the_run_that_stands",),
+    "TestSingletonFalseKey": ("singleton_with_a_false_key_is_none",),
+    "TestSingletonDifferentKeys": ("singleton_goes_by_key",),
+    "TestFunctionPriorityRun": ("priority_starts_before_others",),
     # what begins and what ends a run
     "TestDebounceWithSingleKey": ("debounce_runs_once_with_the_last_event",),
     "TestDebounceWithMultipleKeys": ("debounce_goes_by_key",),

@@ -168,6 +168,15 @@ def test_a_worker_that_ends_by_itself_is_reported() -> None:
     assert broken(replace(poisoned, runs={**poisoned.runs, "run_deadly": deadly})) == {}
 
 
+def test_a_worker_that_the_database_does_not_let_join_may_end() -> None:
+    """Its supervisor starts it anew; one that had worked, or ends without an outage, is reported."""
+    new = Trouble(kind="death", since=8.0, until=8.0, pids=(SECOND + 1,), is_unasked=True, detail="exit code 1")
+    away = Trouble(kind="database", since=7.0, until=9.0, fault="F13:read-only")
+    assert broken(replace(honest(), troubles=[new, away])) == {}
+    assert list(broken(replace(honest(), troubles=[new]))) == ["workers"]
+    assert "workers" in broken(replace(honest(), troubles=[replace(new, pids=(FIRST,)), away]))
+
+
 def test_without_the_effect_log_only_sql_is_judged() -> None:
     """And that is said."""
     verdicts = judge(replace(honest(), effects=[], has_effects=False))

@@ -35,7 +35,8 @@ def test_a_tenant_with_a_limit_gets_a_key(shell: Shell) -> None:
     """What a script needs is in the JSON."""
     tenant = shell.json("tenants", "create", "Acme", "--running", "2", "--starts-per-second", "5")
     key = shell.json("keys", "create", tenant["id"], "--kind", "api")
-    assert tenant["limits"] == {"running": 2, "starts_per_second": 5.0, "starts_burst": 5000, "retention_days": None}
+    limits = tenant["limits"]
+    assert (limits["running"], limits["starts_per_second"], limits["starts_burst"]) == (2, 5.0, 5000)
     assert key["key"].startswith(f"cel_live_{key['id']}_")
 
 
@@ -43,7 +44,7 @@ def test_limits_are_changed_one_by_one(shell: Shell, tenant: str) -> None:
     """What is not named stays."""
     shell.json("tenants", "limits", tenant, "--running", "2", "--json")
     limits = shell.json("tenants", "limits", tenant, "--starts-burst", "7", "--json")
-    assert limits == {"running": 2, "starts_per_second": 1000.0, "starts_burst": 7, "retention_days": None}
+    assert (limits["running"], limits["starts_per_second"], limits["starts_burst"]) == (2, 1000.0, 7)
 
 
 def test_an_unknown_tenant_is_named_with_what_to_do(shell: Shell) -> None:

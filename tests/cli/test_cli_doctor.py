@@ -9,6 +9,7 @@ from cli_shell import Shell
 
 from celeriac.cli.doctor import masked_url
 from celeriac.settings import Settings
+from celeriac.tenants.encryption import new_key
 
 
 def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -18,10 +19,12 @@ def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def test_a_sound_installation_is_ok(shell: Shell) -> None:
     """Without workers there is a warning, and nothing broken."""
-    report = shell.json("doctor", "--json", CELERIAC_APP="shop:app", CELERIAC_SECRET_KEY="s" * 32)
+    keys = {"CELERIAC_SECRET_KEY": "s" * 32, "CELERIAC_ENCRYPTION_KEYS": new_key("k1")}
+    report = shell.json("doctor", "--json", CELERIAC_APP="shop:app", **keys)
     states = {name: check["status"] for name, check in by_name(report["checks"]).items()}
     assert report["ok"] is True
-    assert states == {"database": "ok", "redis": "ok", "workers": "warning", "app": "ok", "secret": "ok"}
+    sound = ("database", "redis", "row security", "clocks", "encryption", "app", "secret")
+    assert states == {**dict.fromkeys(sound, "ok"), "workers": "warning"}
 
 
 def test_everything_that_is_broken_says_what_to_do(shell: Shell) -> None:
@@ -58,3 +61,11 @@ def test_every_setting_is_shown_with_its_source(shell: Shell) -> None:
 def test_urls_are_shown_without_passwords(url: str, shown: str) -> None:
     """Wherever the password stands in them."""
     assert masked_url(url) == shown
+
+
+def test_no_encryption_key_is_shown(shell: Shell) -> None:
+    """Neither a good one nor what was meant as one."""
+    setting = f"{new_key('k1')},k2:c2hvcnQ="
+    done = shell.run("doctor", CELERIAC_ENCRYPTION_KEYS=setting)
+    assert not [key for key in setting.split(",") if key.partition(":")[2] in done.stdout + done.stderr]
+    assert "Encryption key 2 is no id with 32 bytes" in done.stdout

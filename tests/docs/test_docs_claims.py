@@ -109,7 +109,7 @@ def test_the_requests_of_the_page_are_those_of_the_api(tmp_path: Path) -> None:
     rules = [rule.rule for rule in create_app(build(settings)).url_map.iter_rules()]
     paths = {re.sub(r"<[^>]+>", "{}", rule) for rule in rules if rule.startswith(("/v1", "/e/", "/healthz", "/readyz"))}
     page = (ROOT / "docs" / "events-and-api.md").read_text()
-    told = re.findall(r"^\| `(?:GET|POST) (/[^`?]+)[^`]*` \|", page, re.MULTILINE)
+    told = re.findall(r"^\| `(?:GET|POST|DELETE) (/[^`?]+)[^`]*` \|", page, re.MULTILINE)
     assert {re.sub(r"\{\w+\}|<[^>]+>", "{}", path) for path in told} == paths
 
 

@@ -154,6 +154,12 @@ async def talk(ctx: Context, turns: int, n: int) -> dict[str, Any]:
     return {"turns": first.call_count + second.call_count, "plus": plus, "text": second.text}
 
 
+@app.function(on="fleet/chatted")
+async def chat(ctx: Context, turns: int) -> int:
+    """Take turns, each a call of the model, and end."""
+    return (await talk_show.run("hello")).call_count
+
+
 @app.function(on="fleet/mixed")
 async def mixed(ctx: Context, n: int) -> dict[str, Any]:
     """Do a little of everything: branches side by side, one of them asleep, turns, and an event for another run."""

@@ -60,3 +60,30 @@ def test_limits_hold_and_others_are_not_delayed(fleet: Fleet, tenant: str) -> No
     assert sorted(delays)[int(0.95 * len(delays))] < 0.15, delays
     assert max(delays) < 0.5, delays
     assert fleet.held_keys() == []
+
+
+def test_models_are_asked_no_faster_than_the_tenant_may(fleet: Fleet) -> None:
+    """Forty runs at 600 calls a minute over two workers: at most 30 at once and ten a second; none holds a place."""
+    tenant = fleet.tenant("frugal", model_requests_per_minute=600)
+    fleet.redis.set("cel:buckets:born", 0)  # a Redis that has been there for long: its buckets are full
+    fleet.send_all(tenant, "fleet/chatted", [{"turns": 2}] * 20)
+    done = "tenant_id = :t AND status = 'completed'"
+    wait_until(lambda: fleet.count(done, t=tenant) == 20, what="all runs to end")
+    runs = {row.id for row in fleet.sql("SELECT id FROM runs WHERE tenant_id = :t", t=tenant)}
+    calls = sorted(one["time"] for one in fleet.notes.of("began") if one["run"] in runs)
+    pairs = combinations(enumerate(calls), 2)
+    too_fast = [1 for (a, since), (b, until) in pairs if b - a + 1 > 30 + 10 * (until - since + NOTED_LATE)]
+    assert (len(calls), too_fast) == (40, [])
+
+
+def test_nothing_of_a_paused_tenant_starts(fleet: Fleet) -> None:
+    """Its events are kept as queued runs, those among them that stood in a lane, and go on once it is resumed."""
+    tenant = fleet.tenant("late payer", running=1)
+    fleet.send_all(tenant, "fleet/counted", [{"n": n, "steps": 1, "seconds": 0.3} for n in range(4)])
+    fleet.rooms.tenants.pause(tenant)
+    fleet.send(tenant, "fleet/counted", n=4, steps=1)
+    wait_until(lambda: not fleet.count("tenant_id = :t AND status = 'running'", t=tenant), what="the first run to end")
+    queued = fleet.count("tenant_id = :t AND status = 'queued'", t=tenant)
+    assert fleet.held_keys() == [] and queued >= 2
+    fleet.rooms.tenants.resume(tenant)
+    wait_until(lambda: fleet.count("tenant_id = :t AND status = 'completed'", t=tenant) == 5, 20, "all to end")

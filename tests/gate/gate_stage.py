@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from typing import Protocol
 
 from redis import Redis
 
 from celeriac.clock import ManualClock
-from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
+from celeriac.platform.flow.gate import Gate, Pace, Pool, Queued, TenantLimits
 from celeriac.platform.store.local_gate import LocalGate
 from celeriac.platform.store.redis_connection import connect
-from celeriac.platform.store.redis_gate import RedisGate
+from celeriac.platform.store.redis_gate import PERMANENT_KEYS, RedisGate
 from waiting import wait_until
 
 #: Limits that nobody meets; the bucket is full again at once.
@@ -85,6 +87,33 @@ def queued(
     )
 
 
+def in_pools(run_id: str, *pools: Pool, tenant_id: str = "ten_a", function: str = "app/f") -> Queued:
+    """A start that needs these pools."""
+    return replace(queued(run_id, tenant_id), pools=pools, function=function)
+
+
+def in_pace(run_id: str, starts: int, seconds: float, burst: int = 1, name: str = "pace") -> Queued:
+    """A start that goes in this pace."""
+    pace = Pace(name=name, starts=starts, per=timedelta(seconds=seconds), burst=burst)
+    return replace(queued(run_id), pace=pace, function="app/f")
+
+
+def link(slots: int, name: str = "a") -> Pool:
+    """A pool whose slots links hold."""
+    return Pool(name=name, slots=slots)
+
+
+def run_pool(slots: int, name: str = "whole") -> Pool:
+    """A pool whose slots runs hold from start to end."""
+    return Pool(name=name, slots=slots, is_for_run=True)
+
+
 def picked(gate: Gate, most: int = 1_000, queue: str = "runs") -> list[str]:
     """The ids of the runs that the gate lets go now, in order."""
     return [run.run_id for run in gate.pick(queue, most)]
+
+
+def lasting_keys(redis: Redis) -> list[str]:
+    """The keys that nobody empties and no time removes."""
+    lasting = [key for key in redis.scan_iter() if redis.ttl(key) == -1]
+    return [key for key in lasting if not any(fnmatch(key, f"cel:{pattern}") for pattern in PERMANENT_KEYS)]

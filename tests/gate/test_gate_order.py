@@ -50,10 +50,10 @@ def test_a_noisy_tenant_with_5000_runs_leaves_a_quiet_one_undelayed(gate: Gate) 
     assert "run_quiet" in picked(gate, 2)
 
 
-def test_resumes_go_before_starts_and_each_kind_by_age(gate: Gate) -> None:
+def test_resumes_go_first_then_internal_starts_then_starts(gate: Gate) -> None:
     gate.enqueue([queued("run_1"), queued("run_2", is_internal=True), queued("run_3", is_resume=True)])
     gate.enqueue([queued("run_4"), queued("run_5", is_resume=True)])
-    assert picked(gate) == ["run_3", "run_5", "run_1", "run_2", "run_4"]
+    assert picked(gate) == ["run_3", "run_5", "run_2", "run_1", "run_4"]
 
 
 def test_queues_do_not_mix(gate: Gate) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from fnmatch import fnmatch
 
 import pytest
-from gate_stage import GENEROUS, RedisStage, picked, queued
-from redis import Redis
+from gate_stage import GENEROUS, RedisStage, in_pace, in_pools, lasting_keys, link, picked, queued, run_pool
 from redis.exceptions import RedisError
 
 from celeriac.platform.flow.gate import Gate
-from celeriac.platform.store.redis_gate import PERMANENT_KEYS, RedisGate
+from celeriac.platform.store.redis_gate import RedisGate
 from services import free_port
 
 TIGHT = replace(GENEROUS, running=2, starts_per_second=1_000.0, starts_burst=10)
@@ -29,7 +28,7 @@ def test_when_all_is_released_only_permanent_keys_stay(redis_stage: RedisStage) 
             goes_on = run.fence < 4 and gate.proceed(replace(run, fence=run.fence + 1, is_resume=True))
             gate.release(run.run_id, run.fence + goes_on)
     assert picked(gate) == []
-    assert _lasting_keys(redis_stage.redis) == []
+    assert lasting_keys(redis_stage.redis) == []
 
 
 def test_a_blocked_run_leaves_nothing_either_once_it_is_gone(redis_stage: RedisStage) -> None:
@@ -41,7 +40,23 @@ def test_a_blocked_run_leaves_nothing_either_once_it_is_gone(redis_stage: RedisS
     gate.release("run_1", 1)
     gate.enqueue([queued("run_3")])
     assert picked(gate) == ["run_3"]
-    assert _lasting_keys(redis_stage.redis) == []
+    assert lasting_keys(redis_stage.redis) == []
+
+
+def test_pools_paces_and_what_waits_for_them_leave_nothing(redis_stage: RedisStage) -> None:
+    """Whether their runs end, or are cancelled while they wait."""
+    gate = _attended(redis_stage)
+    gate.enqueue([in_pools(f"run_{number}", link(1), run_pool(1)) for number in range(4)])
+    gate.enqueue([in_pace(f"run_p{number}", 1, 0.05) for number in range(3)])
+    first, second = gate.pick("runs", 9)
+    assert picked(gate) == []
+    for run_id in ("run_1", "run_p1", "run_p2"):
+        gate.forget(run_id)
+    for run in gate.pick("runs", 9, ended=[replace(run, is_over=True) for run in (first, second)]):
+        gate.release(run.run_id, 1)
+        gate.settle([run.run_id, "run_3"])
+    assert picked(gate) == []
+    assert lasting_keys(redis_stage.redis) == []
 
 
 def test_after_a_loss_buckets_start_empty(redis_stage: RedisStage) -> None:
@@ -50,6 +65,26 @@ def test_after_a_loss_buckets_start_empty(redis_stage: RedisStage) -> None:
     gate.attend("wrk_1", ["runs"], 100)
     gate.enqueue([queued("run_1", limits=replace(GENEROUS, starts_per_second=0.001, starts_burst=5))])
     assert picked(gate) == []
+
+
+def test_after_a_loss_a_pace_is_used_up_and_not_full(redis_stage: RedisStage) -> None:
+    """Nobody knows what started just before; a worker that lived through it tells."""
+    gate = _attended(redis_stage)
+    redis_stage.redis.flushall()
+    gate.attend("wrk_1", ["runs"], 100)
+    began = redis_stage.now()
+    gate.enqueue([in_pace(f"run_{number}", 2, 0.4, burst=5) for number in range(9)])
+    assert picked(gate) == []
+    redis_stage.let_pass(0.2)
+    assert 1 <= len(picked(gate)) <= (redis_stage.now() - began).total_seconds() / 0.2 + 1
+
+
+def test_a_new_gate_holds_no_start_back(redis_stage: RedisStage) -> None:
+    """Where nothing was lost, a throttle of one a week lets the first run go."""
+    gate = _attended(redis_stage)
+    gate.attend("wrk_1", ["runs"], 100)
+    gate.enqueue([in_pace("run_1", 1, 7 * 86_400)])
+    assert picked(gate) == ["run_1"]
 
 
 def test_after_a_loss_what_is_enqueued_again_goes(redis_stage: RedisStage) -> None:
@@ -79,32 +114,38 @@ def test_installations_with_different_prefixes_share_nothing(redis_stage: RedisS
     assert (picked(ours), ours.known(["run_1"]), picked(theirs)) == ([], set(), ["run_1"])
 
 
-def test_while_redis_is_away_each_method_raises_its_error() -> None:
+_RUN = queued("run_1")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda gate: gate.enqueue([_RUN]),
+        lambda gate: gate.pick("runs", 1),
+        lambda gate: gate.proceed(_RUN),
+        lambda gate: gate.started(_RUN),
+        lambda gate: gate.renew([_RUN]),
+        lambda gate: gate.forget("run_1"),
+        lambda gate: gate.settle(["run_1"]),
+        lambda gate: gate.release("run_1", 1),
+        lambda gate: gate.learn([_RUN]),
+        lambda gate: gate.hold_runs([_RUN]),
+        lambda gate: gate.unconfirmed(1),
+        lambda gate: gate.explain("run_1"),
+        lambda gate: gate.known(["run_1"]),
+        lambda gate: gate.attend("wrk_1", ["runs"], 1),
+        lambda gate: gate.leave("wrk_1"),
+        lambda gate: gate.waiting("runs"),
+    ],
+)
+def test_while_redis_is_away_each_method_raises_its_error(call: Callable[[Gate], object]) -> None:
+    """Whoever called goes on without the gate."""
     gate = RedisStage(f"redis://127.0.0.1:{free_port()}/0").gate()
-    calls = [
-        lambda: gate.enqueue([queued("run_1")]),
-        lambda: gate.pick("runs", 1),
-        lambda: gate.proceed(queued("run_1")),
-        lambda: gate.started(queued("run_1", fence=1)),
-        lambda: gate.renew([queued("run_1")]),
-        lambda: gate.release("run_1", 1),
-        lambda: gate.known(["run_1"]),
-        lambda: gate.attend("wrk_1", ["runs"], 1),
-        lambda: gate.leave("wrk_1"),
-        lambda: gate.waiting("runs"),
-        lambda: gate.forget("run_1"),
-    ]
-    for call in calls:
-        with pytest.raises(RedisError):
-            call()
+    with pytest.raises(RedisError):
+        call(gate)
 
 
 def _attended(stage: RedisStage) -> Gate:
     gate = stage.gate()
     gate.attend("wrk_1", ["runs"], 100)
     return gate
-
-
-def _lasting_keys(redis: Redis) -> list[str]:
-    lasting = [key for key in redis.scan_iter() if redis.ttl(key) == -1]
-    return [key for key in lasting if not any(fnmatch(key, f"cel:{pattern}") for pattern in PERMANENT_KEYS)]

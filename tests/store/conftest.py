@@ -13,8 +13,11 @@ import celeriac.platform.store.tables
 import celeriac.tenants.tables  # noqa: F401 (the three rooms with tables)
 from celeriac.database import connect, metadata, migrate, transaction
 from celeriac.platform.durable.store import Store
+from celeriac.platform.durable.usage import Usages
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.sql_usage import SqlUsages
+from celeriac.row_security import ENGINE
 from services import fresh_database
 
 #: whatever keeps the truth has to pass the suite
@@ -29,9 +32,9 @@ def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def postgres_schema(postgres_server: str) -> Iterator[Engine]:
-    """A migrated Postgres database for the whole session."""
+    """A migrated Postgres database for the whole session, behind its wall as the engine sees it."""
     with fresh_database(postgres_server) as url:
-        yield from _migrated(url)
+        yield from _migrated(url, role=ENGINE)
 
 
 @pytest.fixture(params=("sqlite", "postgres"))
@@ -46,6 +49,14 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "local":
         return LocalStore()
     return SqlStore(_emptied(request.getfixturevalue(f"{request.param}_schema")))
+
+
+@pytest.fixture
+def usages(request: pytest.FixtureRequest, store: Store) -> Usages:
+    """What reads the usage of the store."""
+    if isinstance(store, LocalStore):
+        return store
+    return SqlUsages(request.getfixturevalue(f"{request.node.callspec.params['store']}_schema"))
 
 
 @pytest.fixture
@@ -66,9 +77,9 @@ def _set(store: Store) -> Stage:
     return stage
 
 
-def _migrated(url: str) -> Iterator[Engine]:
+def _migrated(url: str, role: str | None = None) -> Iterator[Engine]:
     migrate(url)
-    engine = connect(url)
+    engine = connect(url, role=role)
     yield engine
     engine.dispose()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, event
 from starting_stage import ticket
 from store_stage import Stage, function
 
+from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.event import Event
+from celeriac.platform.flow.limits import Concurrency, Priority, Singleton, Throttle
 from celeriac.platform.store.sql_store import SqlStore
 
 
@@ -35,6 +38,19 @@ def statements(engine: Engine) -> Iterator[list[str]]:
         yield sent
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def test_limits_that_the_gate_decides_by_cost_an_event_nothing(on_postgres: Stage, postgres_schema: Engine) -> None:
+    limits = StartRules(
+        concurrency=(Concurrency(1, key="event.data.key"),),
+        throttle=Throttle(1, per=timedelta(minutes=1)),
+        priority=Priority("event.data.n"),
+    )
+    on_postgres.declare(function(rules=limits), function("other", "other", rules=StartRules(singleton=Singleton())))
+    on_postgres.send(ticket())
+    with statements(postgres_schema) as sent:
+        [queued] = on_postgres.send(ticket(7))
+    assert (len(sent), len(queued.pools), queued.priority) == (3, 1, 7)
 
 
 @pytest.mark.parametrize("sender_id", [None, "mine"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from celeriac.database import reading, to_micros, transaction
 from celeriac.platform.store.sql_retention import (
@@ -60,7 +61,7 @@ def big(request: pytest.FixtureRequest) -> Iterator[Engine]:
     engine: Engine = request.getfixturevalue(f"{request.param}_schema")
     at = f"{to_micros(NOW) - RUNS * 60_000_000} + CAST(n AS BIGINT) * 60000000 AS at"
     _empty(engine)
-    with transaction(engine) as connection:
+    with _as_login(engine) as connection:
         for table, columns in _FILL.items():
             numbers = _NUMBERS[engine.dialect.name].format(rows=RUNS)
             values = ", ".join([_TENANT, *columns.values()])
@@ -71,8 +72,17 @@ def big(request: pytest.FixtureRequest) -> Iterator[Engine]:
     _empty(engine)
 
 
-def _empty(engine: Engine) -> None:
+@contextmanager
+def _as_login(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that may analyze and truncate, as the engine's role may not."""
     with transaction(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL ROLE NONE")
+        yield connection
+
+
+def _empty(engine: Engine) -> None:
+    with _as_login(engine) as connection:
         for table in _FILL:
             is_postgres = engine.dialect.name == "postgresql"
             connection.exec_driver_sql(f"TRUNCATE {table}" if is_postgres else f"DELETE FROM {table}")

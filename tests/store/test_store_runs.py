@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from store_stage import FUTURE, LINK, OTHER, TENANT, Stage, event_wait, function, ids, sleep, step_done, wait_begun
 
 from celeriac.errors import NotFoundError
-from celeriac.platform.durable.store import Ending, Link
+from celeriac.platform.durable.store import ClaimWish, Ending, Link
 from celeriac.platform.event import Event
 
 
@@ -193,3 +194,19 @@ def test_a_wake_counts_while_the_run_is_queued(stage: Stage) -> None:
     assert stage.send(Event("answer")) == []
     assert stage.claim(claim.run.id).wakes == 1
     assert stage.store.claim(parked.run.id, "wrk_one", LINK) is None
+
+
+def test_a_message_of_a_fence_that_is_gone_claims_nothing(stage: Stage) -> None:
+    """A run that stands in its lane again is not taken past its limits by a copy of its last message."""
+    queued = stage.queued()
+    again = stage.store.requeue(stage.claim(queued.run_id, link=replace(LINK, fence=queued.fence)))
+    assert again is not None
+    assert stage.store.claim(queued.run_id, "wrk_one", replace(LINK, fence=queued.fence)) is None
+    assert stage.store.claim(queued.run_id, "wrk_one", replace(LINK, fence=again.fence)) is not None
+
+
+def test_of_two_messages_at_once_the_one_of_the_present_fence_claims(stage: Stage) -> None:
+    """An old one that comes along does not take its place."""
+    queued = stage.queued()
+    wishes = [ClaimWish(run_id=queued.run_id, link=replace(LINK, fence=fence)) for fence in (0, queued.fence)]
+    assert [claim is not None for claim in stage.store.claim_all(wishes, "wrk_one")] == [False, True]

@@ -198,3 +198,12 @@ def test_a_time_that_wakes_nobody_keeps_no_other_from_waking(stage: Stage) -> No
     assert stage.store.park(stage.refreshed(claim))
     assert ids(stage.store.wake_due()) == [claim.run.id]
     assert stage.store.wake_due() == []
+
+
+def test_a_call_that_waits_for_its_tenants_limit_is_woken_and_knows_what_it_waited_for(stage: Stage) -> None:
+    wait = Wait(path="ask/~limits", kind="limit", number=2, wake_at=PAST, match_path="openai:requests")
+    parked = stage.parked(wait)
+    assert ids(stage.store.wake_due()) == [parked.run.id]
+    [known] = stage.store.waits(stage.claim(parked.run.id))
+    assert known.resolved_at is not None
+    assert (known.kind, known.number, known.match_path) == ("limit", 2, "openai:requests")

@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import copyfile
 
 import pytest
 from sqlalchemy import Engine
 
 from celeriac import App
-from celeriac.database import connect, migrate
+from celeriac.database import connect, metadata, migrate, transaction
 from celeriac.settings import load_settings
 from celeriac.tenants.tenant import Tenants
 from celeriac.wiring import Installation, installation
+from services import fresh_database
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows; migrating one for each test would take longer than the test."""
+    path = tmp_path_factory.mktemp("tenants") / "empty.sqlite"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """A Postgres database with all tables, for the whole session."""
+    with fresh_database(postgres_server) as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def tenancy_url(request: pytest.FixtureRequest, migrated_file: Path, sqlite_url: str) -> str:
+    """The URL of an empty installation, on both databases in turn."""
+    if request.param == "sqlite":
+        copyfile(migrated_file, sqlite_url.removeprefix("sqlite:///"))
+        return sqlite_url
+    url: str = request.getfixturevalue("migrated_postgres")
+    return url
 
 
 @pytest.fixture
-def tenancy(database_url: str) -> Iterator[Engine]:
+def tenancy(tenancy_url: str) -> Iterator[Engine]:
     """An engine over an empty installation."""
-    migrate(database_url)
-    engine = connect(database_url)
+    engine = connect(tenancy_url)
+    if engine.dialect.name == "postgresql":
+        with transaction(engine) as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
     yield engine
     engine.dispose()
 

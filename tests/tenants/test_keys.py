@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from celeriac.database import reading
 from celeriac.errors import ConfigError, NotFoundError
 from celeriac.tenants.keys import CACHE_SECONDS, ApiKey, KeyKind, Keys
+from celeriac.tenants.roles import OF_KINDS
 from celeriac.tenants.tables import api_keys
 from celeriac.tenants.tenant import Tenants
 
@@ -29,7 +30,7 @@ def tenant_id(tenants: Tenants) -> str:
 def test_a_key_proves_whose_it_is(keys: Keys, tenant_id: str, kind: KeyKind) -> None:
     key_id, plaintext = keys.create(tenant_id, kind)
     assert re.fullmatch(r"cel_live_[0-9A-Za-z]{10}_[0-9A-Za-z]{38}", plaintext)
-    assert keys.verify(plaintext) == ApiKey(id=key_id, tenant_id=tenant_id, kind=kind)
+    assert keys.verify(plaintext) == ApiKey(id=key_id, tenant_id=tenant_id, kind=kind, scopes=OF_KINDS[kind])
 
 
 def test_the_plaintext_is_nowhere_in_the_database(tenancy: Engine, keys: Keys, tenant_id: str) -> None:

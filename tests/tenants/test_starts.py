@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from celeriac import App, Context
+from celeriac import App, Context, RateLimit
 from celeriac.errors import InvalidEventError, NotFoundError, RefusedError
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import Wait
@@ -22,6 +23,11 @@ app = App("desk")
 async def work(ctx: Context, n: int = 0) -> int:
     """Return what it was given."""
     return n
+
+
+@app.function(on="never", rate_limit=RateLimit(1, per="1h"))
+async def rare(ctx: Context) -> None:
+    """Do nothing."""
 
 
 @pytest.fixture
@@ -53,6 +59,14 @@ def test_a_function_that_does_not_start_says_why(deployment: Installation, tenan
     deployment.store.pause(tenant, "desk", "work", is_paused=True)
     with pytest.raises(RefusedError, match="paused"):
         app.start(work, tenant=tenant)
+
+
+def test_a_start_beyond_a_rate_limit_says_when_the_next_may_be(deployment: Installation, tenant: str) -> None:
+    first = app.start(rare, tenant=tenant)
+    with pytest.raises(RefusedError, match="rate_limited") as refused:
+        app.start(rare, tenant=tenant)
+    assert first.created_at is not None
+    assert refused.value.retry_at == first.created_at + timedelta(hours=1)
 
 
 def test_a_function_that_no_worker_has_declared_is_not_found(deployment: Installation, tenant: str) -> None:

@@ -10,16 +10,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.declaration import Declaration, StartRules
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import AttemptFailed, Entry, StepDone, Wait
 from celeriac.platform.durable.store import Claim, Ending, Link, Store
 from celeriac.platform.event import Event
+from celeriac.platform.flow.limits import Concurrency, RateLimit, Throttle
 from celeriac.platform.message import Usage
 
 TICKET = "support/ticket.opened"
 #: what must stay a text wherever it is shown
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}</pre><!--"
+
+#: what the report says about when it may begin
+NIGHTLY = StartRules(
+    concurrency=(Concurrency(1, key="event.data.branch", hold="run"),),
+    throttle=Throttle(100, per=timedelta(minutes=1)),
+    rate_limit=RateLimit(1, per=timedelta(hours=6), key="event.data.day"),
+)
 
 POLICY = "A new card is sent within five working days. The old one is blocked at once."
 
@@ -35,7 +43,7 @@ class Desk:
         """Declare the functions."""
         functions = [
             Declaration(app="bank", function_id="support", triggers=(TICKET,), retries=4),
-            Declaration(app="bank", function_id="nightly-report", triggers=("bank/day.ended",)),
+            Declaration(app="bank", function_id="nightly-report", triggers=("bank/day.ended",), rules=NIGHTLY),
         ]
         self.store.declare("bank", functions, [])
         return self
@@ -124,7 +132,8 @@ class Played:
         ]
         asked = {"system": f"You are {agent} of the bank.", "messages": messages, "model": "openai:gpt-4.1-mini"}
         out = {"model": "gpt-4.1-mini", "text": f"I will use {tool}.", "tool_calls": [call], "usage": usage.export()}
-        self.step(f"{path}/infer", out, kind="model", given=asked | {"agent": agent}, usage=usage, seconds=0.31)
+        counted = {"usage": usage, "model": "openai:gpt-4.1-mini"}
+        self.step(f"{path}/infer", out, kind="model", given=asked | {"agent": agent}, seconds=0.31, **counted)
 
     def step(self, path: str, value: Any = None, *, seconds: float = 0.1, given: Any = None, **options: Any) -> None:
         """Commit a step that took this long."""

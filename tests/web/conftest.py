@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import copyfile
 
 import pytest
 from http_client import Client
+from isolation_world import World, build_world
 from web_stage import SECRET_KEY, Bank, open_bank, serving
 
 from celeriac.database import migrate
 from celeriac.settings import Settings
 from celeriac.wiring import Installation, build
+from services import fresh_database
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +56,19 @@ def other_bank(installation: Installation, server: str) -> Bank:
 def visitor(server: str) -> Client:
     """Somebody without a key."""
     return Client(server)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def world(
+    request: pytest.FixtureRequest, redis_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Two tenants side by side, once for the whole matrix on each database; its tests make their own things in it."""
+    with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path_factory.mktemp('isolation') / 'celeriac.sqlite'}"
+        if request.param == "postgres":
+            url = stack.enter_context(fresh_database(request.getfixturevalue("postgres_server")))
+        migrate(url)
+        world = build_world(build(Settings(database_url=url, redis_url=redis_server, secret_key=SECRET_KEY)))
+        yield world
+        world.engine.dispose()
+        world.own.rooms.close()

@@ -48,6 +48,11 @@ class Client:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._ask("POST", path, raw, {"Content-Type": content_type, **headers})
 
+    def send(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send JSON by any method."""
+        raw = None if body is None else json.dumps(body).encode()
+        return self._ask(method, path, raw, {"Content-Type": "application/json"})
+
     def submit(self, path: str, **fields: str) -> Answer:
         """Send a form."""
         return self.post(path, urlencode(fields).encode(), "application/x-www-form-urlencoded")

@@ -258,6 +258,22 @@ def test_functions_are_listed_with_what_starts_them(bank: Bank) -> None:
     assert not any(one["is_paused"] for one in listed)
 
 
+def test_functions_are_listed_with_their_limits(bank: Bank) -> None:
+    nightly, support = (one["limits"] for one in bank.api.get("/v1/functions").json["data"])
+    assert nightly["concurrency"] == [{"limit": 1, "key": "event.data.branch", "scope": "function", "hold": "run"}]
+    assert nightly["rate_limit"] == {"limit": 1, "per": 21_600.0, "key": "event.data.day"}
+    assert support == {"concurrency": [], **dict.fromkeys(("throttle", "rate_limit", "priority", "singleton"))}
+
+
+def test_a_run_beyond_a_rate_limit_says_when_the_next_may_begin(bank: Bank) -> None:
+    day = {"name": "bank/day.ended", "data": {"day": "monday"}}
+    sent = [one["id"] for one in bank.api.post("/v1/events", [day, day]).json["data"]]
+    [begun], [refused] = (bank.api.get(f"/v1/events/{id}/runs").json["data"] for id in sent)
+    assert (refused["status"], refused["reason"], begun["retry_at"]) == ("skipped", "rate_limited", None)
+    created, retry = (datetime.fromisoformat(at) for at in (begun["created_at"], refused["retry_at"]))
+    assert retry - created == timedelta(hours=6)
+
+
 def test_a_paused_function_starts_nothing_for_its_tenant(bank: Bank, other_bank: Bank) -> None:
     assert bank.api.post("/v1/functions/bank/support/pause").json["is_paused"] is True
     sent = bank.api.post("/v1/events", {"name": TICKET, "data": {}}).json["data"][0]["id"]

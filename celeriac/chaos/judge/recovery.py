@@ -136,7 +136,18 @@ def _had_to_end(evidence: Evidence, death: Trouble) -> bool:
         for effect in evidence.effects
         if effect.at <= death.until
     )
-    return took_poison or any(
-        other.fault == "F13:no-files" and set(other.pids) & set(death.pids) and other.since <= death.until
-        for other in evidence.troubles
+    return (
+        took_poison
+        or _could_not_start(evidence, death)
+        or any(
+            other.fault == "F13:no-files" and set(other.pids) & set(death.pids) and other.since <= death.until
+            for other in evidence.troubles
+        )
     )
+
+
+def _could_not_start(evidence: Evidence, death: Trouble) -> bool:
+    """Say whether the database did not let a worker join, which says so by its exit code, to be started anew."""
+    has_worked = any(effect.pid in death.pids for effect in evidence.effects)
+    is_away = any(one.kind == "database" and one.since <= death.until <= one.until for one in evidence.troubles)
+    return death.detail == "exit code 1" and is_away and not has_worked

@@ -8,14 +8,14 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
 #: the columns that limits had before, with what everybody had who was not given another value
 _BEFORE = {"running": 1_000, "starts_per_second": 1_000.0, "starts_burst": 5_000, "retention_days": None}
 
-_QUEUED = "ix_runs_tenant_id_queued"
+_QUEUED, _PAUSED = "ix_runs_tenant_id_queued", "ix_tenants_paused"
 
 
 def upgrade() -> None:
@@ -38,11 +38,14 @@ def upgrade() -> None:
         op.drop_column("tenants", name)
     where = sa.text("status = 'queued'")
     op.create_index(_QUEUED, "runs", ["tenant_id"], sqlite_where=where, postgresql_where=where)
+    where = sa.text("paused_at IS NOT NULL")
+    op.create_index(_PAUSED, "tenants", ["id"], sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
     """Remove them; what a plan gives, and limits that there were not, is lost."""
     op.drop_index(_QUEUED, "runs")
+    op.drop_index(_PAUSED, "tenants")
     for name, kind in (("running", sa.Integer), ("starts_per_second", sa.Double), ("starts_burst", sa.Integer)):
         op.add_column("tenants", sa.Column(name, kind, nullable=False, server_default=sa.text(str(_BEFORE[name]))))
     op.add_column("tenants", sa.Column("retention_days", sa.Integer))

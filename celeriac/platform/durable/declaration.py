@@ -14,7 +14,15 @@ from typing import Any
 
 from celeriac.clock import duration
 from celeriac.platform.durable.cron import Schedule
-from celeriac.platform.flow.limits import Batch, Debounce
+from celeriac.platform.flow.limits import (
+    Batch,
+    Concurrency,
+    Debounce,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+)
 from celeriac.platform.trigger import Trigger
 
 #: the Celery queues of the fleet
@@ -23,7 +31,7 @@ QUEUES = ("runs", "cpu", "memory")
 
 @dataclass(frozen=True, kw_only=True)
 class StartRules:
-    """What a function says about the beginning and the end of its runs, apart from the Gate's limits.
+    """What a function says about the beginning and the end of its runs.
 
     All durations in it are timedeltas.
     """
@@ -35,6 +43,28 @@ class StartRules:
     cancel_on: tuple[Trigger, ...] = ()
     start_timeout: timedelta | None = None
     timeout: timedelta | None = None
+    concurrency: tuple[Concurrency, ...] = ()
+    throttle: Throttle | None = None
+    rate_limit: RateLimit | None = None
+    priority: Priority | None = None
+    singleton: Singleton | None = None
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether the Gate has to know more of a run than its tenant."""
+        return bool(self.concurrency or self.throttle or self.priority)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits among them, as JSON; durations are seconds."""
+        values: dict[str, Any] = {
+            "concurrency": [asdict(one) for one in self.concurrency],
+            **{name: None if (one := getattr(self, name)) is None else asdict(one) for name in _LIMITS},
+        }
+        for name in ("throttle", "rate_limit"):
+            if values[name] is not None:
+                values[name]["per"] = values[name]["per"].total_seconds()
+        return values
 
     def encode(self) -> str | None:
         """Return the rules as JSON text, durations in seconds; None where there are none."""
@@ -42,7 +72,7 @@ class StartRules:
 
     @classmethod
     def decode(cls, text: str | None) -> StartRules:
-        """Read back what `encode` wrote."""
+        """Read back what `encode` wrote; what an older version did not write yet is not there."""
         if text is None:
             return _NO_RULES
         rules = json.loads(text)
@@ -52,6 +82,8 @@ class StartRules:
             idempotency=rules["idempotency"],
             cancel_on=tuple(Trigger(**_timed(one)) for one in rules["cancel_on"]),
             **{name: value for name, value in _timed(rules).items() if name in ("start_timeout", "timeout")},
+            concurrency=tuple(Concurrency(**one) for one in rules.get("concurrency") or ()),
+            **{name: kind(**_timed(rules[name])) for name, kind in _LIMITS.items() if rules.get(name)},
         )
 
 
@@ -96,7 +128,14 @@ class EventSchema:
 _NO_RULES = StartRules()
 
 #: what of the rules is a duration
-_DURATIONS = {"period", "max_wait", "timeout", "start_timeout"}
+_DURATIONS = {"period", "max_wait", "timeout", "start_timeout", "per"}
+
+_LIMITS: dict[str, type[Any]] = {
+    "throttle": Throttle,
+    "rate_limit": RateLimit,
+    "priority": Priority,
+    "singleton": Singleton,
+}
 
 
 def _timed(rules: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class Declared:
         """Take the active functions alone."""
         self.functions = {one.name: one for one in functions}
         self.has_rules = any(_looks_at_keys(one) for one in self.functions.values())
+        #: whether runs of any of them hold a pool until they end
+        self.has_held_pools = any(
+            limit.hold == "run" for one in self.functions.values() for limit in one.rules.concurrency
+        )
         self._pauses = frozenset(pauses)
         self._by_name: defaultdict[str, list[tuple[Declaration, Trigger]]] = defaultdict(list)
         self._patterns: list[tuple[Declaration, Trigger]] = []
@@ -96,7 +100,8 @@ class Declared:
 
 
 def _looks_at_keys(one: Declaration) -> bool:
-    return bool(one.rules.debounce or one.rules.batch or one.rules.idempotency)
+    rules = one.rules
+    return bool(rules.debounce or rules.batch or rules.idempotency or rules.rate_limit or rules.singleton)
 
 
 def _is_of(one: Declaration, arrival: Arrival) -> bool:

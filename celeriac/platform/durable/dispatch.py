@@ -2,16 +2,22 @@
 
 Ingest calls it after its commit, every link at its end, and the worker's tick in between. Redis and the broker are
 hints: when they fail here the runs stay queued in the store, and reconcile finds them.
+
+A paused tenant is held back here, whatever the gate is like: its runs stay queued in the store and stand in no lane,
+until reconcile, which looks for such runs anyway, finds the tenant resumed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from celeriac.errors import StoreUnavailable
+from celeriac.platform.durable.admission import bind
+from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.durable.declared import Declared
 from celeriac.platform.durable.store import Ingested
 from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
 
@@ -40,20 +46,30 @@ class Links(Protocol):
 class Dispatcher:
     """Joins the Gate to the broker; safe to share between threads."""
 
-    def __init__(self, gate: Gate, links: Links, limits: Callable[[str], TenantLimits]) -> None:
-        """Take `limits` as the way to a tenant's limits of the moment."""
+    def __init__(
+        self,
+        gate: Gate,
+        links: Links,
+        limits: Callable[[str], TenantLimits],
+        declared: Callable[[], Declared] = lambda: Declared(()),
+        *,
+        is_paused: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Take the ways to a tenant's limits of the moment, to functions' limits, and to whether a tenant is paused."""
         self.gate = gate
         self._links = links
         self._limits = limits
+        self._declared = declared
+        self._functions: Mapping[str, Declaration] = {}
+        self.is_paused = is_paused
         self._is_broken = False
 
     def dispatch(self, runs: Sequence[Queued]) -> None:
         """Put the runs into their lanes and send what may start now; never raises for a broken hint."""
         by_queue: dict[str, list[Queued]] = {}
         try:
-            for run in runs:
-                limited = replace(run, limits=self._limits(run.tenant_id))
-                by_queue.setdefault(run.queue, []).append(limited)
+            for run in self.bound([run for run in runs if not self.is_paused(run.tenant_id)]):
+                by_queue.setdefault(run.queue, []).append(run)
         except StoreUnavailable:
             log.warning("The limits of tenants cannot be read; reconcile brings %d runs to the gate", len(runs))
         for queue, arriving in by_queue.items():
@@ -79,11 +95,14 @@ class Dispatcher:
         """
         sent = 0
         try:
+            ended = [self._bound(link) for link in ended]
             while picked := self.gate.pick(queue, _BATCH, ended=ended, arriving=arriving):
                 ended = arriving = ()
-                self._links.publish(picked)
-                sent += len(picked)
-                if len(picked) < _BATCH:
+                going = self._without_paused(picked)
+                if going:
+                    self._links.publish(going)
+                sent += len(going)
+                if len(picked) < _BATCH and len(going) == len(picked):
                     break
             self._is_broken = False
         except Exception:
@@ -93,11 +112,50 @@ class Dispatcher:
             self._is_broken = True
         return sent
 
+    def started(self, run: Queued) -> None:
+        """Tell the Gate of a link that begins, as `Gate.started`."""
+        self.gate.started(self._bound(run))
+
+    def renew(self, runs: Sequence[Queued]) -> None:
+        """Tell the Gate of links that execute, as `Gate.renew`."""
+        self.gate.renew([self._bound(run) for run in runs])
+
+    def bound(self, runs: Sequence[Queued]) -> list[Queued]:
+        """Return the runs with the limits of their tenants and functions of the moment."""
+        return [self._bound(replace(run, limits=self._limits(run.tenant_id))) for run in runs]
+
+    def _bound(self, run: Queued) -> Queued:
+        """Fill in the numbers of the function's limits; while the database is silent, those that were read last."""
+        if not run.pools and run.pace is None:
+            return run
+        try:
+            self._functions = self._declared().functions
+        except StoreUnavailable:
+            if not self._functions:
+                raise
+        return bind(run, self._functions.get(run.function))
+
     def proceed(self, run: Queued) -> bool:
         """Say whether the next link of the run may follow on its own chain; False: it stands in its lane."""
-        run = replace(run, limits=self._limits(run.tenant_id))
+        run = self._bound(replace(run, limits=self._limits(run.tenant_id)))
         try:
+            if self.is_paused(run.tenant_id):
+                self.gate.release(run.run_id, run.fence - 1)
+                return False
             return self.gate.proceed(run)
         except Exception:
             log.warning("The gate does not answer; run %s goes on without it", run.run_id, exc_info=True)
             return True
+
+    def _without_paused(self, picked: Sequence[Queued]) -> list[Queued]:
+        """Give back the slots of runs of paused tenants, which stood in their lanes before; return the other runs.
+
+        What such a run holds from its start to its end stays.
+        """
+        going = []
+        for run in picked:
+            if self.is_paused(run.tenant_id):
+                self.gate.release(run.run_id, run.fence)
+            else:
+                going.append(run)
+        return going

@@ -49,6 +49,7 @@ def unstarted_event(one: Unstarted) -> OutgoingEvent:
         "event_id": one.arrival.id,
         "status": one.status,
         "reason": one.reason,
+        "retry_at": None if one.retry_at is None else one.retry_at.isoformat(),
         "output": None,
         "error": {"code": code, "message": message},
     }

@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from celeriac.clock import Clock
 from celeriac.errors import InvalidEventError, StoreUnavailable
 from celeriac.platform.context import Context
+from celeriac.platform.durable.admission import admission
 from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
@@ -33,6 +34,7 @@ from celeriac.platform.durable.poison import Quarantine
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
 from celeriac.platform.event import INVOKED, Event
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.flow.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,9 @@ T = TypeVar("T")
 
 #: a link that was on its way for so long says so to the gate, which may have forgotten its slot
 _NOTED_AFTER = timedelta(seconds=2)
+
+#: the causes by which a run ends, which are statuses too
+_ENDS = ("completed", "failed", "cancelled")
 
 
 class Registry:
@@ -74,6 +79,11 @@ class _Begun:
     outcome: Outcome | None = None
     fresh: list[Memo] = field(default_factory=list)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended with this link."""
+        return self.outcome is not None and self.outcome.cause in _ENDS
+
 
 class Engine:
     """Advances runs in this process; `advance` blocks and is called from any thread but the loop's."""
@@ -89,8 +99,13 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
         executor: Executor,
         worker_id: str,
+        meter: Meter | None = None,
     ) -> None:
-        """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`."""
+        """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`.
+
+        The `meter` tells when models may be called; without one they may at any time.
+        """
+        self._meter = meter
         self.worker_id = worker_id
         self.is_draining = False
         #: whether this worker was silent for so long that it has to join anew before it may claim
@@ -122,7 +137,8 @@ class Engine:
             self._active.pop((run_id, claim.fence), None)
             self._leave_quarantine(claim)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
-            self._dispatcher.send_picked(claim.queue, ended=() if onward is not None else (_in_flight(claim),))
+            ended = () if onward is not None else (_in_flight(claim, is_over=begun.is_over),)
+            self._dispatcher.send_picked(claim.queue, ended=ended)
         return goes_on
 
     def close(self) -> None:
@@ -163,7 +179,7 @@ class Engine:
             return None
         self._active[claim.run.id, claim.fence] = _Active(claim, None)
         if claim.queued_for > _NOTED_AFTER:
-            self._executor.submit(self._hint, lambda: self._dispatcher.gate.started(_in_flight(claim)))
+            self._executor.submit(self._hint, lambda: self._dispatcher.started(_in_flight(claim)))
         begun = _Begun(claim)
         if not (claim.steps or claim.waits or claim.suspicion):
             begun.outcome = await self._execute(claim, [], [], begun.fresh)
@@ -187,6 +203,7 @@ class Engine:
         while held is not None:
             if outcome is None:
                 outcome = self._replay(held, begun.fresh)
+            begun.outcome = outcome
             _tell(held, outcome)
             if outcome.cause in ("parked", "onward", "put_back"):
                 self._remember(held, begun.fresh)
@@ -222,15 +239,16 @@ class Engine:
         """Execute once; whatever breaks in the engine itself ends in an outcome, so that no run is left hanging."""
         try:
             outcome = await self._run(claim, memos, waits, fresh)
-            if outcome.cause in ("completed", "failed", "cancelled"):
+            if outcome.cause in _ENDS:
                 try:
-                    await self._finish(claim, outcome)
+                    is_kept = await self._finish(claim, outcome)
                 except StoreUnavailable:
                     raise
                 except Exception as error:
                     log.exception("The end of run %s could not be kept", claim.run.id)
                     outcome = _broken(error)
-                    await self._finish(claim, outcome)
+                    is_kept = await self._finish(claim, outcome)
+                return outcome if is_kept else Outcome(cause="lost")
             return outcome
         except StoreUnavailable:
             log.warning("Run %s lost its database; another link takes it up", claim.run.id)
@@ -261,6 +279,7 @@ class Engine:
                 on_sent=self._match_soon,
                 dispatch=self._dispatcher.dispatch,
                 is_draining=lambda: self.is_draining,
+                meter=self._meter,
             )
             self._active[claim.run.id, claim.fence] = _Active(claim, kernel)
             event = self._registry.read_event(claim.event)
@@ -293,7 +312,8 @@ class Engine:
         if memos:
             self._cache.save(claim.run.tenant_id, claim.run.id, {memo.path: memo.encode() for memo in memos})
 
-    async def _finish(self, claim: Claim, outcome: Outcome) -> None:
+    async def _finish(self, claim: Claim, outcome: Outcome) -> bool:
+        """End the run; False where another link has it by now."""
         ending = Ending(
             status=outcome.cause,  # type: ignore[arg-type]  # the causes that come here are statuses
             reason=await self._why_cancelled(claim) if outcome.cause == "cancelled" else outcome.reason,
@@ -305,11 +325,12 @@ class Engine:
         ended = replace(claim.run, status=ending.status, reason=ending.reason, error=outcome.error, output=output)
         event, deferred = ending_event(ended, claim.event), await self._deferred(claim)
         if not await self._journal.finish(End(claim=claim, ending=ending, event=event, deferred=deferred)):
-            return
+            return False
         if claim.steps:  # else nothing was ever cached
             self._executor.submit(self._cache.forget, claim.run.tenant_id, claim.run.id)
         if deferred or claim.event.name == INVOKED:  # somebody waits for it; all others are told in their time
             self._match_soon([event.id, *(one.id for one in deferred)])
+        return True
 
     async def _deferred(self, claim: Claim) -> tuple[OutgoingEvent, ...]:
         active = self._active.get((claim.run.id, claim.fence))
@@ -350,9 +371,17 @@ def _broken(error: Exception) -> Outcome:
     return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
 
 
-def _in_flight(claim: Claim) -> Queued:
+def _in_flight(claim: Claim, *, is_over: bool = False) -> Queued:
     """Return a claimed run as the Gate knows it."""
-    return Queued(run_id=claim.run.id, tenant_id=claim.run.tenant_id, queue=claim.queue, fence=claim.fence)
+    return Queued(
+        run_id=claim.run.id,
+        tenant_id=claim.run.tenant_id,
+        queue=claim.queue,
+        fence=claim.fence,
+        function=f"{claim.run.app}/{claim.run.function_id}",
+        is_over=is_over,
+        **admission(claim.gate),
+    )
 
 
 def _tell(claim: Claim, outcome: Outcome) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from celeriac.errors import CeleriacError, StepError
+from celeriac.errors import BudgetExceeded, CeleriacError, StepError
 from celeriac.platform.codec import encode_within, storable
 from celeriac.platform.context import Context, RunLog, enter_context
 from celeriac.platform.durable.function import Function
@@ -93,5 +93,5 @@ def failed(error: Exception) -> Outcome:
     code = error.code if isinstance(error, CeleriacError) else type(error).__name__
     message = str(error)
     if isinstance(error, StepError):
-        code = "step_failed"
+        code = BudgetExceeded.code if error.error_name == BudgetExceeded.__name__ else "step_failed"
     return Outcome(cause="failed", reason="error", error_code=code, error_message=storable(message)[:10_000])

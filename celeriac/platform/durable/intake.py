@@ -6,7 +6,7 @@ request is taken whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 from celeriac.errors import InvalidEventError
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.event_check import check_event, invalid
+from celeriac.platform.durable.group_ingest import GroupIngest
 from celeriac.platform.durable.store import Accepted, Store
 from celeriac.platform.event import INVOKED, Event
+from celeriac.platform.flow.meter import Allowance
 
 _KNOWN = {"id", "name", "data", "ts", "v", "user", "meta"}
 
@@ -31,44 +33,60 @@ class IntakeLimits:
 class Intake:
     """Checks events, stores them and sends their runs on their way."""
 
-    def __init__(self, store: Store, dispatcher: Dispatcher, limits: IntakeLimits | None = None) -> None:
-        """Take the truth, the way to the fleet, and the sizes allowed."""
+    def __init__(
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        limits: IntakeLimits | None = None,
+        *,
+        admit: Callable[[str], Allowance] = lambda _: Allowance(),
+    ) -> None:
+        """Take the truth, the way to the fleet, the sizes allowed, and who says what a tenant may bring in now."""
         self._store = store
         self._dispatcher = dispatcher
         self._limits = limits or IntakeLimits()
+        self._admit = admit
+        self._group = GroupIngest(
+            lambda tenant_id, events, most: store.ingest(tenant_id, events, most_queued=most), dispatcher.follow
+        )
 
     def accept(self, tenant_id: str, events: Sequence[Event | Mapping[str, Any]]) -> list[Accepted]:
         """Take in a tenant's events, all or none.
 
         Raises `InvalidEventError` with code `invalid_event`, `payload_too_large`, `too_many_events` or
-        `validation_error` (data that does not fit the schema bound to its name), and `StoreUnavailable`.
+        `validation_error` (data that does not fit the schema bound to its name), `RefusedError` with code
+        `quota_exceeded` for a tenant that has used up what it may, and `StoreUnavailable`.
         """
         if len(events) > self._limits.events:
             raise InvalidEventError(
                 f"{len(events)} events in one request; the limit is {self._limits.events}", code="too_many_events"
             )
+        if not events:
+            return []
+        allowance = self._admit(tenant_id)
+        most = self._event_bytes(allowance)
         checked = [
-            check_event(event if isinstance(event, Event) else _read(index, event), self._limits.event_bytes, index)
+            check_event(event if isinstance(event, Event) else _read(index, event), most, index)
             for index, event in enumerate(events)
         ]
-        if not checked:
-            return []
         self._check_schemas(checked)
-        return self._take(tenant_id, checked)
+        return self._group.take(tenant_id, checked, most_queued=allowance.queued_runs)
 
     def start(self, tenant_id: str, target: str, data: Any) -> Accepted:
         """Take in the event that starts exactly the function `target` (`app/function_id`), whatever its triggers say.
 
-        Raises `NotFoundError` where there is no such function, and `InvalidEventError` for data that is no event's.
+        Raises `NotFoundError` where there is no such function, `InvalidEventError` for data that is no event's, and
+        `RefusedError` as `accept` does.
         """
-        checked = check_event(Event(target, data), self._limits.event_bytes)
-        [accepted] = self._take(tenant_id, [replace(checked, name=INVOKED)], target=target)
-        return accepted
-
-    def _take(self, tenant_id: str, checked: Sequence[Event], target: str | None = None) -> list[Accepted]:
-        ingested = self._store.ingest(tenant_id, checked, target=target)
+        allowance = self._admit(tenant_id)
+        checked = replace(check_event(Event(target, data), self._event_bytes(allowance)), name=INVOKED)
+        ingested = self._store.ingest(tenant_id, [checked], target=target, most_queued=allowance.queued_runs)
         self._dispatcher.follow(ingested)
-        return ingested.accepted
+        return ingested.accepted[0]
+
+    def _event_bytes(self, allowance: Allowance) -> int:
+        most = self._limits.event_bytes
+        return most if allowance.event_bytes is None else min(most, allowance.event_bytes)
 
     def _check_schemas(self, events: Sequence[Event]) -> None:
         schemas = self._store.schemas(sorted({event.name for event in events}))

@@ -20,6 +20,7 @@ from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import AttemptFailed, Memo, Wait
 from celeriac.platform.durable.outgoing import Outgoing
+from celeriac.platform.durable.pacing import Pacing
 from celeriac.platform.durable.parking import Cause, Parking
 from celeriac.platform.durable.races import race
 from celeriac.platform.durable.record import Record, told, value_of
@@ -29,8 +30,9 @@ from celeriac.platform.durable.store import Claim, Store
 from celeriac.platform.durable.waiting import Waiting
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.flow.meter import Meter
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
-from celeriac.platform.message import Usage
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 
@@ -58,6 +60,7 @@ class DurableKernel:
         on_sent: Callable[[Sequence[str]], None],
         dispatch: Callable[[Sequence[Queued]], None],
         is_draining: Callable[[], bool],
+        meter: Meter | None = None,
     ) -> None:
         """Replay from `memos` and `waits`; tell of new memos, of events that were committed and of runs woken."""
         self.origin = claim.run.id
@@ -76,9 +79,11 @@ class DurableKernel:
             on_memo=on_memo,
         )
         self._waiting = Waiting(self._record, store, on_sent)
+        self._pacing = Pacing(self._record, self._waiting, meter)
         self._outgoing = Outgoing(self._record, store, on_sent, dispatch)
         self._store, self._dispatch = store, dispatch
         self._clock, self._conduct, self._is_draining = clock, conduct, is_draining
+        self._tenant_id = claim.run.tenant_id
         self._is_live = False
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + conduct.link_budget.total_seconds()
@@ -98,6 +103,11 @@ class DurableKernel:
     def fetch_limits(self) -> FetchLimits:
         """The installation's limits."""
         return self._conduct.fetch_limits
+
+    async def key_choice(self, provider: str) -> KeyChoice | None:
+        """Ask for what the run's tenant brings along."""
+        choose = self._conduct.choose_key
+        return None if choose is None else await choose(self._tenant_id, provider)
 
     @property
     def deferred(self) -> Sequence[Memo]:
@@ -192,11 +202,16 @@ class DurableKernel:
             try:
                 call = self._edited(call)
                 given = _for_people(call.input)  # before the body can change it
+                if call.toll is not None:
+                    await self._pacing.admit(call)
+                    begun = self._clock.now()
                 value = await self._execute(call)
+                self._pacing.settle(call, value)
                 text = encode_within(value, self._conduct.max_output_bytes, f"The output of step {call.path!r}")
                 if too_much := self._record.excess(call.path, text):
                     raise too_much
             except Exception as error:  # noqa: BLE001  # user code may raise anything
+                self._pacing.settle_failed(call, error)
                 failed += 1
                 delay = None if isinstance(error, Uncodable) else self._delay_after(error, failed, retries)
                 if delay is None:
@@ -207,8 +222,11 @@ class DurableKernel:
                 if delay:
                     await self._waiting.stand_still(again)
             else:
-                usage = call.usage(value) if call.usage is not None else Usage()
-                parts = {"attempt": failed + 1, "input": given, "usage": usage}
+                parts = {"attempt": failed + 1, "input": given}
+                if call.usage is not None:
+                    parts["usage"] = call.usage(value)
+                if call.model is not None:
+                    parts["model"] = call.model(value)
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
     async def _placed(self, call: Call, placement: Placement) -> Memo:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from celeriac.ids import new_mark
-from celeriac.platform.message import Usage
+from celeriac.platform.message import NOTHING, Usage
 
 StepKind = Literal[
     "run", "model", "tool", "turn", "fetch", "sleep", "event", "send", "signal", "invoke", "race", "defer"
@@ -43,8 +43,9 @@ class Memo:
         return cls(path=path, kind=kind, seq=seq, value=value, error=error)
 
 
-#: `start` holds a run back before its first link; `cancel` is no standing still: its event ends the run
-WaitKind = Literal["sleep", "event", "signal", "invoke", "placed", "retry", "start", "order", "cancel"]
+#: `limit` holds a call of a model back until its tenant may make it; `start` holds a run back before its first link;
+#: `cancel` is no standing still: its event ends the run
+WaitKind = Literal["sleep", "event", "signal", "invoke", "placed", "retry", "limit", "start", "order", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +112,9 @@ class StepDone(Entry):
     ended_at: datetime
     #: the number of the attempt that ended it, from 1
     attempt: int = 1
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING
+    #: the model that was called, as `provider:model`
+    model: str = ""
     events: tuple[OutgoingEvent, ...] = ()
     #: paths whose open waits are over with it, and those below them: the losers of a race
     closes: tuple[str, ...] = ()

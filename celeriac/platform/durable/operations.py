@@ -41,8 +41,10 @@ class Operations(Protocol):
         """Say how many runs the action would change."""
         ...
 
-    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
+    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter, *, action_id: str | None = None) -> BulkAction:
         """Begin an action on the runs that are there now; runs that come later are left alone.
+
+        `action_id` is the id of the new action, of those who must not make two.
 
         Raises `ConflictError` where as many of the tenant's go on already as may.
         """

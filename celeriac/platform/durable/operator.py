@@ -5,6 +5,7 @@ It does it in the truth first, and tells the Gate what follows.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
@@ -38,8 +39,15 @@ class Operator:
         self._max_event_bytes = max_event_bytes
 
     def rerun(self, tenant_id: str, run_id: str, wish: Wish | None = None) -> Run:
-        """Do an ended run again, and return the new run; as `Operations.rerun`."""
-        queued = self._operations.rerun(tenant_id, run_id, wish or Wish())
+        """Do an ended run again, and return the new run; as `Operations.rerun`.
+
+        A wish that names the new run's id is done once: the run is returned where it is there.
+        """
+        wish = wish or Wish()
+        if wish.run_id is not None:
+            with suppress(NotFoundError):  # then it is made now
+                return self._reads.run(tenant_id, wish.run_id)
+        queued = self._operations.rerun(tenant_id, run_id, wish)
         self._dispatcher.dispatch([queued])
         return self._reads.run(tenant_id, queued.run_id)
 
@@ -91,7 +99,13 @@ class Operator:
         check_bulk(kind, where)
         return self._operations.count(tenant_id, kind, where)
 
-    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
-        """Begin a bulk action, which the workers carry out; raise `ConfigError` for a filter that it refuses."""
+    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter, *, action_id: str | None = None) -> BulkAction:
+        """Begin a bulk action, which the workers carry out; raise `ConfigError` for a filter that it refuses.
+
+        One whose id is given begins once: it is returned where it is there.
+        """
         check_bulk(kind, where)
-        return self._operations.begin(tenant_id, kind, where)
+        if action_id is not None:
+            with suppress(NotFoundError):  # then it is made now
+                return self._operations.action(tenant_id, action_id)
+        return self._operations.begin(tenant_id, kind, where, action_id=action_id)

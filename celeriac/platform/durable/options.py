@@ -13,8 +13,9 @@ from celeriac.clock import Duration
 from celeriac.errors import ConfigError, RunFailed
 from celeriac.platform.context import Context
 from celeriac.platform.durable.declaration import QUEUES, StartRules
+from celeriac.platform.durable.limit_rules import Concurrencies
 from celeriac.platform.durable.rules import CancelOn, On, read_rules, read_triggers
-from celeriac.platform.flow.limits import Batch, Debounce
+from celeriac.platform.flow.limits import Batch, Debounce, Priority, RateLimit, Singleton, Throttle
 from celeriac.platform.signature import did_you_mean
 from celeriac.platform.trigger import Cron, Trigger
 
@@ -25,7 +26,10 @@ OnFailure = Callable[[Context[Any], RunFailed], Awaitable[Any]]
 
 _MOST_RETRIES = 20
 
-_OF_RULES = ("debounce", "batch", "idempotency", "cancel_on", "start_timeout", "timeout")
+_OF_RULES = (
+    *("debounce", "batch", "idempotency", "cancel_on", "start_timeout", "timeout"),
+    *("concurrency", "throttle", "rate_limit", "priority", "singleton"),
+)
 
 
 class RunOptions(TypedDict, total=False):
@@ -41,6 +45,11 @@ class RunOptions(TypedDict, total=False):
     start_timeout: Duration | None
     timeout: Duration | None
     on_failure: OnFailure | None
+    concurrency: Concurrencies | None
+    throttle: Throttle | None
+    rate_limit: RateLimit | None
+    priority: Priority | None
+    singleton: Singleton | None
 
 
 class FunctionOptions(RunOptions, total=False):

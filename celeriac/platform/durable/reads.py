@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.durable.memo import StepKind, Wait
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
@@ -65,6 +66,15 @@ class RunView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Load:
+    """How many runs of a tenant execute, wait for a worker, and stand still."""
+
+    running: int = 0
+    queued: int = 0
+    parked: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FunctionView:
     """A function that the fleet has declared, as one tenant sees it."""
 
@@ -80,6 +90,7 @@ class FunctionView:
     is_paused: bool
     #: when a worker, or the web, last declared it
     seen_at: datetime
+    rules: StartRules = field(default_factory=StartRules)
 
     @property
     def name(self) -> str:
@@ -116,6 +127,14 @@ class Reads(Protocol):
 
     def declared(self, tenant_id: str) -> list[FunctionView]:
         """Return the functions that events may start, by name; the platform's own are left out."""
+        ...
+
+    def queued_runs(self, tenant_id: str) -> int:
+        """Return how many of the tenant's runs are queued."""
+        ...
+
+    def loads(self) -> dict[str, Load]:
+        """Return the loads of all tenants that have any, by their ids; for operators."""
         ...
 
     def workers(self, seen_within: timedelta) -> list[Worker]:

@@ -31,6 +31,8 @@ class Wish:
     from_step: str | None = None
     #: plain JSON that replaces what the step was given; None: it is given the same
     input: Any = None
+    #: the id of the new run, of those who must not make two; None: a fresh one
+    run_id: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an input that belongs to nothing, or cannot be kept."""

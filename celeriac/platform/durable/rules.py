@@ -12,11 +12,13 @@ from datetime import timedelta
 
 from celeriac.clock import Duration, duration
 from celeriac.errors import ConfigError
+from celeriac.platform.durable.checks import SECOND, WEEK, check_expression, check_span
 from celeriac.platform.durable.cron import check_cron
 from celeriac.platform.durable.declaration import StartRules
+from celeriac.platform.durable.limit_rules import Concurrencies, read_limits
 from celeriac.platform.event import RESERVED
-from celeriac.platform.expression import check, check_path
-from celeriac.platform.flow.limits import Batch, Debounce
+from celeriac.platform.expression import check_path
+from celeriac.platform.flow.limits import Batch, Debounce, Priority, RateLimit, Singleton, Throttle
 from celeriac.platform.trigger import Cron, Trigger
 
 #: what `on=` takes
@@ -31,8 +33,6 @@ MOST_OF_A_BATCH = 10_000
 
 #: nothing stands still for longer
 _LONGEST = timedelta(days=366)
-_SECOND = timedelta(seconds=1)
-_WEEK = timedelta(days=7)
 
 _NAME = re.compile(r"[^\s\x00-\x1f\ud800-\udfff*]{1,255}")
 _PATTERN = re.compile(r"[^\s\x00-\x1f\ud800-\udfff*]{0,254}\*")
@@ -42,6 +42,9 @@ _NOT_WITH_BATCH = {
     "debounce": "both hold events back, each by its own time; a batch already takes all events of its time as one run",
     "idempotency": "its key is that of one event, and a batch has many",
     "cancel_on": "it compares an event with the run's own, and a batch has many",
+    "rate_limit": "it decides for each event, and a batch has many; a throttle holds its runs back instead",
+    "singleton": "its key is that of one event, and a batch has many",
+    "priority": "it is that of one event, and a batch has many",
 }
 
 
@@ -66,23 +69,39 @@ def read_rules(
     cancel_on: CancelOn = (),
     start_timeout: Duration | None = None,
     timeout: Duration | None = None,
+    concurrency: Concurrencies = (),
+    throttle: Throttle | None = None,
+    rate_limit: RateLimit | None = None,
+    priority: Priority | None = None,
+    singleton: Singleton | None = None,
 ) -> StartRules:
     """Return the rules as they are stored; raise `ConfigError` for one that cannot work, or not beside another."""
     cancelling = [cancel_on] if isinstance(cancel_on, str | Trigger) else list(cancel_on)
     if batch is not None:
-        beside = {"debounce": debounce, "idempotency": idempotency, "cancel_on": cancelling}
+        beside: dict[str, object] = {"debounce": debounce, "idempotency": idempotency, "cancel_on": cancelling}
+        beside |= {"rate_limit": rate_limit, "singleton": singleton, "priority": priority}
         for name, reason in _NOT_WITH_BATCH.items():
             if beside[name]:
                 raise ConfigError(f"{what}: batch= and {name}= do not go together: {reason}")
     if len(cancelling) > MOST_CANCEL_ON:
         raise ConfigError(f"{what}: {len(cancelling)} events in cancel_on=; there may be at most {MOST_CANCEL_ON}")
+    read_batch = None if batch is None else _read_batch(what, batch)
     return StartRules(
         debounce=None if debounce is None else _read_debounce(what, debounce),
-        batch=None if batch is None else _read_batch(what, batch),
-        idempotency=None if idempotency is None else _check(what, "idempotency", idempotency),
+        batch=read_batch,
+        idempotency=None if idempotency is None else check_expression(what, "idempotency", idempotency),
         cancel_on=tuple(_read_cancelling(what, one) for one in cancelling),
         start_timeout=None if start_timeout is None else _limit(what, "start_timeout", start_timeout),
         timeout=None if timeout is None else _limit(what, "timeout", timeout),
+        **read_limits(
+            what,
+            batch=read_batch,
+            concurrency=concurrency,
+            throttle=throttle,
+            rate_limit=rate_limit,
+            priority=priority,
+            singleton=singleton,
+        ),
     )
 
 
@@ -98,7 +117,7 @@ def _check_trigger(what: str, given: str | Trigger) -> Trigger:
     if trigger.match is not None or trigger.timeout is not None:
         raise ConfigError(f"{what}: Trigger(match=, timeout=) of {name!r} belongs into cancel_on=; on= takes if_=")
     if trigger.if_ is not None:
-        _check(what, f"if_ of {name!r}", trigger.if_)
+        check_expression(what, f"if_ of {name!r}", trigger.if_)
     return trigger
 
 
@@ -111,12 +130,12 @@ def _refuse_twins(what: str, triggers: Sequence[tuple[str, str | None]]) -> None
 def _read_debounce(what: str, debounce: Debounce) -> Debounce:
     if not isinstance(debounce, Debounce):
         raise ConfigError(f"{what}: debounce={debounce!r} must be a Debounce, such as Debounce('10s')")
-    period = _within(what, "Debounce(period=)", debounce.period, _SECOND, _WEEK)
+    period = check_span(what, "Debounce(period=)", debounce.period, SECOND, WEEK)
     if debounce.key is not None:
-        _check(what, "Debounce(key=)", debounce.key)
+        check_expression(what, "Debounce(key=)", debounce.key)
     max_wait = None
     if debounce.max_wait is not None:
-        max_wait = _within(what, "Debounce(max_wait=)", debounce.max_wait, period, _LONGEST)
+        max_wait = check_span(what, "Debounce(max_wait=)", debounce.max_wait, period, _LONGEST)
     return Debounce(period=period, key=debounce.key, max_wait=max_wait)
 
 
@@ -127,10 +146,10 @@ def _read_batch(what: str, batch: Batch) -> Batch:
         raise ConfigError(f"{what}: Batch(size={batch.size!r}) must be 2 or more; without batch= each event is a run")
     if batch.size > MOST_OF_A_BATCH:
         raise ConfigError(f"{what}: Batch(size={batch.size}) must be at most {MOST_OF_A_BATCH}")
-    timeout = _within(what, "Batch(timeout=)", batch.timeout, _SECOND, _LONGEST)
+    timeout = check_span(what, "Batch(timeout=)", batch.timeout, SECOND, _LONGEST)
     for name in ("key", "if_"):
         if (expression := getattr(batch, name)) is not None:
-            _check(what, f"Batch({name}=)", expression)
+            check_expression(what, f"Batch({name}=)", expression)
     return Batch(batch.size, timeout=timeout, key=batch.key, if_=batch.if_)
 
 
@@ -143,20 +162,11 @@ def _read_cancelling(what: str, given: str | Trigger) -> Trigger:
     if trigger.match is not None:
         check_path(trigger.match)
     if trigger.if_ is not None:
-        _check(what, f"if_ of {trigger.event!r} in cancel_on=", trigger.if_, names=("event", "async"))
+        check_expression(what, f"if_ of {trigger.event!r} in cancel_on=", trigger.if_, names=("event", "async"))
     timeout = trigger.timeout
     if timeout is not None:
         timeout = _limit(what, f"the timeout of {trigger.event!r} in cancel_on", timeout)
     return replace(trigger, timeout=timeout)
-
-
-def _check(what: str, name: str, expression: str, *, names: Sequence[str] = ("event",)) -> str:
-    if not isinstance(expression, str):
-        raise ConfigError(f"{what}: {name} must be an expression in a text, such as 'event.data.user_id'")
-    try:
-        return check(expression, names=names)
-    except ConfigError as error:
-        raise ConfigError(f"{what}: {name}: {error}") from error
 
 
 def _limit(what: str, name: str, given: Duration) -> timedelta:
@@ -164,14 +174,3 @@ def _limit(what: str, name: str, given: Duration) -> timedelta:
     if not timedelta(0) < span <= _LONGEST:
         raise ConfigError(f"{what}: {name}={given!r} must be more than nothing and at most 366 days")
     return span
-
-
-def _within(what: str, name: str, given: Duration, least: timedelta, most: timedelta) -> timedelta:
-    span = duration(given)
-    if not least <= span <= most:
-        raise ConfigError(f"{what}: {name} is {given!r}; it must be {_words(least)} to {_words(most)}")
-    return span
-
-
-def _words(span: timedelta) -> str:
-    return f"{span.days} days" if span.days else f"{span.total_seconds():g} s"

@@ -3,7 +3,8 @@
 An event may start a run at once, start one that waits until its time, join a run that is still gathering events
 (debounce, batch), or come to nothing, which is a run that is skipped, with the reason. A `Plan` decides for the events
 of one transaction, one after another, and the store makes it true in that transaction. The order of the gates: paused,
-batch, idempotency, debounce, the event's own time.
+batch, idempotency, rate limit, debounce, singleton, the event's own time. An event that joins a run which gathers
+begins none, so that no rate limit counts it and no singleton keeps it away; one that is skipped uses up nothing.
 
 Whatever asks for one function by its name (`invoke`, `start`, a cron) gets a run of its own at once: debounce and batch
 do not hold it back.
@@ -11,17 +12,29 @@ do not hold it back.
 
 from __future__ import annotations
 
-import hashlib
+from bisect import bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 from celeriac.ids import derived_id
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import freeze, refused
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.memo import Wait
-from celeriac.platform.expression import MISSING, holds, key_of, look_up
+from celeriac.platform.durable.run_keys import (
+    RunKey,
+    batch_key,
+    debounce_key,
+    idempotency_key,
+    rate_key,
+    singleton_key,
+)
+from celeriac.platform.expression import MISSING, look_up
+from celeriac.platform.flow.limits import RateLimit
 from celeriac.platform.run import Status
 
 #: how long the value of an idempotency key is remembered
@@ -33,21 +46,8 @@ BATCH_BYTES = 10 * 1024 * 1024
 #: what a run waits for at most
 FOREVER = timedelta(days=366)
 
-#: an index holds no longer texts on Postgres
-_LONGEST_KEY = 500
-
-KeyKind = Literal["debounce", "batch", "idempotency"]
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class RunKey:
-    """What one run at a time stands for; `key` is the JSON text of the evaluated expression."""
-
-    tenant_id: str
-    app: str
-    function_id: str
-    kind: KeyKind
-    key: str
+#: for how much longer the times of a rate limit are kept: for transactions that are late to come to its lock
+_LATE = timedelta(minutes=1)
 
 
 @dataclass(kw_only=True)
@@ -65,6 +65,10 @@ class Standing:
     event_ts: datetime
     #: whether it still gathers: it is parked, and nothing has woken it
     is_gathering: bool = True
+    #: whether it has not ended
+    is_standing: bool = True
+    #: of a rate limit: when runs of the key began, in order
+    times: list[datetime] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -81,6 +85,15 @@ class Start:
     start_at: datetime | None = None
     #: ids of all events that it has gathered, in order; empty for a run of one event
     gathered: list[str] = field(default_factory=list)
+    #: of one that is skipped: when the next may begin
+    retry_at: datetime | None = None
+
+    @cached_property
+    def gate(self) -> str | None:
+        """What the Gate has to know of it, or said; asked for when all that joins it has."""
+        if self.status == "skipped":
+            return None if self.retry_at is None else refused(self.retry_at)
+        return freeze(self.function, self.arrival.visible)
 
     @property
     def is_internal(self) -> bool:
@@ -140,6 +153,7 @@ class Unstarted:
     arrival: Arrival
     status: Literal["failed", "skipped"]
     reason: str
+    retry_at: datetime | None = None
 
 
 class Plan:
@@ -147,12 +161,14 @@ class Plan:
 
     def __init__(self, declared: Declared, now: datetime) -> None:
         """Plan for this moment."""
-        self._declared, self._now = declared, now
+        self._declared, self.now = declared, now
         #: by key, for the store to write: those that were changed here
         self.keys: dict[RunKey, Standing] = {}
         self.starts: dict[str, Start] = {}
         self.joins: dict[str, Join] = {}
         self.unstarted: list[Unstarted] = []
+        #: the runs that are to be cancelled, as another takes their place
+        self.superseded: list[str] = []
         self._standing: dict[RunKey, Standing] = {}
 
     def know(self, key: RunKey, standing: Standing) -> None:
@@ -171,39 +187,98 @@ class Plan:
         start = Start(run_id=run_id_of(arrival, function.name), function=function, arrival=arrival)
         if self._declared.is_paused(arrival.tenant_id, function):
             self._skip(start, "paused")
-        elif batch_key := _batch_key(arrival, function):
-            self._gather(start, batch_key)
+        elif key := batch_key(arrival, function):
+            self._gather(start, key)
         elif self._is_repeated(start):
             self._skip(start, "idempotency")
-        elif debounce_key := _debounce_key(arrival, function):
-            self._gather(start, debounce_key)
         else:
-            if arrival.ts > self._now:
-                start.status, start.start_at = "parked", arrival.ts
-            self.starts[start.run_id] = start
+            key = debounce_key(arrival, function)
+            if not self._gathers(key):
+                reason = self._refusal(start)
+                if reason is not None:
+                    self._skip(start, reason)
+                    return
+                self._make_room(start)
+            self._remember(start)
+            self._begin(start, key)
+
+    def _begin(self, start: Start, key: RunKey | None) -> None:
+        if key is not None:
+            self._gather(start, key)
+            return
+        if start.arrival.ts > self.now:
+            start.status, start.start_at = "parked", start.arrival.ts
+        self.starts[start.run_id] = start
 
     def _skip(self, start: Start, reason: str) -> None:
-        start.status, start.reason = "skipped", reason
+        start.status, start.reason, start.start_at, start.gathered = "skipped", reason, None, []
         self.starts[start.run_id] = start
         if start.arrival.target is not None:
-            self._miss(start.arrival, start.function.name, "skipped", reason)
+            self._miss(start.arrival, start.function.name, "skipped", reason, start.retry_at)
 
-    def _miss(self, arrival: Arrival, target: str, status: Literal["failed", "skipped"], reason: str) -> None:
+    def _miss(
+        self,
+        arrival: Arrival,
+        target: str,
+        status: Literal["failed", "skipped"],
+        reason: str,
+        retry_at: datetime | None = None,
+    ) -> None:
         if arrival.sender is not None:
+            run_id = run_id_of(arrival, target)
             self.unstarted.append(
-                Unstarted(run_id=run_id_of(arrival, target), arrival=arrival, status=status, reason=reason)
+                Unstarted(run_id=run_id, arrival=arrival, status=status, reason=reason, retry_at=retry_at)
             )
 
     def _is_repeated(self, start: Start) -> bool:
-        """Say whether the event's idempotency key is known; if not, it is from now on."""
-        key = _idempotency_key(start.arrival, start.function)
+        """Say whether the event's idempotency key is known."""
+        key = idempotency_key(start.arrival, start.function)
+        known = None if key is None else self._standing.get(key)
+        return known is not None and known.expires_at > self.now
+
+    def _refusal(self, start: Start) -> str | None:
+        """Say why no run may begin with the event, if so."""
+        rate, key = start.function.rules.rate_limit, rate_key(start.arrival, start.function)
+        if rate is not None and key is not None and (known := self._standing.get(key)):
+            start.retry_at = free_at(rate, known.times, self.now)
+            if start.retry_at is not None:
+                return "rate_limited"
+        singleton, key = start.function.rules.singleton, singleton_key(start.arrival, start.function)
+        known = None if key is None else self._standing.get(key)
+        is_taken = singleton is not None and known is not None and known.is_standing
+        return "singleton" if is_taken and singleton is not None and singleton.mode == "skip" else None
+
+    def _make_room(self, start: Start) -> None:
+        """Let the run stand for its singleton's key, in the place of whichever does."""
+        key = singleton_key(start.arrival, start.function)
         if key is None:
-            return False
+            return
         known = self._standing.get(key)
-        if known is not None and known.expires_at > self._now:
-            return True
-        self._stand(key, start, expires_at=self._now + REMEMBERED)
-        return False
+        if known is not None and known.is_standing:
+            for one in self._standing.values():
+                one.is_gathering = one.is_gathering and one.run_id != known.run_id
+            if known.run_id in self.starts:
+                self._skip(self.starts[known.run_id], "singleton")
+            else:
+                self.superseded.append(known.run_id)
+        self._stand(key, start, expires_at=self.now)
+
+    def _remember(self, start: Start) -> None:
+        """Note the event's idempotency key, and that a run of its rate limit's key begins."""
+        if key := idempotency_key(start.arrival, start.function):
+            self._stand(key, start, expires_at=self.now + REMEMBERED)
+        rate, key = start.function.rules.rate_limit, rate_key(start.arrival, start.function)
+        if rate is None or key is None or self._gathers(debounce_key(start.arrival, start.function)):
+            return
+        span, known = _span(rate), self._standing.get(key)
+        kept = [] if known is None else known.times[bisect_right(known.times, self.now - span - _LATE) :]
+        insort(kept, self.now)
+        self._stand(key, start, expires_at=kept[-1] + span)
+        self._standing[key].times = kept
+
+    def _gathers(self, key: RunKey | None) -> bool:
+        known = None if key is None else self._standing.get(key)
+        return known is not None and known.is_gathering
 
     def _gather(self, start: Start, key: RunKey) -> None:
         known = self._standing.get(key)
@@ -211,7 +286,7 @@ class Plan:
             self._add(start.arrival, start.function, key, known)
             return
         start.status, start.gathered = "parked", [start.arrival.id]
-        start.start_at = _gathers_until(start.function, self._now, self._now)
+        start.start_at = _gathers_until(start.function, self.now, self.now)
         self.starts[start.run_id] = start
         self._stand(key, start, expires_at=start.start_at)
         self._start_if_full(key, start)
@@ -227,7 +302,7 @@ class Plan:
         known.size += arrival.size
         self.keys[key] = known
         if function.rules.debounce is not None:
-            known.expires_at = run.start_at = _gathers_until(function, known.begun_at, self._now)
+            known.expires_at = run.start_at = _gathers_until(function, known.begun_at, self.now)
             if arrival.ts >= known.event_ts:
                 known.event_ts, run.arrival = arrival.ts, arrival
         self._start_if_full(key, run)
@@ -236,39 +311,33 @@ class Plan:
         batch, known = run.function.rules.batch, self.keys[key]
         if batch is None or (known.count < batch.size and known.size < BATCH_BYTES):
             return
-        known.is_gathering, known.expires_at = False, self._now
+        known.is_gathering, known.expires_at = False, self.now
         if isinstance(run, Start):
             run.status, run.start_at = "queued", None
         else:
-            run.is_full, run.start_at = True, self._now
+            run.is_full, run.start_at = True, self.now
 
     def _stand(self, key: RunKey, start: Start, *, expires_at: datetime) -> None:
         self._standing[key] = self.keys[key] = Standing(
             run_id=start.run_id,
             expires_at=expires_at,
             size=start.arrival.size,
-            begun_at=self._now,
+            begun_at=self.now,
             event_ts=start.arrival.ts,
-            is_gathering=key.kind != "idempotency",
+            is_gathering=key.kind in ("batch", "debounce"),
         )
+
+
+def free_at(rate: RateLimit, times: Sequence[datetime], now: datetime) -> datetime | None:
+    """Return when the next run of the key may begin, by the times at which others did; None: now."""
+    span = _span(rate)
+    within = len(times) - bisect_right(times, now - span)
+    return None if within < rate.limit else times[-rate.limit] + span
 
 
 def run_id_of(arrival: Arrival, name: str) -> str:
     """Return the id of the run of the function `app/function_id` that the event starts."""
     return derived_id("run", arrival.id, *name.split("/", 1))
-
-
-def keys_of(arrival: Arrival, declared: Declared) -> list[RunKey]:
-    """Return the keys of which a plan for the event has to know what stands for them."""
-    keys: list[RunKey] = []
-    for function in declared.started_by(arrival) if declared.has_rules else ():
-        if declared.is_paused(arrival.tenant_id, function):
-            continue
-        found = [_batch_key(arrival, function)]
-        if found == [None]:
-            found = [_idempotency_key(arrival, function), _debounce_key(arrival, function)]
-        keys += [key for key in found if key is not None]
-    return keys
 
 
 def start_wait(until: datetime) -> Wait:
@@ -299,6 +368,11 @@ def cancelling_waits(function: Declaration, arrival: Arrival, *, since: datetime
     return waits
 
 
+def _span(rate: RateLimit) -> timedelta:
+    assert isinstance(rate.per, timedelta), "declarations hold timedeltas"
+    return rate.per
+
+
 def _deadline(function: Declaration, starts_at: datetime) -> datetime | None:
     limit = function.rules.start_timeout
     return None if limit is None else starts_at + limit
@@ -315,39 +389,3 @@ def _gathers_until(function: Declaration, begun_at: datetime, now: datetime) -> 
         return now + debounce.period
     assert isinstance(debounce.max_wait, timedelta), "declarations hold timedeltas"
     return min(now + debounce.period, begun_at + debounce.max_wait)
-
-
-def _batch_key(arrival: Arrival, function: Declaration) -> RunKey | None:
-    batch = function.rules.batch
-    if batch is None or arrival.target is not None:
-        return None
-    if batch.if_ is not None and not holds(batch.if_, {"event": arrival.visible}):
-        return None
-    return _shared_key(arrival, function, "batch", batch.key)
-
-
-def _debounce_key(arrival: Arrival, function: Declaration) -> RunKey | None:
-    debounce = function.rules.debounce
-    if debounce is None or arrival.target is not None:
-        return None
-    return _shared_key(arrival, function, "debounce", debounce.key)
-
-
-def _idempotency_key(arrival: Arrival, function: Declaration) -> RunKey | None:
-    """Return the key by which the event is known again; an event without it is like no other."""
-    expression = function.rules.idempotency
-    value = None if expression is None else key_of(expression, {"event": arrival.visible})
-    return None if value in (None, "null") else _run_key(arrival, function, "idempotency", value or "")
-
-
-def _shared_key(arrival: Arrival, function: Declaration, kind: KeyKind, expression: str | None) -> RunKey:
-    """Return the key under which events are gathered; those without it share one."""
-    value = None if expression is None else key_of(expression, {"event": arrival.visible})
-    return _run_key(arrival, function, kind, value or "null")
-
-
-def _run_key(arrival: Arrival, function: Declaration, kind: KeyKind, key: str) -> RunKey:
-    """Return the key; a long one is stood for by its hash, as it is part of an index."""
-    if len(key) > _LONGEST_KEY:
-        key = hashlib.sha256(key.encode()).hexdigest()
-    return RunKey(tenant_id=arrival.tenant_id, app=function.app, function_id=function.function_id, kind=kind, key=key)

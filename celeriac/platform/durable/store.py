@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from celeriac.platform.durable.declaration import Declaration, EventSchema
+from celeriac.platform.durable.declared import Declared
 from celeriac.platform.durable.memo import Entry, Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.placed import Placements
 from celeriac.platform.event import Event
@@ -48,6 +49,8 @@ class Link:
 
     id: str
     root_id: str
+    #: the fence that its claim is to take; an old or doubled message names one that is gone. None: whichever is next
+    fence: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,8 @@ class Claim:
     suspicion: int = 0
     #: what replaces the inputs of steps in a rerun, by path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    #: what the Gate has to know of its limits; see `admission.py`
+    gate: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,14 +174,23 @@ class Store(Placements, Protocol):
         """Write what the app declares; functions of the app that are not among them stop to be triggered."""
         ...
 
+    def declared(self) -> Declared:
+        """Return what is declared, at most about a second old."""
+        ...
+
     def schemas(self, names: Sequence[str]) -> list[EventSchema]:
         """Return the schemas bound to these event names, by whatever app."""
         ...
 
     # -- events -------------------------------------------------------------------------------------------------
 
-    def ingest(self, tenant_id: str, events: Sequence[Event], *, target: str | None = None) -> Ingested:
+    def ingest(
+        self, tenant_id: str, events: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
+    ) -> Ingested:
         """Take in a tenant's events: all of them, with their runs and wakes, or none.
+
+        With `most_queued` events that would leave the tenant with more queued runs are refused (`RefusedError`), and
+        senders of the tenant take turns, so that the number is exact.
 
         With `target` (`app/function_id`) they start this function alone; raises `NotFoundError` where there is none.
         What an event sets going is decided by `starting.py`: a run may be queued, parked until its time, or skipped.
@@ -333,6 +347,17 @@ class Store(Placements, Protocol):
 
     def give_back(self, run_id: str, fence: int) -> Queued | None:
         """Move a running run to queued, where nobody executes it; None when the fence is not the run's any more."""
+        ...
+
+    def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs that have begun and hold a pool until they end, for the Gate to be told of.
+
+        A page in the order of their ids, from the first one behind `after`.
+        """
+        ...
+
+    def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
+        """Return those of the runs that hold a pool, as `holding` does."""
         ...
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.pacing import step_of
 from celeriac.platform.durable.reads import Attempt, StepView
 from celeriac.platform.event import ended_run, signal_of
 from celeriac.platform.run import Status
@@ -65,6 +66,11 @@ def step_tree(steps: Iterable[StepRecord], attempts: Iterable[AttemptRecord], wa
         _note_beginning(began, attempt.path, attempt.started_at, 0)
     for wait in waits:
         if wait.kind in _NOT_OF_STEPS:
+            continue
+        if wait.kind == "limit":
+            path, status = step_of(wait.path), "waiting" if wait.resolved_at is None else "open"
+            views.setdefault(path, StepView(path=path, kind="model", status=status))
+            _note_beginning(began, path, wait.since or wait.wake_at, 0)
             continue
         view = views.setdefault(wait.path, StepView(path=wait.path, kind=wait.kind, status="waiting"))
         if wait.kind != "retry":
@@ -142,6 +148,9 @@ def _words(wait: Wait, attempts_allowed: int | None) -> str:
         case "retry":
             of = "" if attempts_allowed is None else f" of {attempts_allowed}"
             return f"retries step {wait.path!r} at {until} (attempt {wait.number + 1}{of})"
+        case "limit":
+            provider, _, what = (wait.match_path or "").rpartition(":")
+            return f"waits for the tenant's limit of {what} a minute to {provider!r} until {until}"
         case "event":
             with_match = "" if wait.match_path is None else f" with {wait.match_path} = {_shown(wait.match_value)}"
             return f"waits for event {wait.event_name!r}{with_match} until {until}"

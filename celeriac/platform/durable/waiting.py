@@ -164,5 +164,8 @@ class Waiting:
             case {"status": "failed", "error": {"code": code, "message": message}}:
                 error = told_as(code, message)
             case _:
-                error = told_as(ending["status"], f"The invoked run was {ending['status']}: {ending.get('reason')}")
+                why = f"The invoked run was {ending['status']}: {ending.get('reason')}"
+                if retry_at := ending.get("retry_at"):
+                    why = f"{why}; the next may begin at {retry_at}"
+                error = told_as(ending["status"], why)
         return await self._record.done(path, "invoke", value, error=error, input=given, started_at=begun)

@@ -4,17 +4,30 @@ The engine, ingest and the worker's ticks talk to this protocol; `store/redis_ga
 file a decision, `store/local_gate.py` in memory. The Gate holds hints only: all of it can be lost and is rebuilt from
 the store by reconcile, and a wrong or doubled pick is harmless because the claim is a compare-and-set in SQL.
 
-A queued run stands in its tenant's lane of its queue. Tenants are picked in turn; inside a tenant resumed runs come
-before starts, each kind by age. A pick takes what the run needs or nothing: one slot of its tenant's running links
-and, where it starts, one token of the tenant's bucket.
+A queued run stands in a lane: the runs of one queue, tenant and function that name the same pools and pace. A pick
+asks the tenant first, by virtual time: each pick costs a tenant one turn divided by its weight, and who was away joins
+at the turn of the moment. Then come the tenant's lanes in turn, those with a resume at their head before the others;
+and in a lane resumes, then starts that need no token, then starts by age less their priority.
+
+A pick takes all that the run needs or nothing: a slot of its tenant's running links, one of each of its pools, room on
+the workers, and where it starts a token of its tenant's bucket and its turn in its pace. A lane that lacks something
+is not looked at again until it may be there, so nobody waits behind it.
+
+About a quarter of a queue's slots is closed to noisy tenants while another tenant was active there in the last minute.
+A tenant is noisy with more than a tenth of the slots and at least 30 links in flight, or on fewer than 40 slots with
+three quarters of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+#: what a queued run may wait for: its tenant's running links or starts, one of its pools, its pace, slots that are
+#: closed to noisy tenants, room on the workers, or only its turn
+Reason = Literal["running", "starts", "pool", "pace", "noisy", "room", "turn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +96,25 @@ class Queued:
     is_over: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holdup:
+    """Why a queued run is not picked now."""
+
+    reason: Reason
+    #: of the pool or pace that it waits for
+    name: str | None = None
+    #: when it may be different by time alone; none where that needs a link or a run to end, or a worker to come
+    until: datetime | None = None
+
+
 class Gate(Protocol):
     """Decides atomically; every method may be called by any process at any time, and twice."""
 
     def enqueue(self, runs: Sequence[Queued]) -> None:
-        """Put runs into their lanes; one that stands there or is picked under the same fence stays as it is."""
+        """Put runs into their lanes; one that stands there or is picked under the same fence stays as it is.
+
+        The limits, pools and pace of what arrives are learned, here and in every other method that takes them.
+        """
         ...
 
     def pick(
@@ -96,23 +123,24 @@ class Gate(Protocol):
         """Free the slots of links that have ended, enqueue what arrives, then take at most `most` runs that may start.
 
         Nor more than live workers have room for: that is the sum of the capacities of the live workers on the queue
-        times 1.2, rounded up, less the slots taken on it. Each picked run holds its tenant's slot until `release`, or
-        until the slot expires.
+        times 1.2, rounded up, less the slots taken on it. Each picked run holds its tenant's slot and those of its
+        pools until it is given back as `ended` or by `release`, or until they expire. What is held for the run and not
+        for the link stays until a link of it is given back that `is_over`.
         """
         ...
 
     def proceed(self, run: Queued) -> bool:
         """Say whether the run's next link may follow at once: true when nobody else waits on its queue.
 
-        `run.fence` is the next link's. True: the slot of the link that ends is passed on. False: that slot is free
-        and the run stands in its lane.
+        `run.fence` is the next link's. True: all slots of the link that ends are passed on. False: they are free and
+        the run stands in its lane.
         """
         ...
 
     def started(self, run: Queued) -> None:
-        """Note that the run was claimed under `run.fence`: it is no longer on its way, and it holds its slot.
+        """Note that the run was claimed under `run.fence`: it is no longer on its way, and it holds its slots.
 
-        The slot is taken anew where the pick's is gone, because the message was long on its way or Redis was emptied.
+        They are taken anew where the pick's are gone, because the message was long on its way or Redis was emptied.
         """
         ...
 
@@ -121,11 +149,45 @@ class Gate(Protocol):
         ...
 
     def forget(self, run_id: str) -> None:
-        """Drop a run that was cancelled while it stood in a lane or was on its way, and free the slot of its pick."""
+        """Drop a run that ended while it stood in a lane, was on its way or was parked, with all that it holds.
+
+        The slots of a link that executes stay; they are that link's to give back.
+        """
+        ...
+
+    def settle(self, run_ids: Sequence[str]) -> None:
+        """Do as `forget` for many runs that have ended."""
         ...
 
     def release(self, run_id: str, fence: int) -> None:
-        """Free the slot of exactly this link; a slot of another fence stays."""
+        """Free the slots of exactly this link; those of another fence stay, and so does what is held for the run."""
+        ...
+
+    def learn(self, runs: Sequence[Queued]) -> None:
+        """Note the newest limits, pools and paces that these runs carry, and let go what may go by them.
+
+        They hold for all that is queued already: a tenant's limits for the tenant, a pool's slots for the runs of the
+        same function that share the pool, a pace for those that share it. The runs themselves need not be queued; one
+        that stands in a lane moves where its pools or pace are others than before, and keeps its age.
+        """
+        ...
+
+    def hold_runs(self, runs: Sequence[Queued]) -> None:
+        """Confirm that these runs have begun and not ended: each holds its pools that are for the run.
+
+        Reconcile tells it page by page, so that what Redis lost is there again. Such a slot lasts a day without word.
+        """
+        ...
+
+    def unconfirmed(self, most: int) -> list[str]:
+        """Return runs for which a pool is held, and of which nothing was heard for a minute, the longest silent first.
+
+        Reconcile looks them up: those that live are confirmed by `hold_runs`, the others given to `settle`.
+        """
+        ...
+
+    def explain(self, run_id: str) -> Holdup | None:
+        """Say why a queued run is not picked now; none where it does not stand in a lane."""
         ...
 
     def known(self, run_ids: Sequence[str]) -> set[str]:

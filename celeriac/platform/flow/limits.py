@@ -50,7 +50,10 @@ class Concurrency:
 
 @dataclass(frozen=True)
 class Throttle:
-    """Let `limit` runs of the key start in each `per`, and `burst` more at once; the others wait in their lane."""
+    """Let `limit` runs of the key start in each `per`, evenly spread; the others wait in their lane.
+
+    At most `burst` start at the same moment, where none has for long enough.
+    """
 
     limit: int
     per: Duration

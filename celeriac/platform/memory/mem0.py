@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -35,18 +35,23 @@ from celeriac.platform.memory.sql_vectors import MEMORY_ID, SqlVectors
 from celeriac.platform.memory.vectors import Vector
 
 
-def mem0_memories(engine: Engine, embedder_name: str) -> Mem0Memories:
-    """Return the memories in this database, found by the embedder that the setting names; loads nothing heavy yet."""
-    return Mem0Memories(engine, embedder(embedder_name))
+def mem0_memories(
+    engine: Engine, embedder_name: str, most: Callable[[str], int | None] = lambda _: None
+) -> Mem0Memories:
+    """Return the memories in this database, found by the embedder that the setting names; loads nothing heavy yet.
+
+    `most` tells how many memories a tenant may have; None: any number.
+    """
+    return Mem0Memories(engine, embedder(embedder_name), most)
 
 
 class Mem0Memories:
     """`Memories` kept by Mem0; safe for threads. Statements are stored as they are, no model rewrites them."""
 
-    def __init__(self, engine: Engine, embedder: Embedder) -> None:
+    def __init__(self, engine: Engine, embedder: Embedder, most: Callable[[str], int | None] = lambda _: None) -> None:
         """Hold the parts; Mem0 is built at the first call, so that no fork comes after it."""
         self._embedder = embedder
-        self._vectors = SqlVectors(engine, embedder.name)
+        self._vectors = SqlVectors(engine, embedder.name, most)
         self._building = threading.Lock()
         self._built: Any = None
 

@@ -8,15 +8,16 @@ Nothing here may read, change or drop rows of more than one scope at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Row, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from celeriac.database import db_now, reading, single
+from celeriac.database import db_now, reading, single, transaction
 from celeriac.errors import ConfigError
+from celeriac.platform.memory.quota import refuse_one_more
 from celeriac.platform.memory.scope import MOST_OF_A_SCOPE, Scope, not_found, qualified, unqualified
 from celeriac.platform.memory.tables import memories
 from celeriac.platform.memory.vectors import Vector, nearest, pack
@@ -50,15 +51,20 @@ class Hit:
 class SqlVectors:
     """Keeps memories and finds the nearest ones, for any number of threads and processes."""
 
-    def __init__(self, engine: Engine, embedder: str) -> None:
-        """Keep vectors made by the embedder of that name, and compare only those."""
+    def __init__(self, engine: Engine, embedder: str, most: Callable[[str], int | None] = lambda _: None) -> None:
+        """Keep vectors made by the embedder of that name, and compare only those.
+
+        `most` tells how many memories a tenant may have; None: any number.
+        """
         self._engine = engine
         self._embedder = embedder
+        self._most = most
 
     def insert(self, vectors: Sequence[Vector], payloads: Sequence[Mapping[str, Any]], ids: object = None) -> None:
         """Insert each payload once under its own `memory_id`; what is there under that id stays as it is.
 
         Mem0's own ids are fresh at each call, so a step that is tried again would double its memories with them.
+        Raises `LimitError` with the code `quota_exceeded` for one memory more than the tenant may have.
         """
         for vector, payload in zip(vectors, payloads, strict=True):
             scope = Scope.parse(payload["user_id"])
@@ -69,7 +75,11 @@ class SqlVectors:
                 "created_at": db_now(),
                 **self._changing(vector, payload),
             }
-            with single(self._engine) as connection:
+            most = self._most(scope.tenant_id)
+            opened = single if most is None else transaction
+            with opened(self._engine, scope.tenant_id) as connection:
+                if most is not None:
+                    refuse_one_more(connection, scope.tenant_id, row["id"], most)
                 into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
                 connection.execute(into(memories).values(row).on_conflict_do_nothing())
 
@@ -77,13 +87,14 @@ class SqlVectors:
         self, query: str, vectors: Vector, top_k: int = 5, filters: Mapping[str, Any] | None = None
     ) -> list[Hit]:
         """Return the memories of the scope nearest to the vector, nearest first, at equal scores the newest."""
+        scope = _scope_of(filters)
         statement = (
             select(*_SHOWN, memories.c.vector)
-            .where(_of_scope(filters), memories.c.embedder == self._embedder)
+            .where(_of_scope(scope), memories.c.embedder == self._embedder)
             .order_by(memories.c.created_at.desc(), memories.c.id.desc())
             .limit(MOST_OF_A_SCOPE)
         )
-        with reading(self._engine) as connection:
+        with reading(self._engine, scope.tenant_id) as connection:
             rows = connection.execute(statement).all()
         return [_hit(rows[place], score) for place, score in nearest(vectors, [row.vector for row in rows], top_k)]
 
@@ -92,18 +103,19 @@ class SqlVectors:
 
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[Hit]]:
         """Return the memories of the scope, newest first, in a list of one list."""
+        scope = _scope_of(filters)
         statement = (
             select(*_SHOWN)
-            .where(_of_scope(filters))
+            .where(_of_scope(scope))
             .order_by(memories.c.created_at.desc(), memories.c.id.desc())
             .limit(min(top_k or MOST_OF_A_SCOPE, MOST_OF_A_SCOPE))
         )
-        with reading(self._engine) as connection:
+        with reading(self._engine, scope.tenant_id) as connection:
             return [[_hit(row) for row in connection.execute(statement)]]
 
     def get(self, vector_id: str) -> Hit | None:
         """Return one memory of one tenant, or None."""
-        with reading(self._engine) as connection:
+        with reading(self._engine, unqualified(vector_id)[0]) as connection:
             row = connection.execute(select(*_SHOWN).where(_one(vector_id))).one_or_none()
         return None if row is None else _hit(row)
 
@@ -145,16 +157,19 @@ class SqlVectors:
         }
 
     def _change_one(self, statement: Any, vector_id: str) -> None:
-        with single(self._engine) as connection:
+        with single(self._engine, unqualified(vector_id)[0]) as connection:
             if connection.execute(statement).rowcount != 1:
                 raise not_found(unqualified(vector_id)[1])
 
 
-def _of_scope(filters: Mapping[str, Any] | None) -> ColumnElement[bool]:
-    """Return the condition of one scope; a filter of any other form is refused, never widened."""
+def _scope_of(filters: Mapping[str, Any] | None) -> Scope:
+    """Return the one scope that is meant; a filter of any other form is refused, never widened."""
     if filters is None or set(filters) != {"user_id"} or not isinstance(filters["user_id"], str):
         raise ConfigError(f"Memories are searched by one scope, not by the filters {sorted(filters or ())}")
-    scope = Scope.parse(filters["user_id"])
+    return Scope.parse(filters["user_id"])
+
+
+def _of_scope(scope: Scope) -> ColumnElement[bool]:
     return and_(memories.c.tenant_id == scope.tenant_id, memories.c.user_key == scope.user_key)
 
 

@@ -74,7 +74,7 @@ class AnthropicModel:
 
     async def infer(self, request: ModelRequest) -> ModelReply:
         """Answer once, through the SDK."""
-        where = clients.endpoint(self.provider, self.api_key, self.base_url)
+        where = clients.endpoint(self.provider, self.api_key, self.base_url, request.key_choice)
         await outside.load("anthropic", pricing.TABLE)
         return await outside.apart(self._call(where, request))
 

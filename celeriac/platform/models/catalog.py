@@ -15,6 +15,9 @@ from celeriac.platform.models.openai import openai
 
 _PROVIDERS: dict[str, Callable[[str], Model]] = {"anthropic": anthropic, "openai": openai}
 
+#: the names of the providers that are known here
+PROVIDERS = tuple(_PROVIDERS)
+
 
 def resolve(model: ModelLike) -> Model:
     """Return the model that is meant; raise `ConfigError` where a name is none, with the likely one."""

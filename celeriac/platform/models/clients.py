@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from celeriac.errors import ConfigError, ModelError
+from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.models.model import ApiKey
 
 #: how long opening a connection may take; the time for the answer is the model's `timeout`
@@ -67,13 +68,25 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDi
 _guard = threading.Lock()
 
 
-def endpoint(provider: str, api_key: ApiKey | None, base_url: str | None) -> Endpoint:
-    """Read key and address at the time of the call, from the environment where the model names none.
+def endpoint(provider: str, api_key: ApiKey | None, base_url: str | None, choice: KeyChoice | None = None) -> Endpoint:
+    """Read key and address at the time of the call: the tenant's own key, the model's, or that of the environment.
 
     Raises `ModelError` of kind `auth` where there is no key that can be sent.
     """
     variable = f"{provider.upper()}_API_KEY"
-    given = os.environ.get(variable, "") if api_key is None else api_key() if callable(api_key) else api_key
+    choice = choice or KeyChoice()
+    if choice.own is not None:
+        given = choice.own
+    elif api_key is not None:
+        given = api_key() if callable(api_key) else api_key
+    elif choice.may_use_operators:
+        given = os.environ.get(variable, "")
+    else:
+        raise ModelError(
+            f"This tenant calls {provider!r} with a key of its own only, and has none: "
+            f"`celeriac secrets set {provider} --provider {provider}` keeps one",
+            kind="auth",
+        )
     key = given.strip()
     if not key:
         raise ModelError(f"No API key for {provider!r}: set {variable}, or give api_key= to the model", kind="auth")

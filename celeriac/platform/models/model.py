@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from celeriac.platform.message import FinishReason, Message, ToolCall, Usage
+from celeriac.platform.models.key_choice import KeyChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ class ModelRequest:
     agent: str = ""
     #: `<run id> <step path>` of the step that calls, sent along so that a call can be traced to its step
     origin: str | None = None
+    #: whose key it is made with; None: as in a plain script
+    key_choice: KeyChoice | None = field(default=None, repr=False, compare=False)
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON, as the dashboard shows it."""

@@ -69,7 +69,7 @@ class OpenAIModel:
 
     async def infer(self, request: ModelRequest) -> ModelReply:
         """Answer once, through the SDK."""
-        where = clients.endpoint(self.provider, self.api_key, self.base_url)
+        where = clients.endpoint(self.provider, self.api_key, self.base_url, request.key_choice)
         await outside.load("openai", pricing.TABLE)
         return await outside.apart(self._call(where, request))
 

@@ -1,7 +1,7 @@
 """Links through Celery: the broker's settings, and what sends a link.
 
-The web and the workers share it: both send, workers also consume (`tasks/`). A message carries a run id only; it is a
-hint that may be lost or doubled, so nothing of Celery's own durability is used.
+The web and the workers share it: both send, workers also consume (`tasks/`). A message carries a run id and the fence
+of its claim; it is a hint that may be lost or doubled, so nothing of Celery's own durability is used.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class CeleryLinks:
         # Not send_task: inside another run's link it would make this one a child of that.
         task_id = str(uuid4())
         run_id, path = of_member(run.run_id)
-        name, args = (PERFORM, [run_id, path]) if path else (ADVANCE, [run_id])
+        name, args = (PERFORM, [run_id, path]) if path else (ADVANCE, [run_id, run.fence])
         message = self._app.amqp.create_task_message(
             task_id,
             name,
@@ -113,6 +113,6 @@ class CeleryLinks:
             kwargsrepr="{}",
         )
         # Celery would have every message ask for its queue; once a process is enough.
-        declare = [] if run.queue in self._declared else None
+        declare: list[str] | None = [] if run.queue in self._declared else None
         self._app.amqp.send_task_message(producer, name, message, queue=run.queue, retry=False, declare=declare)
         self._declared.add(run.queue)

@@ -30,6 +30,11 @@ class LocalDeclarations(LocalPart):
             }
             self._renew_declared()
 
+    def declared(self) -> Declared:
+        """Return what is declared."""
+        with self._lock:
+            return self._declared
+
     def schemas(self, names: Sequence[str]) -> list[EventSchema]:
         """Return the schemas of these names."""
         with self._lock:

@@ -1,52 +1,21 @@
 """The Gate in memory, for one process: the twin of `redis_gate.py` in tests and scripts.
 
-It decides like the Lua files, moved by whatever clock it is given, and may walk over all tenants of a queue where they
-may not. Its buckets begin full, because nothing can have started before it.
+It decides like the Lua files, moved by whatever clock it is given, and may walk over all tenants and lanes of a queue
+where they may not. Its buckets begin full, because nothing can have started before it.
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from heapq import heapify, heappop, heappush
 from threading import Lock
 
 from celeriac.clock import Clock
-from celeriac.platform.flow.gate import Queued, TenantLimits
-
-#: Resumes before starts, then by arrival.
-_Rank = tuple[bool, int]
-
-
-@dataclass(kw_only=True)
-class _Known:
-    run: Queued
-    rank: _Rank
-    #: set when the run is picked: until then it counts as on its way
-    deadline: datetime | None = None
-
-
-@dataclass(kw_only=True)
-class _Slot:
-    tenant_id: str
-    queue: str
-    expires_at: datetime
-
-
-@dataclass(kw_only=True)
-class _Bucket:
-    tokens: float
-    counted_at: datetime
-
-
-@dataclass(kw_only=True)
-class _Worker:
-    queues: frozenset[str]
-    capacity: int
-    expires_at: datetime
+from celeriac.platform.flow.gate import Holdup, Pace, Pool, Queued
+from celeriac.platform.store.local_lanes import INTERNAL, RESUME, START, LocalLanes, band_of
+from celeriac.platform.store.local_slots import LocalSlots
 
 
 class LocalGate:
@@ -57,197 +26,212 @@ class LocalGate:
         self._clock = clock
         self._dead_after = dead_after
         self._lock = Lock()
-        self._arrivals = 0
-        self._known: dict[str, _Known] = {}
-        #: (rank, run id) in order, by (queue, tenant), for runs that take a start token (True) and those that do not
-        self._lanes: dict[tuple[str, str], dict[bool, list[tuple[_Rank, str]]]] = {}
-        self._limits: dict[str, TenantLimits] = {}
-        self._buckets: dict[str, _Bucket] = {}
-        self._slots: dict[tuple[str, int], _Slot] = {}
-        self._workers: dict[str, _Worker] = {}
-        #: the turn of the last pick by queue, and the next turn of each tenant that is ahead of it
-        self._turn: dict[str, int] = {}
-        self._ahead: dict[tuple[str, str], int] = {}
+        self._lanes = LocalLanes()
+        self._slots = LocalSlots(dead_after)
 
     def enqueue(self, runs: Sequence[Queued]) -> None:
         with self._deciding() as now:
             for run in runs:
-                self._limits[run.tenant_id] = run.limits
+                self._slots.learn(run)
                 self._put(run, now)
 
     def pick(
         self, queue: str, most: int, *, ended: Sequence[Queued] = (), arriving: Sequence[Queued] = ()
     ) -> list[Queued]:
         for link in ended:
-            self.release(link.run_id, link.fence)
+            self._end(link)
         self.enqueue(arriving)
         with self._deciding() as now:
-            turn = self._turn.get(queue, 0)
-            tenants = [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]
-            ring = [(max(turn, self._ahead.get((queue, tenant), 0)), tenant) for tenant in tenants]
-            heapify(ring)
             picked: list[Queued] = []
-            most = min(most, self._room(queue))
-            while ring and len(picked) < most:
-                turn, tenant = heappop(ring)
-                run = self._pick_from(queue, tenant, now)
+
+            def pick_from(tenant_id: str) -> float | None:
+                is_closed = self._slots.is_closed(queue, tenant_id, now)
+                run = self._next(queue, tenant_id, now, is_closed=is_closed)
                 if run is None:
-                    continue
+                    return None
+                self._take(run, now)
                 picked.append(run)
-                self._turn[queue] = turn
-                self._ahead[queue, tenant] = turn + 1
-                if (queue, tenant) in self._lanes:
-                    heappush(ring, (turn + 1, tenant))
+                return 1 / self._slots.limits(tenant_id).weight
+
+            most = min(most, self._slots.room(queue))
+            for _ in self._lanes.in_turn(queue, pick_from) if most > 0 else ():
+                if len(picked) >= most:
+                    break
             return picked
 
     def proceed(self, run: Queued) -> bool:
         with self._deciding() as now:
-            known = self._current(run.run_id, now)
-            if known and known.run.fence >= run.fence:
-                return known.deadline is not None
-            if (run.run_id, run.fence) in self._slots:
+            known = self._lanes.current(run.run_id, now)
+            if known and known.fence >= run.fence:
+                return not self._lanes.is_waiting(run.run_id)
+            if self._slots.has_slot(run):
                 return True
-            self._limits[run.tenant_id] = run.limits
-            others_wait = self._others_wait(run, now)
-            self._slots.pop((run.run_id, run.fence - 1), None)
-            if not others_wait and self._running(run.tenant_id) < run.limits.running:
-                self._hold(run, now)
-                self._known[run.run_id] = _Known(run=run, rank=(False, 0), deadline=now + self._dead_after / 2)
-                return True
-            self._put(run, now)
-            return False
+            self._slots.learn(run)
+            may_go_on = self._may_go_on(run, now)
+            self._slots.free(run.run_id, run.fence - 1)
+            if may_go_on:
+                self._slots.hold(run, now)
+                self._slots.note_active(run.queue, run.tenant_id, now)
+                self._lanes.on_its_way(run, now + self._dead_after / 2)
+            else:
+                self._put(run, now)
+            return may_go_on
 
     def started(self, run: Queued) -> None:
         with self._deciding() as now:
-            self._forget(run.run_id, run.fence)
-            self._hold(run, now)
+            self._lanes.forget(run.run_id, run.fence)
+            self._slots.hold(run, now)
 
     def renew(self, runs: Sequence[Queued]) -> None:
         with self._deciding() as now:
             for run in runs:
-                self._hold(run, now)
+                self._slots.hold(run, now)
 
     def forget(self, run_id: str) -> None:
         with self._deciding() as now:
-            known = self._current(run_id, now)
+            known = self._lanes.current(run_id, now)
             if known is not None:
-                self._forget(run_id, known.run.fence)
-                self._slots.pop((run_id, known.run.fence), None)
+                self._lanes.forget(run_id, known.fence)
+                self._slots.free(run_id, known.fence)
+            self._slots.settle(run_id)
+
+    def settle(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            self.forget(run_id)
 
     def release(self, run_id: str, fence: int) -> None:
         with self._deciding():
-            self._forget(run_id, fence)
-            self._slots.pop((run_id, fence), None)
+            self._lanes.forget(run_id, fence)
+            self._slots.free(run_id, fence)
+
+    def learn(self, runs: Sequence[Queued]) -> None:
+        with self._deciding():
+            for run in runs:
+                self._slots.learn(run)
+                self._lanes.move(run)
+
+    def hold_runs(self, runs: Sequence[Queued]) -> None:
+        with self._deciding() as now:
+            for run in runs:
+                self._slots.hold_run(run, now)
+
+    def unconfirmed(self, most: int) -> list[str]:
+        with self._deciding() as now:
+            return self._slots.unconfirmed(most, now)
+
+    def explain(self, run_id: str) -> Holdup | None:
+        with self._deciding() as now:
+            run = self._lanes.current(run_id, now)
+            return self._explain(run, now) if run and self._lanes.is_waiting(run_id) else None
 
     def known(self, run_ids: Sequence[str]) -> set[str]:
         with self._deciding() as now:
-            return {run_id for run_id in run_ids if self._current(run_id, now)}
+            return {run_id for run_id in run_ids if self._lanes.current(run_id, now)}
 
     def attend(self, worker_id: str, queues: Sequence[str], capacity: int) -> None:
         with self._deciding() as now:
-            expires_at = now + self._dead_after
-            self._workers[worker_id] = _Worker(queues=frozenset(queues), capacity=capacity, expires_at=expires_at)
+            self._slots.attend(worker_id, frozenset(queues), capacity, now)
 
     def leave(self, worker_id: str) -> None:
         with self._deciding():
-            self._workers.pop(worker_id, None)
+            self._slots.leave(worker_id)
 
     def waiting(self, queue: str) -> int:
         with self._deciding():
-            lanes = [lanes for (lane_queue, _), lanes in self._lanes.items() if lane_queue == queue]
-            return sum(len(lane) for pair in lanes for lane in pair.values())
+            return self._lanes.waiting(queue)
 
     @contextmanager
     def _deciding(self) -> Iterator[datetime]:
-        """Hold the lock, drop the slots and workers that have expired, and tell the time of the decision."""
+        """Hold the lock, drop what has expired, and tell the time of the decision."""
         with self._lock:
             now = self._clock.now()
-            self._slots = {slot: held for slot, held in self._slots.items() if held.expires_at > now}
-            self._workers = {name: worker for name, worker in self._workers.items() if worker.expires_at > now}
+            self._slots.purge(now)
             yield now
 
-    def _current(self, run_id: str, now: datetime) -> _Known | None:
-        known = self._known.get(run_id)
-        if known and known.deadline is not None and known.deadline <= now:
-            del self._known[run_id]
-            return None
-        return known
-
-    def _room(self, queue: str) -> int:
-        capacity = sum(worker.capacity for worker in self._workers.values() if queue in worker.queues)
-        return (capacity * 12 + 9) // 10 - sum(held.queue == queue for held in self._slots.values())
-
-    def _running(self, tenant_id: str) -> int:
-        return sum(held.tenant_id == tenant_id for held in self._slots.values())
-
-    def _others_wait(self, run: Queued, now: datetime) -> bool:
-        own = self._lanes.get((run.queue, run.tenant_id), {False: []})
-        tenants = [tenant for queue, tenant in self._lanes if queue == run.queue]
-        return bool(own[False]) or any(self._next(run.queue, tenant, now) for tenant in tenants)
-
     def _put(self, run: Queued, now: datetime) -> None:
-        known = self._current(run.run_id, now)
-        if known and known.run.fence >= run.fence:
-            return
-        self._withdraw(run.run_id)
-        self._arrivals += 1
-        rank = (not run.is_resume, self._arrivals)
-        self._known[run.run_id] = _Known(run=run, rank=rank)
-        lanes = self._lanes.setdefault((run.queue, run.tenant_id), {False: [], True: []})
-        insort(lanes[_needs_token(run)], (rank, run.run_id))
+        self._lanes.put(run, now)
+        self._slots.note_active(run.queue, run.tenant_id, now)
+        if run.is_resume:
+            self._slots.hold_run(run, now)
 
-    def _withdraw(self, run_id: str) -> None:
-        known = self._known.pop(run_id, None)
-        if known is None or known.deadline is not None:
-            return
-        place = (known.run.queue, known.run.tenant_id)
-        lanes = self._lanes[place]
-        lanes[_needs_token(known.run)].remove((known.rank, run_id))
-        if not lanes[False] and not lanes[True]:
-            del self._lanes[place]
+    def _end(self, link: Queued) -> None:
+        self.release(link.run_id, link.fence)
+        if link.is_over:
+            with self._deciding():
+                self._slots.settle(link.run_id)
 
-    def _forget(self, run_id: str, fence: int) -> None:
-        if run_id in self._known and self._known[run_id].run.fence <= fence:
-            self._withdraw(run_id)
+    def _take(self, run: Queued, now: datetime) -> None:
+        if not run.is_resume and not self._slots.has_slot(run):
+            since = self._lanes.arrival(run)
+            self._slots.pay(run, now, since=since, is_token_due=not run.is_internal)
+        self._slots.hold(run, now)
+        self._slots.note_active(run.queue, run.tenant_id, now)
+        self._lanes.on_its_way(run, now + self._dead_after / 2)
 
-    def _next(self, queue: str, tenant_id: str, now: datetime) -> Queued | None:
-        """Return the tenant's first run that has all it needs."""
-        lanes = self._lanes[queue, tenant_id]
-        heads = lanes[False][:1]
-        if self._bucket(tenant_id, now).tokens >= 1:
-            heads += lanes[True][:1]
-        if not heads:
-            return None
-        run = self._known[min(heads)[1]].run
-        # A slot that the run holds from a pick that came to nothing is as good as a free one.
-        has_slot = (run.run_id, run.fence) in self._slots
-        return run if has_slot or self._running(tenant_id) < self._limits[tenant_id].running else None
+    def _next(self, queue: str, tenant_id: str, now: datetime, *, is_closed: bool) -> Queued | None:
+        """Return the tenant's first run that has all it needs, where slots may be closed to it."""
+        has_room = self._slots.running(tenant_id) < self._slots.limits(tenant_id).running and not is_closed
+        for run in self._lanes.heads(queue, tenant_id):
+            # Slots that the run holds from a pick that came to nothing are as good as free ones.
+            has_slot = self._slots.has_slot(run)
+            has_token = band_of(run) != START or has_slot or self._slots.tokens(tenant_id, now) >= 1
+            if (has_room or has_slot) and has_token and self._slots.lacking(run, now) is None:
+                return run
+        return None
 
-    def _pick_from(self, queue: str, tenant_id: str, now: datetime) -> Queued | None:
-        run = self._next(queue, tenant_id, now)
-        if run is None:
-            return None
-        if _needs_token(run):
-            self._bucket(tenant_id, now).tokens -= 1
-        self._hold(run, now)
-        rank = self._known[run.run_id].rank
-        self._withdraw(run.run_id)
-        self._known[run.run_id] = _Known(run=run, rank=rank, deadline=now + self._dead_after / 2)
-        return run
+    def _may_go_on(self, run: Queued, now: datetime) -> bool:
+        """Say whether the run's next link may have the slots of the one that ends: nobody else could use them."""
+        others = self._lanes.tenants(run.queue)
+        if any(self._next(run.queue, tenant, now, is_closed=False) for tenant in others):
+            return False
+        own = self._slots.has_slot(_ending(run))
+        running = self._slots.running(run.tenant_id) - own
+        if running >= self._slots.limits(run.tenant_id).running or self._is_asked_for(run, now):
+            return False
+        if running > 0 and self._slots.is_closed(run.queue, run.tenant_id, now, ending=int(own)):
+            return False
+        ending = {f"{run.run_id}:{run.fence - 1}"}
+        pools = [pool for pool in run.pools if not pool.is_for_run]
+        return all(
+            len(self._slots.held(run.tenant_id, pool.name) - ending) < self._slots.slots_of(run, pool) for pool in pools
+        )
 
-    def _hold(self, run: Queued, now: datetime) -> None:
-        expires_at = now + self._dead_after * 1.5
-        self._slots[run.run_id, run.fence] = _Slot(tenant_id=run.tenant_id, queue=run.queue, expires_at=expires_at)
+    def _is_asked_for(self, run: Queued, now: datetime) -> bool:
+        """Say whether a resume of the same tenant waits for what the run's link gives back."""
+        pools = {pool.name for pool in run.pools if not pool.is_for_run}
+        heads = [
+            head for queue in self._lanes.queues(run.tenant_id) for head in self._lanes.heads(queue, run.tenant_id)
+        ]
+        for head in heads:
+            lacks = self._slots.lacking(head, now)
+            could_go = lacks is None and head.queue == run.queue
+            if band_of(head) == RESUME and (could_go or (lacks is not None and lacks.name in pools)):
+                return True
+        return False
 
-    def _bucket(self, tenant_id: str, now: datetime) -> _Bucket:
-        """Return the tenant's bucket, refilled to this moment."""
-        limits = self._limits[tenant_id]
-        bucket = self._buckets.setdefault(tenant_id, _Bucket(tokens=limits.starts_burst, counted_at=now))
-        earned = (now - bucket.counted_at).total_seconds() * limits.starts_per_second
-        bucket.tokens = min(limits.starts_burst, bucket.tokens + max(0.0, earned))
-        bucket.counted_at = max(bucket.counted_at, now)
-        return bucket
+    def _explain(self, run: Queued, now: datetime) -> Holdup:
+        limits, lacks = self._slots.limits(run.tenant_id), self._slots.lacking(run, now)
+        if self._slots.has_slot(run):
+            return Holdup(reason="turn")
+        if self._slots.running(run.tenant_id) >= limits.running:
+            return Holdup(reason="running")
+        tokens = self._slots.tokens(run.tenant_id, now)
+        if band_of(run) == START and tokens < 1:
+            missing, rate = 1 - tokens + self._lanes.ahead_of(run, START), limits.starts_per_second
+            until = now + timedelta(seconds=missing / rate) if rate else None
+            return Holdup(reason="starts", until=until)
+        match lacks:
+            case Pool():
+                return Holdup(reason="pool", name=lacks.name)
+            case Pace():
+                until = self._slots.open_at(run, lacks, ahead=self._lanes.ahead_of(run, INTERNAL))
+                return Holdup(reason="pace", name=lacks.name, until=until)
+            case None:
+                pass
+        if self._slots.room(run.queue) <= 0:
+            return Holdup(reason="room")
+        return Holdup(reason="noisy" if self._slots.is_closed(run.queue, run.tenant_id, now) else "turn")
 
 
-def _needs_token(run: Queued) -> bool:
-    return not run.is_resume and not run.is_internal
+def _ending(run: Queued) -> Queued:
+    return replace(run, fence=run.fence - 1)

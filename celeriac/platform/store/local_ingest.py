@@ -8,20 +8,14 @@ from datetime import datetime, timedelta
 
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
-from celeriac.platform.codec import encode
+from celeriac.platform.codec import encode, utf8_size
+from celeriac.platform.durable.admission import freeze
 from celeriac.platform.durable.cron import last_due, next_due, tick_id
 from celeriac.platform.durable.declared import Arrival
 from celeriac.platform.durable.ending import unstarted_event
-from celeriac.platform.durable.starting import (
-    Join,
-    Plan,
-    RunKey,
-    Standing,
-    Start,
-    cancelling_waits,
-    keys_of,
-    start_wait,
-)
+from celeriac.platform.durable.quota import too_many_queued
+from celeriac.platform.durable.run_keys import RunKey, keys_of
+from celeriac.platform.durable.starting import Join, Plan, Standing, Start, cancelling_waits, start_wait
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import CRON, Event
 from celeriac.platform.flow.gate import Queued
@@ -43,9 +37,14 @@ _DEDUPE = timedelta(hours=24)
 class LocalIngest(LocalPart):
     """The part of the store that events come in by."""
 
-    def ingest(self, tenant_id: str, events: Sequence[Event], *, target: str | None = None) -> Ingested:
+    def ingest(
+        self, tenant_id: str, events: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
+    ) -> Ingested:
         """Take in events with their runs and wakes."""
         with self._lock:
+            starting = [one for one in events if target is not None or self._declared.has_triggers(one.name)]
+            if most_queued is not None and starting and self._queued_of(tenant_id) + len(starting) > most_queued:
+                raise too_many_queued(most_queued)
             if target is not None and target not in self._declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; is a worker with it running?")
             accepted, new = [], []
@@ -57,11 +56,15 @@ class LocalIngest(LocalPart):
                 plain = Event(event.name, {} if event.data is None else event.data, id=event.id, ts=event.ts)
                 stored = StoredEvent(new_id("evt"), tenant_id, plain, self.now(), target=target)
                 self.events[stored.id] = stored
+                self._count(tenant_id, "", bytes=utf8_size(encode(plain.data)))
                 if event.id is not None:
                     self._sent[tenant_id, event.id] = stored
                 accepted.append(Accepted(id=stored.id, name=event.name))
                 new.append(stored)
             return replace(self._match(new), accepted=accepted)
+
+    def _queued_of(self, tenant_id: str) -> int:
+        return sum(one.run.tenant_id == tenant_id and one.run.status == "queued" for one in self.all.values())
 
     def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
         """Match events that steps and endings inserted."""
@@ -83,6 +86,7 @@ class LocalIngest(LocalPart):
                     id, event = tick_id(name, cron, tick, tenant_id), Event(CRON, {}, ts=tick)
                     if id not in self.events:
                         self.events[id] = StoredEvent(id, tenant_id, event, now, target=name)
+                        self._count(tenant_id, "", bytes=utf8_size(encode(event.data)))
                         fired.append(self.events[id])
                 self._crons[place] = (cron, next_due(cron, name, tick))
             accepted = [Accepted(id=one.id, name=one.event.name) for one in fired]
@@ -110,16 +114,15 @@ class LocalIngest(LocalPart):
     def _match(self, events: Sequence[StoredEvent]) -> Ingested:
         """Start what the events start, then wake and cancel what stood before they came."""
         standing = [run for run in self.all.values() if not run.run.is_final]
-        plan = Plan(self._declared, self.now())
-        for stored in events:
+        plan, arrivals = Plan(self._declared, self.now()), [_arrival(stored) for stored in events]
+        for key in {key for arrival in arrivals for key in keys_of(arrival, self._declared)}:
+            if (known := self._standing_for(key)) is not None:
+                plan.know(key, known)
+        for stored, arrival in zip(events, arrivals, strict=True):
             stored.is_matched = True
-            arrival = _arrival(stored)
-            for key in keys_of(arrival, self._declared):
-                if key not in plan.keys and (known := self._standing_for(key)) is not None:
-                    plan.know(key, known)
             plan.take(arrival)
         queued = self._make_true(plan)
-        ended: list[str] = []
+        ended = [run_id for run_id in plan.superseded if self._cancel(self.all[run_id], "singleton")]
         for run in standing:
             for stored in events:
                 answer = self._answer(run, stored)
@@ -134,20 +137,20 @@ class LocalIngest(LocalPart):
         run = self.all[known.run_id]
         wait = run.waits.get(("", 0))
         gathers = run.run.status == "parked" and wait is not None and wait.resolved_at is None
-        return replace(known, is_gathering=known.is_gathering and gathers)
+        return replace(known, is_gathering=known.is_gathering and gathers, is_standing=not run.run.is_final)
 
     def _make_true(self, plan: Plan) -> list[Queued]:
         self._keys |= plan.keys
-        begun = [self._start(start) for start in plan.starts.values() if start.run_id not in self.all]
+        begun = [self._start(start, plan.now) for start in plan.starts.values() if start.run_id not in self.all]
         queued = [as_queued(run) for run in begun if run.run.status == "queued"]
         for join in plan.joins.values():
             queued += self._join(join)
         for one in plan.unstarted:
-            self._insert(one.arrival.tenant_id, unstarted_event(one))
+            self._insert(one.arrival.tenant_id, unstarted_event(one), function=one.arrival.target or "")
         return queued
 
-    def _start(self, start: Start) -> StoredRun:
-        now, function = self.now(), start.function
+    def _start(self, start: Start, now: datetime) -> StoredRun:
+        function = start.function
         run = Run(
             id=start.run_id,
             tenant_id=start.arrival.tenant_id,
@@ -160,6 +163,7 @@ class LocalIngest(LocalPart):
             parent_id=start.parent_id,
             created_at=now,
             ended_at=now if start.status in FINAL else None,
+            retry_at=start.retry_at,
         )
         stored = self.all[run.id] = StoredRun(
             run,
@@ -172,9 +176,11 @@ class LocalIngest(LocalPart):
             deadline=start.deadline(now),
             time_limit=function.rules.timeout,
             parent_id=start.parent_id,
+            gate=start.gate,
             waits={(wait.path, wait.number): wait for wait in start.waits(now)},
         )
         self._gathered |= dict.fromkeys(start.gathered, run.id)
+        self._count(run.tenant_id, function.name, runs=1)
         return stored
 
     def _join(self, join: Join) -> list[Queued]:
@@ -186,6 +192,7 @@ class LocalIngest(LocalPart):
         if join.arrival is not None:
             run.event = self.events[join.arrival.id]
             run.run = replace(run.run, event_id=join.arrival.id)
+            run.gate = freeze(join.function, join.arrival.visible)
             kept = {key: wait for key, wait in run.waits.items() if wait.kind != "cancel"}
             cancels = cancelling_waits(
                 join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at

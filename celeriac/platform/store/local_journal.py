@@ -35,6 +35,7 @@ class LocalJournal(LocalPart):
                 memo = Memo(path=entry.path, kind=entry.kind, seq=seq, value=entry.value, error=entry.error)
                 run.steps[entry.path] = (memo, entry)
                 run.run = replace(run.run, usage=run.run.usage + entry.usage)
+                self._count_step(run, entry)
                 self._send(run, entry.events)
                 self._close(run, entry.closes)
             case AttemptFailed():

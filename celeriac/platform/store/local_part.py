@@ -6,16 +6,19 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from celeriac.clock import Clock, SystemClock
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.cron import Schedule
 from celeriac.platform.durable.declaration import Declaration, EventSchema
 from celeriac.platform.durable.declared import Declared, Pause
 from celeriac.platform.durable.ending import deferred_event, ending_event
-from celeriac.platform.durable.memo import OutgoingEvent
-from celeriac.platform.durable.starting import RunKey, Standing
+from celeriac.platform.durable.memo import OutgoingEvent, StepDone
+from celeriac.platform.durable.run_keys import RunKey
+from celeriac.platform.durable.starting import Standing
 from celeriac.platform.durable.store import Claim, Ending, Worker
+from celeriac.platform.durable.usage import UsageRow
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.local_records import StoredEvent, StoredPlacement, StoredRun, as_event, as_queued
@@ -45,14 +48,32 @@ class LocalPart:
         self._gathered: dict[str, str] = {}
         self.placed: dict[tuple[str, str], StoredPlacement] = {}
         self._workers: dict[str, tuple[Worker, datetime]] = {}
+        #: what was used, by tenant, day, function and model
+        self._used: dict[tuple[str, date, str, str], UsageRow] = {}
 
     def now(self) -> datetime:
         """Return the clock's time."""
         return self._clock.now()
 
-    def _insert(self, tenant_id: str, event: OutgoingEvent, sender: str | None = None) -> None:
+    def _count(self, tenant_id: str, function: str, model: str = "", **counts: int | float) -> None:
+        """Add to what was used today."""
+        day = self.now().astimezone(UTC).date()
+        key = (tenant_id, day, function, model)
+        known = self._used.get(key, UsageRow(tenant_id=tenant_id, day=day, function=function, model=model))
+        self._used[key] = replace(known, **{name: getattr(known, name) + more for name, more in counts.items()})
+
+    def _count_step(self, run: StoredRun, done: StepDone) -> None:
+        function, used = f"{run.run.app}/{run.run.function_id}", done.usage.export()
+        self._count(run.run.tenant_id, function, done.model, steps=1, bytes=utf8_size(done.value), **used)
+
+    def _insert(
+        self, tenant_id: str, event: OutgoingEvent, sender: str | None = None, *, function: str | None = None
+    ) -> None:
         if event.id in self.events:
             return
+        if function is None:
+            function = f"{self.all[sender].run.app}/{self.all[sender].run.function_id}" if sender else ""
+        self._count(tenant_id, function, bytes=utf8_size(event.data))
         self.events[event.id] = StoredEvent(
             event.id,
             tenant_id,

@@ -62,6 +62,7 @@ class LocalPlacements(LocalPart):
             run.suspicion = 0
             memo = Memo(path=claim.path, kind=done.kind, seq=len(run.steps) + 1, value=done.value, error=done.error)
             run.steps[claim.path] = (memo, done)
+            self._count_step(run, done)
             wait = run.waits[(claim.path, 0)]
             run.waits[(claim.path, 0)] = replace(wait, resolved_at=self.now())
             return self._wake(run)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import admission
 from celeriac.platform.durable.matching import answers, visible
 from celeriac.platform.durable.memo import AttemptFailed, Memo, StepDone, Wait
 from celeriac.platform.durable.placed import PlacedClaim, Process
@@ -55,6 +56,8 @@ class StoredRun:
     parent_id: str | None = None
     #: what replaces the inputs of steps, by path
     overrides: dict[str, Any] = field(default_factory=dict)
+    #: what the Gate has to know of its limits
+    gate: str | None = None
     root_id: str | None = None
     link_id: str | None = None
     steps: dict[str, tuple[Memo, StepDone]] = field(default_factory=dict)
@@ -107,6 +110,8 @@ def as_queued(run: StoredRun) -> Queued:
         is_internal=run.is_internal,
         root_id=run.root_id,
         parent_id=run.link_id,
+        function=f"{run.run.app}/{run.run.function_id}",
+        **admission(run.gate),
     )
 
 
@@ -135,5 +140,6 @@ def as_claim(run: StoredRun) -> Claim:
         cancel_reason=run.cancel_reason,
         suspicion=run.suspicion,
         overrides=run.overrides,
+        gate=run.gate,
         queued_for=(run.claimed_at or run.queued_at) - run.queued_at,
     )

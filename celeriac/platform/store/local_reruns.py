@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
+from celeriac.platform.durable.admission import freeze
 from celeriac.platform.durable.declared import Arrival
 from celeriac.platform.durable.memo import Memo, StepDone
 from celeriac.platform.durable.rerun import (
@@ -41,10 +42,11 @@ class LocalReruns(LocalPart):
             ]
             cut = cut_of(done, _begun(source), wish)
             kept = sorted((one for one in source.steps.values() if cut.keeps(one[0].path, one[0].seq)), key=_place)
-            waits = cancelling_waits(function, _arrival(source), since=now, begins_at=now)
+            arrival = _arrival(source)
+            waits = cancelling_waits(function, arrival, since=now, begins_at=now)
             again = StoredRun(
                 Run(
-                    id=new_id("run"),
+                    id=wish.run_id or new_id("run"),
                     tenant_id=tenant_id,
                     app=function.app,
                     function_id=function.function_id,
@@ -62,10 +64,12 @@ class LocalReruns(LocalPart):
                 deadline=deadline_of(function, now),
                 time_limit=function.rules.timeout,
                 overrides=overrides_of(source.overrides, wish),
+                gate=freeze(function, arrival.visible),
                 steps={memo.path: (replace(memo, seq=seq), entry) for seq, (memo, entry) in enumerate(kept, start=1)},
                 waits={(wait.path, wait.number): wait for wait in waits},
             )
             self.all[again.run.id] = again
+            self._count(tenant_id, function.name, runs=1)
             return as_queued(again)
 
 

@@ -25,7 +25,7 @@ class LocalRuns(LocalPart):
         """Claim a queued run."""
         with self._lock:
             run = self.all.get(run_id)
-            if run is None or run.run.status != "queued":
+            if run is None or run.run.status != "queued" or link.fence not in (None, run.fence + 1):
                 return None
             run.fence += 1
             run.claimed_at = self.now()
@@ -34,6 +34,7 @@ class LocalRuns(LocalPart):
                 run.deadline = None if run.time_limit is None else self.now() + run.time_limit
             started = run.run.started_at or self.now()
             run.run = replace(run.run, status="running", reason=None, links=run.run.links + 1, started_at=started)
+            self._count(run.run.tenant_id, f"{run.run.app}/{run.run.function_id}", links=1)
             return as_claim(run)
 
     def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:
@@ -108,6 +109,18 @@ class LocalRuns(LocalPart):
                 self._cancel(run, "start_timeout" if run.run.started_at is None else "timeout")
                 run.deadline = None
             return [run.run for run in late[:most]]
+
+    def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
+        """Return runs that hold a pool until they end."""
+        with self._lock:
+            standing = [run for run in self.all.values() if not run.run.is_final and run.run.started_at is not None]
+            found = [one for one in map(as_queued, standing) if any(pool.is_for_run for pool in one.pools)]
+            return sorted((one for one in found if one.run_id > after), key=lambda one: one.run_id)[:most]
+
+    def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
+        """Return those of the runs that hold one."""
+        with self._lock:
+            return [one for one in self.holding(most=len(self.all)) if one.run_id in run_ids]
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         """Return runs queued for long."""

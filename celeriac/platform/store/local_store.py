@@ -11,8 +11,11 @@ from celeriac.platform.store.local_ingest import LocalIngest
 from celeriac.platform.store.local_journal import LocalJournal
 from celeriac.platform.store.local_reruns import LocalReruns
 from celeriac.platform.store.local_runs import LocalRuns
+from celeriac.platform.store.local_usages import LocalUsages
 from celeriac.platform.store.local_waits import LocalWaits
 
 
-class LocalStore(LocalDeclarations, LocalIngest, LocalRuns, LocalReruns, LocalJournal, LocalWaits, LocalFleet):
+class LocalStore(
+    LocalDeclarations, LocalIngest, LocalRuns, LocalReruns, LocalJournal, LocalWaits, LocalFleet, LocalUsages
+):
     """A `Store` of one process; of the operations it knows the rerun."""

@@ -52,7 +52,7 @@ class SqlBulk(SqlReruns):
     """The part of the operations that acts on many runs."""
 
     def count(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> Count:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             total = _count(connection, tenant_id, kind, where)
             if where.if_ is None or not total:
                 return Count(total=total, is_exact=total < _MOST_COUNTED)
@@ -61,9 +61,9 @@ class SqlBulk(SqlReruns):
             return Count(total=chosen)
         return Count(total=round(total * chosen / asked), is_exact=False)
 
-    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter) -> BulkAction:
+    def begin(self, tenant_id: str, kind: BulkKind, where: RunFilter, *, action_id: str | None = None) -> BulkAction:
         going_on = select(func.count()).select_from(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id, _RUNNING)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             if connection.execute(going_on).scalar_one() >= _MOST_RUNNING:
                 raise ConflictError(
                     f"{_MOST_RUNNING} bulk actions go on already; wait for one, or abort it", code="too_many_actions"
@@ -71,7 +71,7 @@ class SqlBulk(SqlReruns):
             now = present(connection)
             total = _count(connection, tenant_id, kind, where)
         row = {
-            "id": new_id("blk"),
+            "id": action_id or new_id("blk"),
             "tenant_id": tenant_id,
             "kind": kind,
             "filter": where.encode(),
@@ -79,17 +79,17 @@ class SqlBulk(SqlReruns):
             "total": total,
             "created_at": now,
         }
-        with single(self._engine) as connection:
+        with single(self._engine, tenant_id) as connection:
             written = insert(bulk_actions).values(row).returning(*bulk_actions.c)
             return _action_of(connection.execute(written).one())
 
     def action(self, tenant_id: str, action_id: str) -> BulkAction:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return _action_of(_row_of(connection, tenant_id, action_id))
 
     def actions(self, tenant_id: str, *, limit: int = 20, before: str | None = None) -> list[BulkAction]:
         found = select(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             if before is not None:
                 last = _row_of(connection, tenant_id, before)
                 older = bulk_actions.c.created_at < last.created_at
@@ -100,7 +100,7 @@ class SqlBulk(SqlReruns):
 
     def abort(self, tenant_id: str, action_id: str) -> BulkAction:
         place = (bulk_actions.c.id == action_id, bulk_actions.c.tenant_id == tenant_id)
-        with single(self._engine) as connection:
+        with single(self._engine, tenant_id) as connection:
             connection.execute(update(bulk_actions).where(*place, _RUNNING).values(status="aborted", ended_at=db_now()))
             return _action_of(_row_of(connection, tenant_id, action_id))
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from celeriac.database import NOW, from_micros, single, transaction
+from celeriac.database import NOW, from_micros, single, straight, transaction
 from celeriac.platform.durable.store import Claim, ClaimWish, Link
 from celeriac.platform.event import Event
 from celeriac.platform.message import Usage
 from celeriac.platform.run import Run
+from celeriac.platform.store.sql_counting import COUNTED_CLAIMS, Counted, count
 from celeriac.platform.store.sql_part import SqlPart, text_array
 from celeriac.platform.store.sql_rows import event_of
 from celeriac.platform.store.tables import events
@@ -36,7 +37,7 @@ _USAGE = (
 _OF_RUN = (
     *("id", "tenant_id", "app", "function_id", "version", "queue", "event_id", "event_ids", "is_internal", "fence"),
     *("steps", "waits", "wakes", "cancel_requested", "cancel_reason", "suspicion", "overrides", "root_id", "links"),
-    *("created_at", "started_at", "queued_at", "claimed_at", *_USAGE, "rerun_of", "parent_id"),
+    *("created_at", "started_at", "queued_at", "claimed_at", *_USAGE, "rerun_of", "parent_id", "gate"),
 )
 _OF_EVENT = ("name", "data", "sender_id", "ts", "received_at")
 
@@ -52,7 +53,7 @@ def _moved(now: str, worker: str, link: str, root: str, run: str = "") -> str:
 
 _CLAIM_ON_SQLITE = f"""
 UPDATE runs SET {_moved(NOW["sqlite"], "?", "?", "?")}
-WHERE id = ? AND status = 'queued'
+WHERE id = ? AND status = 'queued' AND fence + 1 = coalesce(?, fence + 1)
 RETURNING {", ".join(_OF_RUN)},
     {", ".join(f"(SELECT e.{column} FROM events e WHERE e.id = event_id)" for column in _OF_EVENT)}"""
 
@@ -60,21 +61,33 @@ _RETURNING = ", ".join([*(f"r.{column}" for column in _OF_RUN), *(f"e.{column}" 
 
 _MOVED = _moved(NOW["postgresql"], "%s", "w.by_link", "w.by_root", "r.")
 
+#: a message that is old names a fence that is gone
+_FENCE = "r.fence + 1 = coalesce(w.by_fence, r.fence + 1)"
+
 _CLAIM_ONE = f"""
-UPDATE runs r SET {_MOVED}
-FROM (SELECT %s::text AS run_id, %s::text AS by_link, %s::text AS by_root) AS w, events e
-WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
-RETURNING {_RETURNING}"""
+WITH claimed AS (
+    UPDATE runs r SET {_MOVED}
+    FROM (SELECT %s::text AS run_id, %s::text AS by_link, %s::text AS by_root, %s::int AS by_fence) AS w, events e
+    WHERE r.id = w.run_id AND r.status = 'queued' AND {_FENCE} AND e.id = r.event_id
+    RETURNING {_RETURNING}
+),{COUNTED_CLAIMS}
+SELECT * FROM claimed"""
 
 _CLAIM_GROUP = f"""
-WITH w AS (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) AS t (run_id, by_link, by_root)),
+WITH w AS (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[]) AS t (run_id, by_link, by_root, by_fence)
+),
 held AS MATERIALIZED (
-    SELECT r.id FROM runs r JOIN w ON w.run_id = r.id WHERE r.status = 'queued' ORDER BY r.id FOR NO KEY UPDATE OF r
-)
-UPDATE runs r SET {_MOVED}
-FROM w JOIN held ON held.id = w.run_id, events e
-WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
-RETURNING {_RETURNING}"""
+    SELECT r.id FROM runs r JOIN w ON w.run_id = r.id
+    WHERE r.status = 'queued' AND {_FENCE} ORDER BY r.id FOR NO KEY UPDATE OF r
+),
+claimed AS (
+    UPDATE runs r SET {_MOVED}
+    FROM w JOIN held ON held.id = w.run_id, events e
+    WHERE r.id = w.run_id AND r.status = 'queued' AND e.id = r.event_id
+    RETURNING {_RETURNING}
+),{COUNTED_CLAIMS}
+SELECT * FROM claimed"""
 
 
 class SqlClaims(SqlPart):
@@ -84,7 +97,11 @@ class SqlClaims(SqlPart):
         return self.claim_all([ClaimWish(run_id=run_id, link=link)], worker_id)[0]
 
     def claim_all(self, wishes: Sequence[ClaimWish], worker_id: str) -> list[Claim | None]:
-        once = {wish.run_id: wish for wish in reversed(wishes)}
+        once: dict[str, ClaimWish] = {}
+        for wish in wishes:  # of two that name different fences the older is an old message's
+            known = once.setdefault(wish.run_id, wish)
+            if (wish.link.fence or 0) > (known.link.fence or 0):
+                once[wish.run_id] = wish
         if self._is_postgres:
             with single(self._engine) as connection:
                 claimed = self._with_batches(connection, _claim_on_postgres(connection, list(once.values()), worker_id))
@@ -112,10 +129,10 @@ def _claim_on_postgres(
 ) -> dict[str, tuple[Any, Link]]:
     if len(wishes) == 1:
         [wish] = wishes
-        named = (worker_id, wish.run_id, wish.link.id, wish.link.root_id)
+        named = (worker_id, wish.run_id, wish.link.id, wish.link.root_id, wish.link.fence)
         rows = connection.exec_driver_sql(_CLAIM_ONE, named).all()
     else:
-        columns = zip(*((wish.run_id, wish.link.id, wish.link.root_id) for wish in wishes), strict=True)
+        columns = zip(*((one.run_id, one.link.id, one.link.root_id, one.link.fence) for one in wishes), strict=True)
         rows = connection.exec_driver_sql(_CLAIM_GROUP, (*map(text_array, columns), worker_id)).all()
     links = {wish.run_id: wish.link for wish in wishes}
     return {row[0]: (row, links[row[0]]) for row in rows}
@@ -125,11 +142,13 @@ def _claim_on_sqlite(
     connection: Connection, wishes: Iterable[ClaimWish], worker_id: str
 ) -> dict[str, tuple[Any, Link]]:
     claimed: dict[str, tuple[Any, Link]] = {}
-    for wish in wishes:
-        named = (worker_id, wish.link.id, wish.link.root_id, wish.run_id)
-        row = connection.exec_driver_sql(_CLAIM_ON_SQLITE, named).one_or_none()
-        if row is not None:
-            claimed[wish.run_id] = (row, wish.link)
+    with straight(connection) as cursor:
+        for wish in wishes:
+            named = (worker_id, wish.link.id, wish.link.root_id, wish.run_id, wish.link.fence)
+            for row in cursor.execute(_CLAIM_ON_SQLITE, named).fetchall():
+                claimed[wish.run_id] = (row, wish.link)
+    rows = [row for row, _ in claimed.values()]
+    count(connection, [Counted(tenant_id=row[1], function=f"{row[2]}/{row[3]}", links=1) for row in rows])
     return claimed
 
 
@@ -138,8 +157,8 @@ def _claim_of(row: Any, link: Link, batch: Sequence[Event]) -> Claim:
     run_id, tenant_id, app, function_id, version, queue, event_id, _, is_internal, fence = row[:10]
     steps, waits, wakes, cancel_requested, cancel_reason, suspicion, overrides, root_id, links = row[10:19]
     created_at, started_at, queued_at, claimed_at = row[19:23]
-    rerun_of, parent_id = row[30:32]
-    name, data, sender_id, ts, received_at = row[32:]
+    rerun_of, parent_id, gate = row[30:33]
+    name, data, sender_id, ts, received_at = row[33:]
     run = Run(
         id=run_id,
         tenant_id=tenant_id,
@@ -172,6 +191,7 @@ def _claim_of(row: Any, link: Link, batch: Sequence[Event]) -> Claim:
         cancel_reason=cancel_reason,
         suspicion=suspicion,
         overrides={} if overrides is None else json.loads(overrides),
+        gate=gate,
         link=Link(id=link.id, root_id=root_id),
         queued_for=timedelta(microseconds=claimed_at - queued_at),
     )

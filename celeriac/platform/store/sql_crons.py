@@ -16,9 +16,10 @@ from celeriac.database import db_now
 from celeriac.platform.durable.cron import Schedule, due_again, last_due, next_due, tick_id
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.event import CRON
+from celeriac.platform.store.sql_counting import insert_events
 from celeriac.platform.store.sql_part import insert_new, present
 from celeriac.platform.store.sql_rows import AnyRow
-from celeriac.platform.store.tables import crons, events
+from celeriac.platform.store.tables import crons
 
 _KEY = ("app", "function_id", "schedule", "tz")
 _MICROSECOND = timedelta(microseconds=1)
@@ -80,7 +81,7 @@ def tick(connection: Connection, tenants: Sequence[str], most: int) -> list[str]
             )
         place = (crons.c[column] == getattr(row, column) for column in _KEY)
         connection.execute(update(crons).where(*place).values(next_at=next_due(cron, name, last)))
-    insert_new(connection, events, told)
+    insert_events(connection, told)
     return [event["id"] for event in told]
 
 

@@ -1,7 +1,7 @@
 """Declarations in SQL: what the apps of the fleet declared, so that events are matched without their code.
 
 A process keeps what it has read until the revision changes, which every ingest asks for beside its locks: so an event
-is always matched against what is declared when it comes. Schemas may be a second old.
+is always matched against what is declared when it comes. Schemas and limits may be a second old.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from celeriac.platform.trigger import Trigger
 #: what stands for everything that is declared and paused; no parameters, so that it goes into any statement
 REVISION = "(SELECT CAST(coalesce(sum(revision), 0) AS BIGINT) FROM apps)"
 
-#: how old schemas may be
+#: how old may be what is asked for beside an ingest
 _FRESH_SECONDS = 1.0
 
 
@@ -59,13 +59,16 @@ class SqlDeclarations(SqlPart):
             _raise_revision(connection, owners)
         self._known = None
 
-    def schemas(self, names: Sequence[str]) -> list[EventSchema]:
+    def declared(self) -> Declared:
         known = self._known
         if known is None or time.monotonic() - known[2] > _FRESH_SECONDS:
             with reading(self._engine) as connection:
                 revision = connection.exec_driver_sql(f"SELECT {REVISION}").scalar_one()
-                return self._declared_at(connection, revision).schemas(names)
-        return known[1].schemas(names)
+                return self._declared_at(connection, revision)
+        return known[1]
+
+    def schemas(self, names: Sequence[str]) -> list[EventSchema]:
+        return self.declared().schemas(names)
 
     def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> None:
         place = {"tenant_id": tenant_id, "app": app, "function_id": function_id}
@@ -81,12 +84,13 @@ class SqlDeclarations(SqlPart):
     def _declared_at(self, connection: Connection, revision: int) -> Declared:
         """Return what is declared, read anew where this process has another revision of it."""
         known = self._known
-        declared = known[1] if known is not None and known[0] == revision else _read(connection)
+        declared = known[1] if known is not None and known[0] == revision else read_declared(connection)
         self._known = (revision, declared, time.monotonic())
         return declared
 
 
-def _read(connection: Connection) -> Declared:
+def read_declared(connection: Connection) -> Declared:
+    """Read what is declared, with the pauses that this connection may see."""
     of_function: dict[tuple[str, str], list[Trigger]] = {}
     for row in connection.execute(select(triggers).order_by(triggers.c.number)):
         of_function.setdefault((row.app, row.function_id), []).append(Trigger(row.event_name, if_=row.condition))

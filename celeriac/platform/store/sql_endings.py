@@ -12,12 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from celeriac.database import NOW, db_now, single, to_micros, transaction
+from celeriac.database import NOW, db_now, single, straight, to_micros, transaction
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.memo import OutgoingEvent
 from celeriac.platform.durable.store import Claim, End, Ending
 from celeriac.platform.run import Run
-from celeriac.platform.store.sql_part import SqlPart, insert_new, text_array
+from celeriac.platform.store.sql_counting import COUNTED_ENDINGS, Counted, count, insert_events
+from celeriac.platform.store.sql_part import SqlPart, text_array
 from celeriac.platform.store.sql_rows import event_of, run_of
 from celeriac.platform.store.sql_waking import close
 from celeriac.platform.store.tables import events, runs, steps
@@ -53,7 +55,7 @@ ended AS (
         error_message = t.error_message, worker_id = NULL, deadline = NULL, suspicion = 0, ended_at = {_NOW_PG}
     FROM ending t JOIN held ON held.id = t.id
     WHERE r.id = t.id AND r.fence = t.fence AND r.tenant_id = t.tenant_id AND r.status = 'running'
-    RETURNING r.id, r.tenant_id, r.ended_at
+    RETURNING r.id, r.tenant_id, r.ended_at, r.app, r.function_id
 ),
 closed AS (
     UPDATE waits w SET resolved_at = {_NOW_PG} FROM ended WHERE w.run_id = ended.id AND w.resolved_at IS NULL
@@ -66,7 +68,8 @@ told AS (
          AS e (run_id, id, name, data, ts, is_internal, target)
     JOIN ended ON ended.id = e.run_id
     ON CONFLICT DO NOTHING
-)
+    RETURNING run_id, octet_length(data) AS size
+),{COUNTED_ENDINGS}
 SELECT id FROM ended"""
 
 
@@ -117,7 +120,7 @@ def end_at_once(connection: Connection, run_id: str, ending: Ending) -> Run:
     if run.status == "failed":
         event = event_of(connection.execute(select(events).where(events.c.id == row.event_id)).one())
     told = [ending_event(run, event), *_deferred(connection, run_id)]
-    insert_new(connection, events, [_event_row(run, event) for event in told])
+    insert_events(connection, [_event_row(run, event) for event in told], f"{run.app}/{run.function_id}")
     return run
 
 
@@ -160,7 +163,10 @@ def _finish_on_sqlite(connection: Connection, end: End) -> bool:
         (id, tenant_id, name, data, ended_at if ts is None else ts, is_internal, target, run_id, ended_at)
         for _, id, name, data, ts, is_internal, target in _of_events(end)
     ]
-    connection.exec_driver_sql(_TELL_ON_SQLITE, rows)
+    function = f"{end.claim.run.app}/{end.claim.run.function_id}"
+    with straight(connection) as cursor:
+        told = [utf8_size(row[3]) for row in rows if cursor.execute(_TELL_ON_SQLITE, row).rowcount]
+    count(connection, [Counted(tenant_id=tenant_id, function=function, bytes=sum(told))])
     return True
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from sqlalchemy import Connection, select
 
+from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.durable.reads import FunctionView
 from celeriac.platform.store.tables import crons, functions, pauses, triggers
 
@@ -37,6 +38,7 @@ def declared_functions(connection: Connection, tenant_id: str) -> list[FunctionV
             crons=tuple(at[row.app, row.function_id]),
             is_paused=(row.app, row.function_id) in paused,
             seen_at=row.seen_at,
+            rules=StartRules.decode(row.rules),
         )
         for row in connection.execute(_ACTIVE)
     ]

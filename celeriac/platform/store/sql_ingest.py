@@ -15,22 +15,25 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
 
-from celeriac.database import NOW, db_now, from_micros, opened, reading, to_micros, transaction
+from celeriac.database import NOW, db_now, from_micros, opened, reading, straight, to_micros, transaction
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
-from celeriac.platform.codec import encode
+from celeriac.platform.codec import encode, utf8_size
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
 from celeriac.platform.durable.matching import names_of, visible
-from celeriac.platform.durable.starting import Plan, Start, keys_of
+from celeriac.platform.durable.run_keys import keys_of
+from celeriac.platform.durable.starting import Plan, Start
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import Event, ended_name
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_answers import Answer, answered
 from celeriac.platform.store.sql_cancelling import end_or_flag
+from celeriac.platform.store.sql_counting import COUNTED_EVENTS, COUNTED_STARTS, Counted, count
 from celeriac.platform.store.sql_crons import DUE, tick
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
 from celeriac.platform.store.sql_part import lock_text, text_array
+from celeriac.platform.store.sql_quota import in_turn, refuse_too_many, turn_text
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
 from celeriac.platform.store.sql_waking import end_quietly, lock_runs, resolve
@@ -48,7 +51,9 @@ SELECT e.id, o.tenant_id, e.name, e.data, e.sender_id, e.ts, o.target, o.now, fa
 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[]) AS e (id, name, data, sender_id, ts),
      (SELECT %s::text AS tenant_id, %s::text AS target, %s::bigint AS now) AS o
 ON CONFLICT DO NOTHING
-RETURNING id"""
+RETURNING id, tenant_id, octet_length(data) AS size"""
+
+_STORE_ON_POSTGRES = f"WITH event AS ({_EVENTS_ON_POSTGRES}),{COUNTED_EVENTS} SELECT id FROM event"
 
 #: Says whether any run waits for an event of one of the names. The order is that of the index, without which Postgres
 #: may read all waits of a tenant that has many.
@@ -60,11 +65,12 @@ SELECT event.id, EXISTS (
     ) AS one
 ) FROM event"""
 
-_EVENTS_ALONE = f"WITH event AS ({_EVENTS_ON_POSTGRES}){_AND_AWAITED}"
+_EVENTS_ALONE = f"WITH event AS ({_EVENTS_ON_POSTGRES}),{COUNTED_EVENTS}{_AND_AWAITED}"
 
 _AT_ONCE = f"""
 WITH event AS ({_EVENTS_ON_POSTGRES}),
-run AS ({RUNS_ON_POSTGRES.format(of="JOIN event ON event.id = r.event_id")}){_AND_AWAITED}"""
+run AS ({RUNS_ON_POSTGRES.format(of="JOIN event ON event.id = r.event_id")}),{COUNTED_STARTS},{COUNTED_EVENTS}
+{_AND_AWAITED}"""
 
 _EVENT_ON_SQLITE = """
 INSERT INTO events (id, name, data, sender_id, ts, tenant_id, target, received_at, is_internal, matched_at)
@@ -165,10 +171,14 @@ class Outcome:
 class SqlIngest(SqlDeclarations):
     """The part of the store that events come in by."""
 
-    def ingest(self, tenant_id: str, given: Sequence[Event], *, target: str | None = None) -> Ingested:
+    def ingest(
+        self, tenant_id: str, given: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
+    ) -> Ingested:
         if not given:
             return Ingested()
-        with self._opened({(tenant_id, event.name) for event in given}) as (connection, now, declared):
+        names = {(tenant_id, event.name) for event in given}
+        turn_of = None if most_queued is None else tenant_id
+        with in_turn(tenant_id, most_queued), self._opened(names, turn_of=turn_of) as (connection, now, declared):
             if target is not None and target not in declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; does a worker run an app with it?")
             came = [_incoming(tenant_id, event, now, target) for event in given]
@@ -185,6 +195,8 @@ class SqlIngest(SqlDeclarations):
                 known = _known(connection, tenant_id, [one.key for one in missing], now)
                 first |= known
                 self._take_by_rules(connection, declared, [one for one in missing if one.key not in known], outcome)
+            if most_queued is not None and not all(run.is_resume for run in outcome.queued):
+                refuse_too_many(connection, tenant_id, most_queued)
         accepted = [
             Accepted(id=first[one.key], name=one.arrival.name, is_duplicate=first[one.key] != one.arrival.id)
             for one in came
@@ -223,11 +235,17 @@ class SqlIngest(SqlDeclarations):
         return fired
 
     @contextmanager
-    def _opened(self, names: Iterable[tuple[str, str]]) -> Iterator[tuple[Connection, datetime, Declared]]:
-        """Open a transaction under the shared locks of these names, with its time and what is declared then."""
+    def _opened(
+        self, names: Iterable[tuple[str, str]], *, turn_of: str | None = None
+    ) -> Iterator[tuple[Connection, datetime, Declared]]:
+        """Open a transaction under the shared locks of these names, with its time and what is declared then.
+
+        With `turn_of` it is the only one of that tenant for as long as it lasts.
+        """
         opening = f"SELECT {NOW[self._engine.dialect.name]}, {REVISION}"
         if self._is_postgres:
-            opening = f"{lock_text(names)}; {opening}"
+            turn = "" if turn_of is None else f"{turn_text(turn_of)}; "
+            opening = f"{turn}{lock_text(names)}; {opening}"
         with opened(self._engine, opening) as (connection, (micros, revision)):
             yield connection, from_micros(micros), self._declared_at(connection, revision)
 
@@ -318,18 +336,14 @@ def _store(connection: Connection, new: Sequence[Incoming]) -> set[str]:
     now = to_micros(first.received_at)
     if connection.dialect.name == "postgresql":
         columns = [text_array(column) for column in zip(*_event_columns(new), strict=True)]
-        found = connection.exec_driver_sql(_EVENTS_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
+        found = connection.exec_driver_sql(_STORE_ON_POSTGRES, (*columns, first.tenant_id, first.target, now))
         return set(found.scalars())
     common = (first.tenant_id, first.target, now, now)
-    rows = [(*row, *common) for row in _event_columns(new)]
-    if all(one.sender_id is None for one in new):
-        connection.exec_driver_sql(_EVENT_ON_SQLITE, rows)
-        return {one.arrival.id for one in new}
-    return {
-        one.arrival.id
-        for one, row in zip(new, rows, strict=True)
-        if connection.exec_driver_sql(_EVENT_ON_SQLITE, row).rowcount
-    }
+    with straight(connection) as cursor:
+        rows = zip(new, _event_columns(new), strict=True)
+        stored = [one for one, row in rows if cursor.execute(_EVENT_ON_SQLITE, (*row, *common)).rowcount]
+    count(connection, [Counted(tenant_id=first.tenant_id, bytes=utf8_size(one.text)) for one in stored])
+    return {one.arrival.id for one in stored}
 
 
 def _known(connection: Connection, tenant_id: str, sender_ids: Sequence[str], now: datetime) -> dict[str, str]:
@@ -354,6 +368,9 @@ def _match(
         plan.take(arrival)
     begin(connection, list(plan.starts.values()), now)
     outcome.queued += complete(connection, plan, set(plan.starts), now)
+    if plan.superseded:
+        superseded = end_or_flag(connection, dict.fromkeys(plan.superseded, "singleton"))
+        outcome.ended += [run.id for run in superseded if run.status == "cancelled"]
     _answer(connection, arrivals, answers, outcome)
 
 

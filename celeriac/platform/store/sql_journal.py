@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from celeriac.database import NOW, reading, single, to_micros, transaction
+from celeriac.database import NOW, reading, single, straight, to_micros, transaction
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, Entry, StepDone, WaitBegun
+from celeriac.platform.store.sql_counting import Counted, count, count_steps
 from celeriac.platform.store.sql_journal_postgres import commit_on_postgres
 from celeriac.platform.store.sql_part import SqlPart
 from celeriac.platform.store.sql_shares import Share, answer, share_out
@@ -28,7 +30,7 @@ UPDATE runs SET
     input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, cached_tokens = cached_tokens + ?,
     reasoning_tokens = reasoning_tokens + ?, cost_usd = cost_usd + ?, suspicion = 0
 WHERE id = ? AND fence = ? AND tenant_id = ? AND status = 'running'
-RETURNING steps"""
+RETURNING steps, app || '/' || function_id"""
 
 _INSERT_STEP = f"""
 INSERT INTO steps (run_id, tenant_id, path, seq, kind, value, error, input, attempt, started_at, ended_at, commit_id,
@@ -125,22 +127,37 @@ def _key(entry: Entry) -> _Key:
 
 def _commit_on_sqlite(connection: Connection, shares: Sequence[Share]) -> dict[int, int]:
     bases: dict[int, int] = {}
-    for number, share in enumerate(shares):
-        place = (share.run_id, share.fence, share.tenant_id)
-        steps_now = connection.exec_driver_sql(_UPDATE_RUN, (*share.totals(), *place)).scalar_one_or_none()
-        if steps_now is not None:
-            bases[number] = steps_now - len(share.steps)
+    functions: list[str] = []
+    with straight(connection) as cursor:
+        for number, share in enumerate(shares):
+            place = (share.run_id, share.fence, share.tenant_id)
+            for steps_now, function in cursor.execute(_UPDATE_RUN, (*share.totals(), *place)).fetchall():
+                bases[number] = steps_now - len(share.steps)
+                functions.append(function)
     held = [(shares[number], base) for number, base in bases.items()]
     for statement, rows in (
         (_INSERT_STEP, [_step_row(s, step, seq) for s, base in held for seq, step in enumerate(s.steps, base + 1)]),
         (_INSERT_ATTEMPT, [row for share, _ in held for row in _attempt_rows(share)]),
         (_INSERT_WAIT, [row for share, _ in held for row in _wait_rows(share)]),
-        (_INSERT_EVENT, [row for share, _ in held for row in _event_rows(share)]),
         (_CLOSE_WAITS, [(share.run_id, path, path, path) for share, _ in held for path in share.closes]),
     ):
         if rows:
             connection.exec_driver_sql(statement, rows)
+    of_shares = [(share, function) for (share, _), function in zip(held, functions, strict=True)]
+    count_steps(connection, [(s.tenant_id, function, row) for s, function in of_shares for row in s.by_model()])
+    if any(share.events for share, _ in held):
+        count(connection, [one for share, function in of_shares for one in _sent(connection, share, function)])
     return bases
+
+
+def _sent(connection: Connection, share: Share, function: str) -> list[Counted]:
+    """Insert the events that the share sends, and return what counts of those that were new."""
+    with straight(connection) as cursor:
+        return [
+            Counted(tenant_id=share.tenant_id, function=function, bytes=utf8_size(event.data))
+            for event, row in zip(share.events, _event_rows(share), strict=True)
+            if cursor.execute(_INSERT_EVENT, row).rowcount
+        ]
 
 
 def _step_row(share: Share, step: StepDone, seq: int) -> tuple[object, ...]:

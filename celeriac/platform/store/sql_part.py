@@ -50,6 +50,11 @@ def lock_text(names: Iterable[tuple[str, ...]]) -> str:
     return f"SELECT pg_advisory_xact_lock_shared(name) FROM unnest('{{{hashes}}}'::bigint[]) AS name"
 
 
+def exclusive_text(name: tuple[str, ...]) -> str:
+    """Return the statement by which a transaction on Postgres has the lock of a name alone until it ends."""
+    return f"SELECT pg_advisory_xact_lock({_hash64(name)})"
+
+
 def present(connection: Connection) -> datetime:
     """Return the database's time."""
     return connection.execute(_PRESENT).scalar_one()

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.ids import new_id
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, StepDone
 from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, poisoned_step
 from celeriac.platform.durable.store import Claim
@@ -22,6 +23,7 @@ from celeriac.platform.flow.gate import Queued
 from celeriac.platform.message import Usage
 from celeriac.platform.run import FINAL
 from celeriac.platform.step import LONGEST_WAIT
+from celeriac.platform.store.sql_counting import count_steps
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_runs import HELD, right_of
@@ -169,7 +171,11 @@ def _commit(connection: Connection, claim: PlacedClaim, done: StepDone) -> list[
         return None
     insert_one(connection, steps, _step_row(claim, done, before + 1))
     used = {"steps": runs.c.steps + 1, "suspicion": 0, **_used(done.usage)}
-    connection.execute(update(runs).where(runs.c.id == claim.run_id).values(used))
+    run = connection.execute(
+        update(runs).where(runs.c.id == claim.run_id).values(used).returning(runs.c.app, runs.c.function_id)
+    ).one()
+    counted = (done.model, 1, *done.usage.parts(), utf8_size(done.value))
+    count_steps(connection, [(claim.tenant_id, f"{run.app}/{run.function_id}", counted)])
     return resolve(connection, {(claim.run_id, claim.path, 0): None})
 
 

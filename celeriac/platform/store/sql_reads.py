@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Engine, and_, select, union
+from sqlalchemy import Connection, Engine, and_, func, select, union
 
 from celeriac.database import db_ago, reading
 from celeriac.errors import NotFoundError
-from celeriac.platform.durable.reads import FunctionView, Page, RunView
+from celeriac.platform.durable.reads import FunctionView, Load, Page, RunView
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
 from celeriac.platform.durable.tree import AttemptRecord, StepRecord, step_tree, waiting_words
@@ -32,6 +32,13 @@ from celeriac.platform.store.sql_run_filter import (
 from celeriac.platform.store.sql_waits import wait_with_event, waits_of
 from celeriac.platform.store.tables import attempts, events, functions, run_events, runs, steps, waits, workers
 
+#: by which index runs of these statuses are found
+_STANDING = {
+    "running": runs.c.worker_id.is_not(None),
+    "queued": runs.c.status == "queued",
+    "parked": runs.c.status == "parked",
+}
+
 
 class SqlReads:
     """`Reads` over an engine of `celeriac.database.connect`."""
@@ -42,7 +49,7 @@ class SqlReads:
 
     def runs(self, tenant_id: str, where: RunFilter, *, limit: int = 20, cursor: str | None = None) -> Page:
         place = None if cursor is None else decode_place(cursor)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             if where.if_ is None:
                 found, place = _next_runs(connection, tenant_id, where, place, limit)
             else:
@@ -53,11 +60,11 @@ class SqlReads:
         )
 
     def run(self, tenant_id: str, run_id: str) -> Run:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return run_of(_row_of(connection, tenant_id, run_id))
 
     def view(self, tenant_id: str, run_id: str) -> RunView:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             row = _row_of(connection, tenant_id, run_id)
             event = connection.execute(
                 select(events).where(events.c.id == row.event_id, events.c.tenant_id == tenant_id)
@@ -83,7 +90,7 @@ class SqlReads:
     def reasons(self, tenant_id: str, run_ids: Sequence[str]) -> dict[str, str]:
         if not run_ids:
             return {}
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             rows = connection.execute(_WAITING.where(runs.c.tenant_id == tenant_id, runs.c.id.in_(run_ids))).all()
         of_run: defaultdict[str, list[AnyRow]] = defaultdict(list)
         for row in rows:
@@ -102,19 +109,33 @@ class SqlReads:
         joined = select(run_events.c.run_id).where(run_events.c.event_id == event_id)
         statement = select(runs).where(runs.c.tenant_id == tenant_id, runs.c.id.in_(union(started, joined)))
         statement = statement.order_by(*_OLDEST_FIRST)
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             if connection.execute(known).one_or_none() is None:
                 raise NotFoundError(f"There is no event {event_id!r}; its id is in the answer to its submission")
             return [run_of(row) for row in connection.execute(statement)]
 
     def functions(self, tenant_id: str) -> Sequence[str]:
         statement = select(runs.c.function_id).where(runs.c.tenant_id == tenant_id).distinct()
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return sorted(connection.execute(statement).scalars())
 
     def declared(self, tenant_id: str) -> list[FunctionView]:
-        with reading(self._engine) as connection:
+        with reading(self._engine, tenant_id) as connection:
             return declared_functions(connection, tenant_id)
+
+    def queued_runs(self, tenant_id: str) -> int:
+        place = (runs.c.tenant_id == tenant_id, runs.c.status == "queued")
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.count()).select_from(runs).where(*place)).scalar_one()
+
+    def loads(self) -> dict[str, Load]:
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        with reading(self._engine) as connection:
+            for status, where in _STANDING.items():
+                statement = select(runs.c.tenant_id, func.count().label("many")).where(where)
+                for row in connection.execute(statement.group_by(runs.c.tenant_id)):
+                    found[row.tenant_id][status] = row.many
+        return {tenant_id: Load(**counts) for tenant_id, counts in found.items()}
 
     def workers(self, seen_within: timedelta) -> list[Worker]:
         statement = select(workers).where(workers.c.seen_at > db_ago(seen_within)).order_by(workers.c.id)

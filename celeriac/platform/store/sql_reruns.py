@@ -17,6 +17,7 @@ from celeriac.database import transaction
 from celeriac.errors import ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import admission, freeze
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.matching import visible
@@ -33,7 +34,8 @@ from celeriac.platform.durable.rerun import (
 )
 from celeriac.platform.durable.starting import cancelling_waits
 from celeriac.platform.flow.gate import Queued
-from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
+from celeriac.platform.store.sql_counting import Counted, count
+from celeriac.platform.store.sql_declarations import SqlDeclarations, read_declared
 from celeriac.platform.store.sql_part import insert_new, insert_returning, present
 from celeriac.platform.store.sql_rows import AnyRow, run_of
 from celeriac.platform.store.sql_waits import wait_row
@@ -87,7 +89,7 @@ class SqlReruns(SqlDeclarations):
     """The part of the operations that does runs again."""
 
     def rerun(self, tenant_id: str, run_id: str, wish: Wish) -> Queued:
-        with transaction(self._engine) as connection:
+        with transaction(self._engine, tenant_id) as connection:
             source = connection.execute(_SOURCE.where(runs.c.id == run_id, runs.c.tenant_id == tenant_id)).one_or_none()
             if source is None:
                 raise NotFoundError(f"There is no run {run_id!r}; `celeriac runs ls` shows them")
@@ -97,17 +99,21 @@ class SqlReruns(SqlDeclarations):
             again = Again(
                 source=source,
                 function=function,
-                run_id=new_id("run"),
+                run_id=wish.run_id or new_id("run"),
                 steps=sum(cut.keeps(step.path, step.seq) for step in done),
                 overrides=overrides_of(json.loads(source.overrides or "{}"), wish),
             )
-            [queued] = begin_again(connection, [again], present(connection))
+            begun_again = begin_again(connection, [again], present(connection))
+            if not begun_again:
+                raise ConflictError(f"Run {again.run_id!r} begins at this moment; ask for it", code="run_exists")
+            [queued] = begun_again
             if again.steps:
                 _take_over(connection, run_id, again.run_id, cut)
             return queued
 
     def _declared_now(self, connection: Connection) -> Declared:
-        return self._declared_at(connection, connection.exec_driver_sql(f"SELECT {REVISION}").scalar_one())
+        """Return what is declared, read anew: the pauses that are seen here may be those of one tenant."""
+        return read_declared(connection)
 
 
 def all_again(
@@ -138,6 +144,7 @@ def begin_again(connection: Connection, again: Sequence[Again], now: datetime) -
     """Insert the new runs with what cancels them and the events that they have gathered; return those that are new."""
     begun = set(insert_returning(connection, runs, [_row(one, now) for one in again], "id"))
     new = [one for one in again if one.run_id in begun]
+    count(connection, [Counted(tenant_id=one.source.tenant_id, function=one.function.name, runs=1) for one in new])
     of_old = {one.source.id: one.run_id for one in new}
     gathered = select(run_events).where(run_events.c.run_id.in_(sorted(of_old)))
     rows = [{**row._asdict(), "run_id": of_old[row.run_id]} for row in connection.execute(gathered)]
@@ -158,6 +165,8 @@ def begin_again(connection: Connection, again: Sequence[Again], now: datetime) -
             queue=one.function.queue,
             fence=1,
             is_internal=bool(one.source.is_internal),
+            function=one.function.name,
+            **admission(freeze(one.function, one.arrival.visible)),
         )
         for one in new
     ]
@@ -180,6 +189,7 @@ def _row(one: Again, now: datetime) -> dict[str, Any]:
         "steps": one.steps,
         "rerun_of": source.id,
         "overrides": encode(one.overrides) if one.overrides else None,
+        "gate": freeze(function, one.arrival.visible),
         "deadline": deadline_of(function, now),
         "time_limit": None if limit is None else limit // _MICROSECOND,
         "created_at": now,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_
 
 from celeriac.database import NOW, db_ago, from_micros, reading, single, to_micros, transaction
 from celeriac.platform.durable.operations import Sweep
@@ -152,7 +152,9 @@ def _place(after: str) -> tuple[int, str]:
 def _delete_free_keys(connection: Connection) -> int:
     """Delete keys that have been free for a day, of whichever tenant."""
     key = [run_keys.c[column.name] for column in run_keys.primary_key]
-    free = select(*key).where(run_keys.c.expires_at < db_ago(_DEDUPE)).order_by(run_keys.c.expires_at)
+    stands = exists().where(runs.c.id == run_keys.c.run_id, runs.c.status.in_(("queued", "running", "parked")))
+    is_over = or_(run_keys.c.kind != "singleton", ~stands)
+    free = select(*key).where(run_keys.c.expires_at < db_ago(_DEDUPE), is_over).order_by(run_keys.c.expires_at)
     found = connection.execute(free.limit(_MOST_OF_REST).with_for_update(skip_locked=True)).all()
     if not found:
         return 0

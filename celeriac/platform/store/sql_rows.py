@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import admission, retry_at_of
 from celeriac.platform.durable.matching import visible
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.store import Worker
@@ -33,6 +34,9 @@ QUEUED = (
     runs.c.is_internal,
     runs.c.root_id,
     runs.c.link_id,
+    runs.c.app,
+    runs.c.function_id,
+    runs.c.gate,
 )
 
 #: what a Wait is made of, without its event
@@ -61,6 +65,8 @@ def queued_of(row: AnyRow) -> Queued:
         is_internal=bool(row.is_internal),
         root_id=row.root_id,
         parent_id=row.link_id,
+        function=f"{row.app}/{row.function_id}",
+        **admission(row.gate),
     )
 
 
@@ -84,6 +90,7 @@ def run_of(row: AnyRow) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        retry_at=retry_at_of(row.gate) if row.status == "skipped" else None,
     )
 
 

@@ -5,11 +5,12 @@ Almost every move is one statement, which is its own transaction. Steps are comm
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, literal_column, null, select, update
+from sqlalchemy import ColumnElement, bindparam, literal_column, null, select, text, update
 
 from celeriac.database import Moment, db_now, reading, single
 from celeriac.platform.durable.memo import Memo
@@ -17,7 +18,7 @@ from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_part import SqlPart, present
 from celeriac.platform.store.sql_rows import QUEUED, queued_of
-from celeriac.platform.store.tables import runs, steps
+from celeriac.platform.store.tables import HOLDS_A_POOL, runs, steps
 
 #: the condition under which a claim is still a right; `right_of` fills it in
 HELD: tuple[ColumnElement[bool], ...] = (
@@ -61,6 +62,12 @@ _STRANDED = (
 )
 
 
+#: the condition is written out, as it is that of an index
+_HOLDING = (
+    select(*QUEUED).where(text(HOLDS_A_POOL), runs.c.started_at.is_not(None), runs.c.id > bindparam("after_id"))
+).order_by(runs.c.id)
+
+
 class SqlRuns(SqlPart):
     """The part of the store that moves runs."""
 
@@ -93,6 +100,15 @@ class SqlRuns(SqlPart):
         with single(self._engine) as connection:
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
+
+    def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
+        with reading(self._engine) as connection:
+            return [queued_of(row) for row in connection.execute(_HOLDING.limit(most), {"after_id": after})]
+
+    def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
+        of_ids = _HOLDING.where(runs.c.id.in_(run_ids))
+        with reading(self._engine) as connection:
+            return [queued_of(row) for row in connection.execute(of_ids, {"after_id": ""})]
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:

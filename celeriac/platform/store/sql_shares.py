@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, Entry, OutgoingEvent, StepDone, Wait, WaitBegun
-from celeriac.platform.message import Usage
+from celeriac.platform.message import NOTHING, Usage
+
+_NO_USAGE = NOTHING.parts()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -32,26 +35,33 @@ class Share:
 
     def totals(self) -> tuple[int | float, ...]:
         """Return what is added to the run's row: steps, waits, and the parts of its usage in their order."""
-        used = sum((step.usage for step in self.steps if step.usage != _NOTHING), _NOTHING)
-        return (
-            len(self.steps),
-            len(self.waits),
-            used.model_calls,
-            used.tool_calls,
-            used.input_tokens,
-            used.output_tokens,
-            used.cached_tokens,
-            used.reasoning_tokens,
-            used.cost_usd,
-        )
+        used = sum((step.usage for step in self.steps if step.usage is not NOTHING), NOTHING)
+        return (len(self.steps), len(self.waits), *used.parts())
+
+    def plain_totals(self) -> tuple[int, int, int]:
+        """Return steps, waits and the bytes of the steps' values: all that there is to add where nothing was called."""
+        return len(self.steps), len(self.waits), sum([utf8_size(step.value) for step in self.steps])
+
+    def by_model(self) -> list[tuple[str | int | float, ...]]:
+        """Return what is counted of its steps: for each model its name, steps, the parts of usage, and bytes."""
+        if self.is_plain:
+            stored = sum([utf8_size(step.value) for step in self.steps])
+            return [("", len(self.steps), *_NO_USAGE, stored)] if self.steps else []
+        found: dict[str, tuple[int, Usage, int]] = {}
+        for step in self.steps:
+            steps, used, stored = found.get(step.model, (0, NOTHING, 0))
+            found[step.model] = (steps + 1, used + step.usage, stored + utf8_size(step.value))
+        return [(model, steps, *used.parts(), stored) for model, (steps, used, stored) in found.items()]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its steps called no model and no tool."""
+        return all(step.usage is NOTHING for step in self.steps)
 
     @property
     def is_lone_step(self) -> bool:
         """Whether it brings one step and nothing else."""
         return len(self.steps) == 1 and not (self.waits or self.events or self.closes)
-
-
-_NOTHING = Usage()
 
 
 def share_out(entries: Sequence[Entry]) -> list[Share]:

@@ -11,7 +11,8 @@ from celeriac.ids import new_id
 from celeriac.platform.durable.matching import SIGNALLED, signal_event
 from celeriac.platform.durable.store import Signalled
 from celeriac.platform.event import signal_name
-from celeriac.platform.store.sql_part import SqlPart, insert_one, lock_names
+from celeriac.platform.store.sql_counting import insert_events
+from celeriac.platform.store.sql_part import SqlPart, lock_names
 from celeriac.platform.store.sql_waking import WaitKey, resolve
 from celeriac.platform.store.tables import events, waits
 
@@ -43,5 +44,5 @@ class SqlSignals(SqlPart):
             if connection.execute(_GIVEN, {"by_event": event.id, "of_run": found.run_id}).first() is None:
                 return Signalled(is_awaited=False)  # its run has just ended
             row = {"id": event.id, "tenant_id": tenant_id, "name": event.name, "data": event.data, "ts": now}
-            insert_one(connection, events, {**row, "received_at": now, "is_internal": True, "matched_at": now})
+            insert_events(connection, [{**row, "received_at": now, "is_internal": True, "matched_at": now}])
             return Signalled(is_awaited=True, queued=queued)

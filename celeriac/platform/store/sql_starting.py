@@ -13,25 +13,32 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from celeriac.database import to_micros
+from celeriac.database import from_micros, straight, to_micros
+from celeriac.platform.durable.admission import admission, freeze
 from celeriac.platform.durable.ending import unstarted_event
 from celeriac.platform.durable.memo import Wait
-from celeriac.platform.durable.starting import Join, Plan, RunKey, Standing, Start, Unstarted, cancelling_waits
+from celeriac.platform.durable.run_keys import RunKey
+from celeriac.platform.durable.starting import Join, Plan, Standing, Start, Unstarted, cancelling_waits
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_counting import COUNTED_STARTS, Counted, count, insert_events
 from celeriac.platform.store.sql_part import insert_new, lock_names, text_array
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_waits import wait_row
 from celeriac.platform.store.sql_waking import lock_runs, resolve
-from celeriac.platform.store.tables import events, run_events, run_keys, runs, waits
+from celeriac.platform.store.tables import run_events, run_keys, runs, waits
 
 _MICROSECOND = timedelta(microseconds=1)
 
 _KEY = ("tenant_id", "app", "function_id", "kind", "key")
 
+#: the kinds of keys by which events are gathered, and those for which it matters whether the run has ended
+_GATHER = ("debounce", "batch")
+_OF_RUNS = (*_GATHER, "singleton")
+
 #: what is written of a run that begins, with the types of Postgres
 _OF_RUN = {
     **dict.fromkeys(("id", "tenant_id", "app", "function_id", "version", "queue", "event_id", "event_ids"), "text"),
-    **dict.fromkeys(("parent_id", "status", "reason"), "text"),
+    **dict.fromkeys(("parent_id", "status", "reason", "gate"), "text"),
     "is_internal": "bool",
     **dict.fromkeys(("created_at", "queued_at", "ended_at", "deadline", "time_limit"), "bigint"),
 }
@@ -44,7 +51,10 @@ INSERT INTO runs ({_COLUMNS})
 SELECT {", ".join(f"r.{column}" for column in _OF_RUN)}
 FROM unnest({", ".join(f"%s::{kind}[]" for kind in _OF_RUN.values())}) AS r ({_COLUMNS})
 {{of}}
-ON CONFLICT (id) DO NOTHING"""
+ON CONFLICT (id) DO NOTHING
+RETURNING tenant_id, app, function_id"""
+
+_BEGIN_ON_POSTGRES = f"WITH run AS ({RUNS_ON_POSTGRES.format(of='')}),{COUNTED_STARTS} SELECT FROM run LIMIT 1"
 
 _RUN_ON_SQLITE = f"""
 INSERT INTO runs ({_COLUMNS}) VALUES ({", ".join("?" * len(_OF_RUN))}) ON CONFLICT (id) DO NOTHING"""
@@ -66,8 +76,9 @@ def standing_for(connection: Connection, keys: Sequence[RunKey], beside: Iterabl
     lock_names(connection, {("key", *_parts(key)) for key in keys}, "exclusive")
     place = tuple_(*(run_keys.c[column] for column in _KEY))
     rows = connection.execute(select(run_keys).where(place.in_(sorted({_parts(key) for key in keys})))).all()
-    gathering = _gathering(connection, {row.run_id for row in rows if row.kind != "idempotency"}, beside)
-    return {_key(row): _standing(row, row.run_id in gathering) for row in rows}
+    statuses = lock_runs(connection, {row.run_id for row in rows if row.kind in _OF_RUNS}.union(beside))
+    gathering = _gathering(connection, {row.run_id for row in rows if row.kind in _GATHER})
+    return {_key(row): _standing(row, row.run_id in gathering, row.run_id in statuses) for row in rows}
 
 
 def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> None:
@@ -77,9 +88,17 @@ def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> Non
         return
     if connection.dialect.name == "postgresql":
         columns = tuple(text_array(column) for column in zip(*rows, strict=True))
-        connection.exec_driver_sql(RUNS_ON_POSTGRES.format(of=""), columns)
-    else:
-        connection.exec_driver_sql(_RUN_ON_SQLITE, rows)
+        connection.exec_driver_sql(_BEGIN_ON_POSTGRES, columns)
+        return
+    by_function: dict[tuple[Any, ...], list[tuple[object, ...]]] = {}
+    for row in rows:
+        by_function.setdefault(row[1:4], []).append(row)
+    counted = []
+    with straight(connection) as cursor:
+        for (tenant_id, app, function_id), of_one in by_function.items():
+            begun = cursor.executemany(_RUN_ON_SQLITE, of_one).rowcount
+            counted.append(Counted(tenant_id=tenant_id, function=f"{app}/{function_id}", runs=begun))
+    count(connection, counted)
 
 
 def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime) -> list[Queued]:
@@ -99,7 +118,8 @@ def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime)
     ]
     insert_new(connection, run_events, told)
     _write_keys(connection, plan.keys)
-    insert_new(connection, events, [_unstarted_row(one, now) for one in plan.unstarted])
+    for gone in plan.unstarted:
+        insert_events(connection, [_unstarted_row(gone, now)], gone.arrival.target or "")
     return queued
 
 
@@ -111,6 +131,8 @@ def queued_start(start: Start) -> Queued:
         queue=start.function.queue,
         fence=1,
         is_internal=start.is_internal,
+        function=start.function.name,
+        **admission(start.gate),
     )
 
 
@@ -122,6 +144,7 @@ def _join(connection: Connection, join: Join, now: datetime) -> list[Queued]:
         changed[runs.c.event_ids] = func.substr(runs.c.event_ids, 1, func.length(runs.c.event_ids) - 1) + more
     if join.arrival is not None:
         changed[runs.c.event_id] = join.arrival.id
+        changed[runs.c.gate] = freeze(join.function, join.arrival.visible)
         connection.execute(delete(waits).where(waits.c.run_id == join.run_id, waits.c.kind == "cancel"))
         cancels = cancelling_waits(
             join.function, join.arrival, since=min(now, join.arrival.received_at), begins_at=join.start_at
@@ -137,9 +160,10 @@ def _hold(connection: Connection, run_id: str, tenant_id: str, held: Sequence[Wa
     insert_new(connection, waits, [{**wait_row(run_id, tenant_id, wait), "created_at": now} for wait in held])
 
 
-def _gathering(connection: Connection, run_ids: set[str], beside: Iterable[str]) -> set[str]:
-    """Lock the runs, and return those of `run_ids` whose start nothing has woken, and no end has closed."""
-    lock_runs(connection, run_ids.union(beside))
+def _gathering(connection: Connection, run_ids: set[str]) -> set[str]:
+    """Return those of the runs, which are locked, whose start nothing has woken, and no end has closed."""
+    if not run_ids:
+        return set()
     held = waits.c.run_id.in_(sorted(run_ids)), waits.c.kind == "start", waits.c.resolved_at.is_(None)
     return set(connection.execute(select(waits.c.run_id).where(*held)).scalars())
 
@@ -167,6 +191,7 @@ def _run_row(start: Start, now: datetime, moment: int) -> tuple[object, ...]:
         start.parent_id,
         start.status,
         start.reason,
+        start.gate,
         start.is_internal,
         moment,
         moment,
@@ -193,10 +218,11 @@ def _key_row(key: RunKey, known: Standing) -> dict[str, Any]:
         "begun_at": known.begun_at,
         "event_ts": known.event_ts,
         "expires_at": known.expires_at,
+        "times": json.dumps([to_micros(one) for one in known.times]) if known.times else None,
     }
 
 
-def _standing(row: AnyRow, is_gathering: bool) -> Standing:
+def _standing(row: AnyRow, is_gathering: bool, is_standing: bool) -> Standing:
     return Standing(
         run_id=row.run_id,
         expires_at=row.expires_at,
@@ -205,6 +231,8 @@ def _standing(row: AnyRow, is_gathering: bool) -> Standing:
         begun_at=row.begun_at,
         event_ts=row.event_ts,
         is_gathering=is_gathering,
+        is_standing=is_standing,
+        times=[] if row.times is None else [from_micros(one) for one in json.loads(row.times)],
     )
 
 

@@ -11,11 +11,17 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, UniqueConstraint, text
 
+import celeriac.platform.store.usage_tables  # noqa: F401 (what is made with these)
 from celeriac.database import Moment, metadata
+from celeriac.row_security import SHARED, owned_by
 
 
 def _count(name: str, kind: type[Any] = Integer) -> Column[Any]:
     return Column(name, kind, nullable=False, server_default=text("0"))
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 def _flag(name: str) -> Column[Any]:
@@ -24,6 +30,9 @@ def _flag(name: str) -> Column[Any]:
 
 #: statuses that lists of runs are searched for by an index
 STANDING_OUT = ("parked", "failed", "cancelled", "skipped")
+
+#: of a run that stands, whether it holds a pool from its start to its end: `held` is the first key of its `gate`
+HOLDS_A_POOL = "gate < '{\"i' AND status IN ('queued', 'running', 'parked')"
 
 events = Table(
     "events",
@@ -94,6 +103,8 @@ runs = Table(
     #: the run that it does again, and what replaces the inputs of steps in it (JSON: path -> input)
     Column("rerun_of", Text),
     Column("overrides", Text),
+    #: JSON of what the Gate has to know of its limits, or of a skipped one when the next may begin; NULL: of nothing
+    Column("gate", Text),
     #: the Celery tasks of its chain: the first, and the last one so far
     Column("root_id", Text),
     Column("link_id", Text),
@@ -119,31 +130,13 @@ runs = Table(
     ),
     Index("ix_runs_tenant_id_function_id_created_at", "tenant_id", "function_id", "created_at", "id"),
     Index("ix_runs_tenant_id_event_id", "tenant_id", "event_id"),
-    Index(
-        "ix_runs_queued",
-        "id",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
-    ),
+    Index("ix_runs_queued", "id", **_where("status = 'queued'")),
     #: how many of a tenant's are queued
-    Index(
-        "ix_runs_tenant_id_queued",
-        "tenant_id",
-        sqlite_where=text("status = 'queued'"),
-        postgresql_where=text("status = 'queued'"),
-    ),
-    Index(
-        "ix_runs_deadline",
-        "deadline",
-        sqlite_where=text("deadline IS NOT NULL"),
-        postgresql_where=text("deadline IS NOT NULL"),
-    ),
-    Index(
-        "ix_runs_worker_id",
-        "worker_id",
-        sqlite_where=text("worker_id IS NOT NULL"),
-        postgresql_where=text("worker_id IS NOT NULL"),
-    ),
+    Index("ix_runs_tenant_id_queued", "tenant_id", **_where("status = 'queued'")),
+    Index("ix_runs_deadline", "deadline", **_where("deadline IS NOT NULL")),
+    Index("ix_runs_worker_id", "worker_id", **_where("worker_id IS NOT NULL")),
+    #: those whose limits are held for as long as they stand
+    Index("ix_runs_gate", "id", **_where(HOLDS_A_POOL)),
 )
 
 steps = Table(
@@ -202,31 +195,26 @@ waits = Table(
     Column("resolved_at", Moment),
     Column("event_id", Text),
     Column("commit_id", Text, nullable=False),
-    Index(
-        "ix_waits_due",
-        "wake_at",
-        sqlite_where=text("resolved_at IS NULL"),
-        postgresql_where=text("resolved_at IS NULL"),
-    ),
+    Index("ix_waits_due", "wake_at", **_where("resolved_at IS NULL")),
     Index(
         "ix_waits_tenant_id_event_name",
         "tenant_id",
         "event_name",
         "match_key",
-        sqlite_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
-        postgresql_where=text("resolved_at IS NULL AND event_name IS NOT NULL"),
+        **_where("resolved_at IS NULL AND event_name IS NOT NULL"),
     ),
     #: an event stays for as long as a run was woken by it
-    Index(
-        "ix_waits_event_id",
-        "event_id",
-        sqlite_where=text("event_id IS NOT NULL"),
-        postgresql_where=text("event_id IS NOT NULL"),
-    ),
+    Index("ix_waits_event_id", "event_id", **_where("event_id IS NOT NULL")),
 )
 
 #: raised whenever what an app has declared, or its pauses, change: by the sum of them a process knows what it has read
-apps = Table("apps", metadata, Column("app", Text, primary_key=True), Column("revision", BigInteger, nullable=False))
+apps = Table(
+    "apps",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    info=SHARED,
+)
 
 functions = Table(
     "functions",
@@ -243,6 +231,7 @@ functions = Table(
     #: false once the app is declared without it
     Column("is_active", Boolean, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    info=SHARED,
 )
 
 triggers = Table(
@@ -257,6 +246,7 @@ triggers = Table(
     _flag("is_pattern"),
     #: an expression over `event` that has to hold as well
     Column("condition", Text),
+    info=SHARED,
 )
 
 crons = Table(
@@ -273,6 +263,7 @@ crons = Table(
     Column("tenant_id", Text),
     Column("next_at", Moment, nullable=False),
     Index("ix_crons_next_at", "next_at"),
+    info=owned_by("tenant_id", also_read="tenant_id IS NULL", web_may="SELECT"),
 )
 
 pauses = Table(
@@ -283,6 +274,7 @@ pauses = Table(
     Column("app", Text, primary_key=True),
     Column("function_id", Text, primary_key=True),
     Column("paused_at", Moment, nullable=False),
+    info=owned_by("tenant_id", also_read="tenant_id = ''"),
 )
 
 #: the events that runs have gathered (debounce, batch), as an event knows no run but those that it started
@@ -301,7 +293,7 @@ run_keys = Table(
     Column("tenant_id", Text, primary_key=True),
     Column("app", Text, primary_key=True),
     Column("function_id", Text, primary_key=True),
-    #: debounce | batch | idempotency
+    #: debounce | batch | idempotency | rate_limit | singleton
     Column("kind", Text, primary_key=True),
     #: canonical JSON text of the evaluated key
     Column("key", Text, primary_key=True),
@@ -314,6 +306,8 @@ run_keys = Table(
     Column("event_ts", Moment, nullable=False),
     #: when it is free again, at the latest
     Column("expires_at", Moment, nullable=False),
+    #: of a rate limit: JSON list of the microseconds at which runs of the key began
+    Column("times", Text),
     Index("ix_run_keys_expires_at", "expires_at"),
 )
 
@@ -338,18 +332,8 @@ placed_steps = Table(
     #: since when it is queued, or when its retry is due
     Column("queued_at", Moment, nullable=False),
     Column("claimed_at", Moment),
-    Index(
-        "ix_placed_steps_queued",
-        "queued_at",
-        sqlite_where=text("status IN ('queued', 'waiting')"),
-        postgresql_where=text("status IN ('queued', 'waiting')"),
-    ),
-    Index(
-        "ix_placed_steps_worker_id",
-        "worker_id",
-        sqlite_where=text("worker_id IS NOT NULL"),
-        postgresql_where=text("worker_id IS NOT NULL"),
-    ),
+    Index("ix_placed_steps_queued", "queued_at", **_where("status IN ('queued', 'waiting')")),
+    Index("ix_placed_steps_worker_id", "worker_id", **_where("worker_id IS NOT NULL")),
 )
 
 bulk_actions = Table(
@@ -372,12 +356,7 @@ bulk_actions = Table(
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Index("ix_bulk_actions_tenant_id_created_at", "tenant_id", "created_at"),
-    Index(
-        "ix_bulk_actions_running",
-        "id",
-        sqlite_where=text("status = 'running'"),
-        postgresql_where=text("status = 'running'"),
-    ),
+    Index("ix_bulk_actions_running", "id", **_where("status = 'running'")),
 )
 
 event_schemas = Table(
@@ -386,6 +365,7 @@ event_schemas = Table(
     Column("name", Text, primary_key=True),
     Column("app", Text, primary_key=True),
     Column("schema", Text, nullable=False),
+    info=SHARED,
 )
 
 workers = Table(
@@ -402,4 +382,5 @@ workers = Table(
     Column("version", Text, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    info=SHARED,
 )

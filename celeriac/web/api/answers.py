@@ -1,4 +1,4 @@
-"""Answers: runs, steps, bulk actions and functions as plain JSON, in the shape of the models of `/openapi.json`.
+"""Answers: runs, steps, bulk actions, functions and keys as plain JSON, in the shape of the models of `/openapi.json`.
 
 The API's views, the command line and the dashboard's raw view write with these. They copy facts and decide nothing.
 """
@@ -11,6 +11,8 @@ from typing import Any
 from celeriac.platform.durable.bulk import BulkAction
 from celeriac.platform.durable.reads import Attempt, FunctionView, Page, RunView, StepView
 from celeriac.platform.run import Run
+from celeriac.tenants.audit import AuditEntry
+from celeriac.tenants.keys import KeyFacts
 
 
 def run_json(run: Run) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "created_at": moment(run.created_at),
         "started_at": moment(run.started_at),
         "ended_at": moment(run.ended_at),
+        "retry_at": moment(run.retry_at),
     }
 
 
@@ -85,6 +88,36 @@ def function_json(function: FunctionView) -> dict[str, Any]:
         "crons": list(function.crons),
         "is_paused": function.is_paused,
         "seen_at": moment(function.seen_at),
+        "limits": function.rules.limits,
+    }
+
+
+def key_json(key: KeyFacts) -> dict[str, Any]:
+    """Write what may be told about a key."""
+    return {
+        "id": key.id,
+        "kind": key.kind,
+        "name": key.name,
+        "scopes": None if key.scopes is None else list(key.scopes),
+        "status": key.status,
+        "created_at": moment(key.created_at),
+        "created_by": key.created_by,
+        "last_used_at": moment(key.last_used_at),
+        "expires_at": moment(key.expires_at),
+        "revoked_at": moment(key.revoked_at),
+        "successor_of": key.successor_of,
+    }
+
+
+def audit_json(entry: AuditEntry) -> dict[str, Any]:
+    """Write an entry of the audit log."""
+    return {
+        "id": entry.id,
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": dict(entry.detail),
+        "at": moment(entry.at),
     }
 
 

@@ -7,11 +7,13 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from celeriac.web.acting import abort_action, begin_action
 from celeriac.web.api.answers import action_json
 from celeriac.web.api.models import PageQuery, refusals
 from celeriac.web.api.operation_models import BulkIn, BulkOut, BulkPage, BulkPath, CountOut
-from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.filters import refusing, run_filter
+from celeriac.web.once import once
 from celeriac.web.paging import page_of_actions
 from celeriac.web.rooms import rooms
 
@@ -21,17 +23,13 @@ bulk = APIBlueprint(
     url_prefix="/v1/bulk",
     abp_tags=[Tag(name="bulk", description="one wish about many runs")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
 )
 
 
-@bulk.before_request
-def admit() -> None:
-    """Know the tenant before anything is read."""
-    admit_bearer("api")
-
-
 @bulk.post("", responses={"200": CountOut, "202": BulkOut}, summary="Cancel many runs, or do them again")
+@needs("runs:write")
+@once
 def begin(body: BulkIn) -> tuple[dict[str, Any], int]:
     """Begin an action on the runs that are there now: 202. A dry run only counts them: 200."""
     where = run_filter(body.filter, status=422)
@@ -39,10 +37,11 @@ def begin(body: BulkIn) -> tuple[dict[str, Any], int]:
         if body.dry_run:
             count = rooms().operator.count(tenant_id(), body.kind, where)
             return {"total": count.total, "is_exact": count.is_exact}, 200
-        return action_json(rooms().operator.begin(tenant_id(), body.kind, where)), 202
+        return action_json(begin_action(body.kind, where)), 202
 
 
 @bulk.get("", responses={"200": BulkPage}, summary="List bulk actions")
+@needs("runs:read")
 def list_actions(query: PageQuery) -> dict[str, Any]:
     """List the tenant's actions, newest first."""
     found, cursor = page_of_actions(limit=query.limit, cursor=query.cursor)
@@ -51,12 +50,14 @@ def list_actions(query: PageQuery) -> dict[str, Any]:
 
 
 @bulk.get("/<action_id>", responses={"200": BulkOut}, summary="Get a bulk action")
+@needs("runs:read")
 def get_action(path: BulkPath) -> dict[str, Any]:
     """Return one action with its progress."""
     return action_json(rooms().operations.action(tenant_id(), path.action_id))
 
 
 @bulk.post("/<action_id>/abort", responses={"200": BulkOut}, summary="Abort a bulk action")
+@needs("runs:write")
 def abort(path: BulkPath) -> dict[str, Any]:
     """Let it go no further; what is done stays done, and one that is over stays as it is."""
-    return action_json(rooms().operations.abort(tenant_id(), path.action_id))
+    return action_json(abort_action(path.action_id))

@@ -7,10 +7,11 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from celeriac.web.acting import pause_function
 from celeriac.web.api.answers import function_json
 from celeriac.web.api.models import refusals
 from celeriac.web.api.operation_models import FunctionList, FunctionOut, FunctionPath, SignalIn, SignalOut
-from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
 
@@ -20,7 +21,7 @@ functions = APIBlueprint(
     url_prefix="/v1/functions",
     abp_tags=[Tag(name="functions", description="what events start")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "429", "503"),
 )
 
 signals = APIBlueprint(
@@ -29,36 +30,33 @@ signals = APIBlueprint(
     url_prefix="/v1/signals",
     abp_tags=[Tag(name="signals", description="what single runs wait for")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "429", "503"),
 )
 
 
-@functions.before_request
-@signals.before_request
-def admit() -> None:
-    """Know the tenant before anything is read."""
-    admit_bearer("api")
-
-
 @functions.get("", responses={"200": FunctionList}, summary="List functions")
+@needs("functions:read")
 def list_functions() -> dict[str, Any]:
     """List the functions that events may start, by name."""
     return {"data": [function_json(one) for one in rooms().reads.declared(tenant_id())]}
 
 
 @functions.post("/<app>/<function_id>/pause", responses={"200": FunctionOut}, summary="Pause a function")
+@needs("functions:write")
 def pause(path: FunctionPath) -> dict[str, Any]:
     """Let events start no runs of it for this tenant: they are recorded as skipped. Runs that have begun go on."""
-    return function_json(rooms().operator.pause(tenant_id(), path.app, path.function_id, is_paused=True))
+    return function_json(pause_function(path.app, path.function_id, is_paused=True))
 
 
 @functions.post("/<app>/<function_id>/resume", responses={"200": FunctionOut}, summary="Resume a function")
+@needs("functions:write")
 def resume(path: FunctionPath) -> dict[str, Any]:
     """Let events start runs of it again."""
-    return function_json(rooms().operator.pause(tenant_id(), path.app, path.function_id, is_paused=False))
+    return function_json(pause_function(path.app, path.function_id, is_paused=False))
 
 
 @signals.post("", responses={"200": SignalOut}, summary="Give a signal")
+@needs("runs:write")
 def give(body: SignalIn) -> dict[str, Any]:
     """Give a signal to the run of this tenant that waits for it; 404 where none does."""
     signalled = rooms().operator.signal(tenant_id(), body.signal, body.data)

@@ -6,6 +6,7 @@ Open to everybody, load balancers among them, so it tells no addresses and no fi
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 from typing import Any, cast
 
@@ -16,7 +17,10 @@ from flask_openapi3.openapi import OpenAPI
 
 from celeriac.errors import StoreUnavailable
 from celeriac.web.api.models import Health, Readiness, refusals
+from celeriac.web.auth import need_of, open_to_all
 from celeriac.web.rooms import hints, rooms
+
+_CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +33,14 @@ health = APIBlueprint(
 
 
 @health.get("/healthz", responses={"200": Health}, summary="Whether the process lives")
+@open_to_all
 def healthz() -> dict[str, str]:
     """Answer ok without asking anybody else."""
     return {"status": "ok"}
 
 
 @health.get("/readyz", responses={"200": Readiness, "503": Readiness}, summary="Whether requests can be served")
+@open_to_all
 def readyz() -> tuple[dict[str, str], int]:
     """Answer 503 while the database is away; without Redis events are accepted and run later."""
     database, redis = _is_database_up(), hints().is_reachable()
@@ -44,9 +50,17 @@ def readyz() -> tuple[dict[str, str], int]:
 
 
 @health.get("/openapi.json", doc_ui=False)
+@open_to_all
 def openapi() -> dict[str, Any]:
-    """Describe the API, as OpenAPI 3.1."""
-    return cast("OpenAPI", current_app).api_doc
+    """Describe the API, as OpenAPI 3.1, with the scope that each operation asks for."""
+    described: dict[str, Any] = cast("OpenAPI", current_app).api_doc
+    for rule in current_app.url_map.iter_rules():
+        operations = described["paths"].get(_CONVERTED.sub(r"{\1}", rule.rule), {})
+        need = need_of(current_app.view_functions[rule.endpoint])
+        for method in rule.methods or ():
+            if need and "security" in operations.get(method.lower(), {}):
+                operations[method.lower()]["security"] = [{"key": [need]}]
+    return described
 
 
 def _is_database_up() -> bool:

@@ -163,6 +163,7 @@ class RunOut(BaseModel):
     created_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    retry_at: datetime | None = Field(description="of a run that a rate limit skipped: when the next may begin")
 
 
 class StepErrorOut(BaseModel):
@@ -254,6 +255,8 @@ class ProblemOut(BaseModel):
     code: str
     request_id: str
     errors: list[PlaceOut]
+    limit_name: str | None = Field(None, description="the limit that was reached, where it is one")
+    scope: Literal["tenant"] | None = Field(None, description="whose limit that is")
 
 
 _REFUSALS = {
@@ -265,6 +268,7 @@ _REFUSALS = {
     "413": "too much in one request",
     "415": "the body is no JSON",
     "422": "the body does not fit",
+    "429": "a limit of the tenant is reached; Retry-After says when to ask again, limit_name which one it is",
     "500": "something failed on our side",
     "503": "the database does not answer; Retry-After says when to ask again",
 }

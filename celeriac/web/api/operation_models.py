@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool
 
@@ -79,6 +79,55 @@ class FunctionPath(BaseModel):
     function_id: str
 
 
+class ConcurrencyOut(BaseModel):
+    """How many links, or runs, of a key there are at a time."""
+
+    limit: int
+    key: str | None
+    scope: Literal["function", "app", "tenant"]
+    hold: Literal["step", "run"]
+
+
+class ThrottleOut(BaseModel):
+    """How many runs of a key start in so many seconds; the others wait."""
+
+    limit: int
+    per: float
+    key: str | None
+    burst: int
+
+
+class RateLimitOut(BaseModel):
+    """How many runs of a key begin within so many seconds; the others are skipped."""
+
+    limit: int
+    per: float
+    key: str | None
+
+
+class PriorityOut(BaseModel):
+    """How many seconds a start goes before others: a number, or an expression over `event`."""
+
+    seconds: int | str
+
+
+class SingletonOut(BaseModel):
+    """Whether a second run of a key is skipped, or cancels the first."""
+
+    key: str | None
+    mode: Literal["skip", "cancel"]
+
+
+class LimitsOut(BaseModel):
+    """What a function says about when its runs may begin, and which."""
+
+    concurrency: list[ConcurrencyOut]
+    throttle: ThrottleOut | None
+    rate_limit: RateLimitOut | None
+    priority: PriorityOut | None
+    singleton: SingletonOut | None
+
+
 class FunctionOut(BaseModel):
     """A function as the fleet has declared it."""
 
@@ -91,6 +140,7 @@ class FunctionOut(BaseModel):
     crons: list[str]
     is_paused: bool
     seen_at: datetime
+    limits: LimitsOut
 
 
 class FunctionList(BaseModel):

@@ -7,13 +7,15 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
+from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.rerun import Wish
 from celeriac.web.api.answers import page_json, run_json, view_json
 from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
 from celeriac.web.api.operation_models import RerunIn
-from celeriac.web.auth import admit_bearer, tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.cancelling import cancel_run
 from celeriac.web.filters import refusing, run_filter
+from celeriac.web.once import once, own_id
 from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
 
@@ -23,29 +25,29 @@ runs = APIBlueprint(
     url_prefix="/v1/runs",
     abp_tags=[Tag(name="runs", description="executions of functions")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
 )
 
 
-@runs.before_request
-def admit() -> None:
-    """Know the tenant before anything is read."""
-    admit_bearer("api")
-
-
 @runs.get("", responses={"200": RunsPage}, summary="List runs")
+@needs("runs:read")
 def list_runs(query: RunsQuery) -> dict[str, Any]:
     """List the tenant's runs, newest first."""
     return page_json(page_of_runs(run_filter(query), limit=query.limit, cursor=query.cursor), query.limit)
 
 
 @runs.get("/<run_id>", responses={"200": RunDetail}, summary="Get a run")
+@needs("runs:read")
 def get_run(path: RunPath) -> dict[str, Any]:
     """Return one run with its step tree and what it waits for."""
-    return view_json(rooms().reads.view(tenant_id(), path.run_id))
+    view = view_with_holdup(
+        rooms().reads, rooms().gate, tenant_id(), path.run_id, is_paused=rooms().tenants.is_paused(tenant_id())
+    )
+    return view_json(view)
 
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")
+@needs("runs:write")
 def cancel(path: RunPath) -> tuple[dict[str, Any], int]:
     """Ask a run to end: 200 when it has ended by it, 202 while its worker still has to end it."""
     run = cancel_run(tenant_id(), path.run_id)
@@ -53,14 +55,17 @@ def cancel(path: RunPath) -> tuple[dict[str, Any], int]:
 
 
 @runs.post("/<run_id>/rerun", responses={"201": RunOut}, summary="Do a run again")
+@needs("runs:write")
+@once
 def rerun(path: RunPath, body: RerunIn) -> tuple[dict[str, Any], int]:
     """Start a new run of the same event: from its beginning, or from a step on with the earlier steps filled in."""
     with refusing(422):
-        wish = Wish(from_step=body.from_step, input=body.input)
+        wish = Wish(from_step=body.from_step, input=body.input, run_id=own_id("run"))
     return run_json(rooms().operator.rerun(tenant_id(), path.run_id, wish)), 201
 
 
 @runs.post("/<run_id>/resume", responses={"200": RunOut}, summary="Let a stopped run go on")
+@needs("runs:write")
 def resume(path: RunPath) -> dict[str, Any]:
     """Let a run go on that stands still because its code meets other steps than it remembers; 409 for any other."""
     return run_json(rooms().operator.resume(tenant_id(), path.run_id))

@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from celeriac.errors import ConfigError, ConflictError
 from celeriac.platform.durable.bulk import BulkKind, Count
-from celeriac.web.auth import tenant_id
+from celeriac.web import acting
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.dashboard.filters import given_filters, shown_filter
 from celeriac.web.dashboard.frame import dashboard, template_of, tenant
 from celeriac.web.dashboard.pages import STATUSES
@@ -21,6 +22,7 @@ _PAGE = 50
 
 
 @dashboard.get("/bulk")
+@needs("runs:read")
 def bulk() -> str:
     """List bulk actions, newest first."""
     cursor = request.args.get("cursor") or None
@@ -29,19 +31,21 @@ def bulk() -> str:
 
 
 @dashboard.get("/bulk/new")
+@needs("runs:write")
 def new_action() -> str:
     """Ask for a filter, and say how many runs it takes."""
     return _form(request.args)
 
 
 @dashboard.post("/bulk")
+@needs("runs:write")
 def begin_action() -> AnyResponse:
     """Begin the action that was counted, and go to it."""
     filters = given_filters(request.form)
     where, refusal = shown_filter(filters)
     if where is not None:
         try:
-            action = rooms().operator.begin(tenant_id(), _kind(request.form), where)
+            action = acting.begin_action(_kind(request.form), where)
             return redirect(url_for("dashboard.action", action_id=action.id), 303)
         except (ConfigError, ConflictError) as error:
             refusal = error.message
@@ -49,6 +53,7 @@ def begin_action() -> AnyResponse:
 
 
 @dashboard.get("/bulk/<action_id>")
+@needs("runs:read")
 def action(action_id: str) -> str:
     """Show how far an action has come."""
     found = rooms().operations.action(tenant_id(), action_id)
@@ -56,9 +61,10 @@ def action(action_id: str) -> str:
 
 
 @dashboard.post("/bulk/<action_id>/abort")
+@needs("runs:write")
 def abort_action(action_id: str) -> AnyResponse:
     """Let an action go no further, and go back to it."""
-    rooms().operations.abort(tenant_id(), action_id)
+    acting.abort_action(action_id)
     return redirect(url_for("dashboard.action", action_id=action_id), 303)
 
 

@@ -6,11 +6,12 @@ changes.
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from celeriac.tenants.people import Place
 from celeriac.tenants.tenant import Tenant
-from celeriac.web.auth import check_same_site, is_signed_in, tenant_id
+from celeriac.web.auth import caller, check_permission, check_same_site, is_signed_in, tenant_id
 from celeriac.web.rooms import rooms
 
 dashboard = Blueprint("dashboard", __name__)
@@ -18,11 +19,12 @@ dashboard = Blueprint("dashboard", __name__)
 
 @dashboard.before_request
 def require_session() -> Response | None:
-    """Send people who are not signed in to the form, and refuse forms of other sites."""
+    """Send people who are not signed in to the form, and refuse forms of other sites and what a role may not do."""
     if not is_signed_in():
         return redirect(url_for("signin.form", next=request.full_path.rstrip("?")), 303)
     if request.method == "POST":
         check_same_site(request)
+    check_permission()
     return None
 
 
@@ -39,3 +41,15 @@ def is_refresh() -> bool:
 def tenant() -> Tenant | None:
     """Return who is signed in, for the head of a page; None where there is no head."""
     return None if is_refresh() else rooms().tenants.get(tenant_id())
+
+
+@dashboard.app_context_processor
+def places() -> dict[str, object]:
+    """Give pages the tenants that whoever is signed in may switch to, and who that is."""
+
+    def others() -> list[Place]:
+        member = caller().member if "caller" in g else None
+        return [] if member is None else rooms().people.places(member.user)
+
+    member = g.caller.member if "caller" in g else None
+    return {"places": others, "me": None if member is None else member.user}

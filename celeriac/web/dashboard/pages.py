@@ -11,10 +11,12 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.run import MOVES, Run, Status
+from celeriac.web import acting
 from celeriac.web.api.answers import view_json
-from celeriac.web.auth import tenant_id
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.cancelling import cancel_run
 from celeriac.web.dashboard.conversation import bubbles, state_after, turns
 from celeriac.web.dashboard.filters import given_filters, shown_filter
@@ -30,12 +32,14 @@ STATUSES: list[Status] = [status for status in MOVES if status is not None]
 
 
 @dashboard.get("/")
+@needs("runs:read")
 def home() -> Response:
     """Lead to the runs."""
     return redirect(url_for("dashboard.runs"))
 
 
 @dashboard.get("/runs")
+@needs("runs:read")
 def runs() -> str:
     """List runs by the filters of the address."""
     filters, cursor = given_filters(request.args), request.args.get("cursor") or None
@@ -59,9 +63,11 @@ def runs() -> str:
 
 
 @dashboard.get("/runs/<run_id>")
+@needs("runs:read")
 def run(run_id: str) -> str:
     """Show one run."""
-    view = rooms().reads.view(tenant_id(), run_id)
+    is_paused = rooms().tenants.is_paused(tenant_id())
+    view = view_with_holdup(rooms().reads, rooms().gate, tenant_id(), run_id, is_paused=is_paused)
     return render_template(
         template_of("run"),
         view=view,
@@ -76,22 +82,27 @@ def run(run_id: str) -> str:
 
 
 @dashboard.get("/runs/<run_id>/raw")
+@needs("runs:read")
 def raw(run_id: str) -> dict[str, Any]:
     """Show everything of a run as the API writes it."""
     return view_json(rooms().reads.view(tenant_id(), run_id))
 
 
 @dashboard.post("/runs/<run_id>/cancel")
+@needs("runs:write")
 def cancel(run_id: str) -> Response:
     """Ask a run to end, and go back to it."""
     cancel_run(tenant_id(), run_id)
+    acting.note("run.cancelled", run_id)
     return redirect(url_for("dashboard.run", run_id=run_id), 303)
 
 
 @dashboard.post("/runs/<run_id>/resume")
+@needs("runs:write")
 def resume(run_id: str) -> Response:
     """Let a run go on that stands still because its code has changed, and go back to it."""
     rooms().operator.resume(tenant_id(), run_id)
+    acting.note("run.resumed", run_id)
     return redirect(url_for("dashboard.run", run_id=run_id), 303)
 
 

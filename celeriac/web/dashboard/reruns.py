@@ -11,12 +11,14 @@ from werkzeug.wrappers import Response as AnyResponse
 from celeriac.errors import ConfigError, ConflictError
 from celeriac.platform.durable.reads import StepView
 from celeriac.platform.durable.rerun import EDITABLE, Wish
-from celeriac.web.auth import tenant_id
+from celeriac.web import acting
+from celeriac.web.auth import needs, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
 from celeriac.web.rooms import rooms
 
 
 @dashboard.get("/runs/<run_id>/rerun")
+@needs("runs:write")
 def rerun_form(run_id: str) -> str:
     """Ask whether the run is to be done again, and how."""
     path = request.args.get("from") or None
@@ -25,6 +27,7 @@ def rerun_form(run_id: str) -> str:
 
 
 @dashboard.post("/runs/<run_id>/rerun")
+@needs("runs:write")
 def rerun(run_id: str) -> AnyResponse:
     """Do the run again, and go to the new one."""
     path, text = request.form.get("from") or None, request.form.get("input")
@@ -36,6 +39,7 @@ def rerun(run_id: str) -> AnyResponse:
         return Response(_form(run_id, path, text, refusal=error.message), 409)
     except ValueError as error:
         return Response(_form(run_id, path, text, refusal=f"The input is no JSON: {error}"), 422)
+    acting.note("run.rerun", run_id, {"run": again.id, "from_step": path})
     return redirect(url_for("dashboard.run", run_id=again.id), 303)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from celeriac.web.auth import csrf_token
+from celeriac.web.auth import csrf_token, may
+from celeriac.web.limit_words import limits_in_words
 
 #: a value longer than this is cut in a page; the raw view has all of it
 MOST_CHARACTERS = 20_000
@@ -40,9 +41,18 @@ def register(app: Flask) -> None:
     """Make the words known to the templates."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        when=when, span=span, money=money, figure=figure, pretty=pretty, line=line, status=status, clip=clip
+        when=when,
+        limits=limits_in_words,
+        span=span,
+        money=money,
+        figure=figure,
+        pretty=pretty,
+        line=line,
+        status=status,
+        clip=clip,
+        bytes=size,
     )
-    app.jinja_env.globals.update(csrf_token=csrf_token)
+    app.jinja_env.globals.update(csrf_token=csrf_token, may=may)
 
 
 def status(name: str) -> str:
@@ -89,6 +99,18 @@ def money(dollars: float | None) -> str:
 def figure(number: int | None) -> str:
     """Write a count with separators; a dash for nothing."""
     return f"{number:,}" if number else "–"
+
+
+def size(number: int | None) -> str:
+    """Write a number of bytes; a dash for none."""
+    if not number:
+        return "–"
+    amount, unit = float(number), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.3g} {unit}" if amount < 999.5 else f"{amount:,.0f} {unit}"
 
 
 def clip(text: Any, most: int = 160) -> str:

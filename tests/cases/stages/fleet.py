@@ -47,6 +47,8 @@ class CaseFleet(Fleet):
 class FleetStage:
     """A `Stage` of one tenant on a fleet; what the workers do is seen in the database and in their notes."""
 
+    room = 16
+
     def __init__(self, fleet: CaseFleet, app: App, tenant_id: str) -> None:
         self._fleet, self._app = fleet, app
         self._tenant = tenant_id

@@ -25,6 +25,8 @@ from celeriac.wiring import conduct
 class MemoryStage:
     """A `Stage` over a harness; each verb returns once all runs have ended or wait."""
 
+    room = 64
+
     def __init__(self, harness: Harness, app: App) -> None:
         self._harness, self._app = harness, app
         self._store = harness._rooms.store

@@ -44,6 +44,9 @@ class StepFact:
 class Stage(Protocol):
     """One tenant of its own for each case; runs are named by their ids."""
 
+    #: how many links one of its workers executes at once
+    room: int
+
     async def send(self, event: str | Event | Sequence[Event], data: Any = None) -> list[str]:
         """Send events in one request; return the runs that they started at once."""
         ...

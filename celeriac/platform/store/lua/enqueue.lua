@@ -1,18 +1,17 @@
--- Put runs into the lanes of their tenants.
+-- Put runs into their lanes.
 --
--- ARGV  3…  JSON of each run
+-- ARGV  4…  JSON of each run
 --
--- Keys (table in shared.lua)
---   limits:<tenant>          HASH    one day     written: the newest limits hold for all runs of the tenant
---   run:<run>                STRING  none        read for the fence, written; a TTL left from a pick goes
---   lane:<queue>:<tenant>:…  ZSET    emptied     the run is added
---   waiting:<queue>          STRING  emptied     counted up
---   ring, left, turn, later  …       …           the tenant joins: new runs are worth a look even where it was blocked
---   born                     STRING  permanent   set once
+-- Keys (table in parts/1_keys.lua)
+--   limits, numbers                 …       …           written: the newest hold for all runs of the tenant
+--   run:<run>                       STRING  none        read for the fence, written; a TTL left from a pick goes
+--   lane:<queue>:<tenant>:<lane>    ZSET    emptied     the run is added
+--   waiting:<queue>                 STRING  emptied     counted up
+--   active:<queue>                  HASH    one minute  the tenant is noted
+--   lanes, blocked, waiters, sleepers, later  emptied   a new lane joins, and a blocked one whose new head needs less
+--   ring, left, turn, stalled       …       …           its tenant joins with it
+--   held, hold, holders             …       one day     a resume holds its pools that are for the run
+--   born                            STRING  permanent   set once
 
 call('SET', key('born'), NOW, 'NX')
-for i = 3, #ARGV do
-  local run = cjson.decode(ARGV[i])
-  remember_limits(run)
-  put(run, ARGV[i])
-end
+for i = 4, #ARGV do arrive(ARGV[i]) end

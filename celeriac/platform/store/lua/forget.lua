@@ -1,20 +1,23 @@
--- Drop a run that was cancelled while it stood in a lane or was on its way, and free the slot of its pick.
+-- Drop runs that have ended while they stood in a lane, were on their way or were parked, with all that they hold.
 --
--- ARGV  3  run id
+-- ARGV  4…  run ids
 --
--- Keys (table in shared.lua)
---   run:<run>                STRING  …         read and deleted
---   lane:<queue>:<tenant>:…  ZSET    emptied   the run leaves it
---   waiting:<queue>          STRING  emptied   counted down with it
---   slot:<run>:<fence>       STRING  1.5 dead  deleted
---   slots:<tenant>           ZSET    1.5 dead  the slot leaves it
---   taken:<queue>            ZSET    1.5 dead  the slot leaves it
---   full, ring, left, turn, later  …  …        as in release.lua
+-- Keys (table in parts/1_keys.lua)
+--   run:<run>                       STRING  …         read and deleted
+--   lane:<queue>:<tenant>:<lane>    ZSET    emptied   the run leaves it
+--   waiting:<queue>                 STRING  emptied   counted down with it
+--   slot:<run>:<fence>              STRING  1.5 dead  that of its pick is deleted
+--   slots, taken, held              ZSET    …         the slot leaves them
+--   hold:<run>, holders             …       one day   what is held for the run is given back
+--   stalled, lanes, blocked, waiters, sleepers, ring, left, turn, later  …  as in release.lua
 
-local run_id = ARGV[3]
-local text = call('GET', key('run', run_id))
-if text then
-  local fence = cjson.decode(text).fence
-  forget(run_id, fence)
-  free(slot_name(run_id, fence))
+for i = 4, #ARGV do
+  local run_id = ARGV[i]
+  local text = call('GET', key('run', run_id))
+  if text then
+    local fence = cjson.decode(text).fence
+    forget(run_id, fence)
+    free(slot_name(run_id, fence))
+  end
+  settle(run_id)
 end

@@ -1,158 +1,199 @@
--- Take the runs that may start now: tenants in turn, each giving the first of its runs that has all it needs.
+-- Take the runs that may start now: tenants by their turn, each giving the first run of its next lane that has all.
 --
--- ARGV  3  queue
---       4  most runs to take
---       5  number of links that have ended
---       6… of each: run id, fence; their slots are freed first
+-- ARGV  4  queue
+--       5  most runs to take
+--       6  number of links that have ended
+--       7… of each: run id, fence, 1 where its run is over; their slots are freed first
 --       …  JSON of runs that arrive; they are put into their lanes next, as enqueue.lua does
 -- Returns the JSON of each picked run, in order.
 --
--- Keys (table in shared.lua)
---   later:<queue>            ZSET    emptied     those due join the ring; a tenant that lacks something is put here
---   ring:<queue>             ZSET    emptied     read from its lowest turn; who is picked moves one turn on
---   left, turn               …       one hour    written for the next to join
---   workers:<queue>          SET     dead        read; the dead are removed
---   worker:<worker>          HASH    dead        read for the capacity
---   taken:<queue>            ZSET    1.5 dead    read for the room; picked runs are added
---   limits:<tenant>          HASH    one day     read; where it is gone, what the run itself was enqueued with
---   lane:<queue>:<tenant>:…  ZSET    emptied     the head is taken
---   waiting:<queue>          STRING  emptied     counted down
---   bucket:<tenant>, born    …       until full  a start takes a token
---   slots:<tenant>, slot:…   …       1.5 dead    a picked run takes its slot
---   full:<tenant>            SET     3 dead      the queue is noted where a slot is missing, so that `free` can rejoin
---   run:<run>                STRING  half dead   from now on the run is known only until its deadline
+-- Keys (table in parts/1_keys.lua)
+--   later:<queue>              ZSET    emptied     who is due is looked at; a tenant or thing that lacks is put here
+--   ring:<queue>               ZSET    emptied     read from its lowest turn; who is picked moves on by 1 / weight
+--   lanes:<queue>:<tenant>     ZSET    emptied     read from its lowest; a lane that is picked moves to the end
+--   left, turn                 …       one hour    written for the next to join
+--   workers, worker            …       dead        read for the capacity; the dead are removed
+--   taken:<queue>              ZSET    1.5 dead    read for the room; picked runs are added
+--   active:<queue>             HASH    one minute  read where a tenant is noisy; who is picked is noted
+--   limits, numbers            …       one day     read; where they are gone, what the run itself was enqueued with
+--   lane:<queue>:<tenant>:…    ZSET    emptied     the head is taken
+--   waiting:<queue>            STRING  emptied     counted down
+--   bucket:<tenant>, born      …       a minute +  a start takes a token
+--   tat:<tenant>:<pace>, lost  STRING  a minute +  a start moves it on
+--   slots, slot, held, hold, holders               a picked run takes its slots
+--   blocked, waiters, sleepers …       emptied     a lane that lacks a thing waits for it
+--   stalled:<tenant>           SET     one day     the queue is noted where the tenant lacks a slot or a token
+--   run:<run>                  STRING  half dead   from now on the run is known only until its deadline
 --
--- Only tenants in the ring are looked at, and one that cannot go leaves it, so the work is in proportion to what is
--- picked, enqueued and released, never to what is blocked.
+-- Only tenants in the ring and lanes in their rings are looked at, and who cannot go leaves, so the work is in
+-- proportion to what is picked, enqueued and released, never to what is blocked.
 
-local first_arriving = 6 + 2 * tonumber(ARGV[5])
-for i = 6, first_arriving - 1, 2 do
+local first_arriving = 7 + 3 * tonumber(ARGV[6])
+for i = 7, first_arriving - 1, 3 do
   forget(ARGV[i], tonumber(ARGV[i + 1]))
   free(slot_name(ARGV[i], tonumber(ARGV[i + 1])))
+  if ARGV[i + 2] == '1' then settle(ARGV[i]) end
 end
 if ARGV[first_arriving] then call('SET', key('born'), NOW, 'NX') end
-for i = first_arriving, #ARGV do
-  local run = cjson.decode(ARGV[i])
-  remember_limits(run)
-  put(run, ARGV[i])
-end
+for i = first_arriving, #ARGV do arrive(ARGV[i]) end
 
-local queue = ARGV[3]
-local most = tonumber(ARGV[4])
+local queue = ARGV[4]
+local most = tonumber(ARGV[5])
 -- One call never holds the server for long; whom it did not come to stays in the ring for the next.
 local looks = 500 + most
 local ring, later, left, taken = key('ring', queue), key('later', queue), key('left', queue), key('taken', queue)
-
-local function room()
-  local capacity = 0
-  for _, worker in ipairs(call('SMEMBERS', key('workers', queue))) do
-    local share = call('HGET', key('worker', worker), queue)
-    if share then capacity = capacity + share else call('SREM', key('workers', queue), worker) end
-  end
-  purge(taken)
-  return math.floor((capacity * 12 + 9) / 10) - call('ZCARD', taken)
-end
-
--- Tokens at this moment. An unknown bucket was empty when the gate began, so a lost Redis gives no second burst.
-local function tokens_of(tenant, rate, burst)
-  local bucket = call('HMGET', key('bucket', tenant), 'tokens', 'at')
-  local at = tonumber(bucket[2] or call('GET', key('born')) or NOW)
-  return math.min(burst, (bucket[1] or 0) + math.max(0, NOW - at) * rate / 1000000)
-end
-
-local function take_token(tenant, tokens, rate, burst)
-  call('HSET', key('bucket', tenant), 'tokens', tokens - 1, 'at', NOW)
-  call('PEXPIRE', key('bucket', tenant), math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000)))
-end
+local capacity, in_flight = 0, 0
+local noisy = 0
 
 local function leave(tenant, turn)
   call('ZREM', ring, tenant)
   call('ZADD', left, turn, tenant)
 end
 
-local function block(tenant, turn, retry_at)
+-- Take the whole tenant from the ring until it may have a slot or a token again.
+local function stall(tenant, turn, retry_at)
   leave(tenant, turn)
+  call('SADD', key('stalled', tenant), queue)
+  call('PEXPIRE', key('stalled', tenant), LIMITS_MS)
   call('ZADD', later, retry_at, tenant)
 end
 
--- The first run of a lane as JSON, and its rank. One whose data the server has evicted goes; reconcile brings it back.
-local function head_of(lane)
-  local head = call('ZRANGE', lane, 0, 0, 'WITHSCORES')
-  while head[1] do
-    local text = call('GET', key('run', head[1]))
-    if text then return text, tonumber(head[2]) end
-    withdraw(lane, head[1], queue)
-    head = call('ZRANGE', lane, 0, 0, 'WITHSCORES')
+-- The first run of a lane: its JSON, its rank, and the rank of the next, where there is one. A run whose data the server
+-- has evicted goes; reconcile brings it back.
+local function head_of(runs)
+  local first = call('ZRANGE', runs, 0, 1, 'WITHSCORES')
+  while first[1] do
+    local text = call('GET', key('run', first[1]))
+    if text then return text, tonumber(first[2]), first[4] end
+    call('ZREM', runs, first[1])
+    uncount(queue, 1)
+    first = call('ZRANGE', runs, 0, 1, 'WITHSCORES')
   end
 end
 
-local function limits_of(tenant, text)
-  local newest = call('HMGET', key('limits', tenant), 'running', 'rate', 'burst')
-  if newest[1] then return tonumber(newest[1]), tonumber(newest[2]), tonumber(newest[3]) end
-  local limits = cjson.decode(text).limits
-  return limits.running, limits.starts_per_second, limits.starts_burst
-end
-
--- Pick the tenant's next run, or take the tenant out of the ring and return nil.
-local function pick_from(tenant, turn)
-  local free_lane, start_lane = key('lane', queue, tenant, 'free'), key('lane', queue, tenant, 'starts')
-  local text, rank = head_of(free_lane)
-  local start, start_rank = head_of(start_lane)
-  if not text and not start then return leave(tenant, turn) end
-
-  local running, rate, burst = limits_of(tenant, text or start)
-  local lane, tokens = free_lane, nil
-  if start and (not text or start_rank < rank) then
-    tokens = tokens_of(tenant, rate, burst)
-    if tokens >= 1 then
-      text, lane = start, start_lane
-    elseif not text then
-      return block(tenant, turn, NOW + math.ceil((1 - tokens) / rate * 1000000))
+-- The tenant's next run as `head_of` gives it, with its lane and the lane's score; nil where none of its lanes can go.
+local function next_run(tenant)
+  local lanes = key('lanes', queue, tenant)
+  local first = call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
+  while first[1] do
+    local lane, score = first[1], tonumber(first[2])
+    local text, rank, behind = head_of(key('lane', queue, tenant, lane))
+    if not text then
+      call('ZREM', lanes, lane)
+    elseif band_of(rank) == band_of(score) then
+      return text, rank, behind, lane, score
+    else  -- the runs that put it into this band are gone
+      call('ZADD', lanes, score - band_of(score) + band_of(rank), lane)
     end
+    first = call('ZRANGE', lanes, 0, 0, 'WITHSCORES')
   end
+end
 
+-- Take all that the run needs and move its lane and tenant on; `behind` is the rank of the run behind it.
+local function take(run, held, behind, lane, turn, weight)
+  local tenant = run.tenant_id
+  local lanes = key('lanes', queue, tenant)
+  hold(run.run_id, run.fence, tenant, queue, run.pools, held)
+  in_flight = in_flight + 1
+  call('ZREM', key('lane', queue, tenant, lane), run.run_id)
+  call('PEXPIRE', key('run', run.run_id), ms(PICK_LIFE))
+  note_active(queue, tenant)
+  if behind then
+    call('ZADD', lanes, band_of(behind) + stamp(), lane)
+  else
+    call('ZREM', lanes, lane)
+  end
+  if behind or call('EXISTS', lanes) == 1 then
+    call('ZADD', ring, turn + 1 / weight, tenant)
+  else
+    leave(tenant, turn + 1 / weight)
+  end
+  if run.pools or run.pace then tend_others(run) end
+end
+
+-- Take a start's token and its turn in its pace. One that stood here when its turn came has it of that time, though
+-- nobody picked just then: what a tick comes late by is not lost, and what nobody waited for is not saved up.
+local function pay(run, rank, tokens, rate, burst)
+  local tenant = run.tenant_id
+  if tokens then
+    local full_in = math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000) + MINUTE_MS)
+    call('SET', key('bucket', tenant), string.format('%.17g %.0f', tokens - 1, NOW), 'PX', full_in)
+  end
+  if run.pace then
+    local thing = 'pace:' .. run.pace.name
+    local emission, size = pace_of(tenant, run['function'], thing)
+    local turn = math.max(rank - band_of(rank) + sooner(run), NOW - LATE)
+    local tat = math.max(turn, tat_of(tenant, thing, emission, size)) + emission
+    call('SET', key('tat', tenant, thing), tat, 'PX', ms(tat - NOW) + MINUTE_MS)
+  end
+end
+
+-- Pick the tenant's next run, or take what stands in the way out of its ring and return nil.
+local function pick_from(tenant, turn)
+  local text, rank, behind, lane, score = next_run(tenant)
+  if not text then return leave(tenant, turn) end
   local run = cjson.decode(text)
   local slot = slot_name(run.run_id, run.fence)
+  local running, rate, burst, weight = limits_of(tenant, run)
   local slots = key('slots', tenant)
-  purge(slots)
-  -- A slot that the run holds from a pick that came to nothing is as good as a free one.
-  if call('ZCARD', slots) >= running and not call('ZSCORE', slots, slot) then
-    call('SADD', key('full', tenant), queue)
-    call('PEXPIRE', key('full', tenant), ms(2 * SLOT_LIFE))
-    return block(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
+  -- What the run holds from a pick that came to nothing is as good as what is free, and paid for.
+  local held = call('GET', key('slot', slot))
+  if not held and count(slots, running) >= running then
+    return stall(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
   end
-
-  if lane == start_lane then take_token(tenant, tokens, rate, burst) end
-  hold(slot, tenant, queue)
-  withdraw(lane, run.run_id, queue)
-  call('PEXPIRE', key('run', run.run_id), ms(PICK_LIFE))
-  if has_runs(queue, tenant) then
-    call('ZADD', ring, turn + 1, tenant)
-  else
-    leave(tenant, turn + 1)
+  if not held and is_closed(queue, tenant, capacity, in_flight) then
+    noisy = noisy + 1
+    return
   end
+  local tokens = nil
+  if not held and band_of(score) == START then
+    tokens = tokens_of(tenant, rate, burst)
+    if tokens < 1 then return stall(tenant, turn, NOW + math.ceil((1 - tokens) / rate * 1000000)) end
+  end
+  local thing, at = lacking(run, slot)
+  if thing then
+    block(queue, tenant, lane, score, run['function'], thing, at)
+    return tend_others(run, thing)
+  end
+  if not held and not run.is_resume then pay(run, rank, tokens, rate, burst) end
+  take(run, held, behind, lane, turn, weight)
   return text
 end
 
-for _, tenant in ipairs(call('ZRANGEBYSCORE', later, '-inf', NOW, 'LIMIT', 0, looks)) do
-  join(queue, tenant)
+for _, due in ipairs(call('ZRANGEBYSCORE', later, '-inf', NOW, 'LIMIT', 0, looks)) do
+  call('ZREM', later, due)
+  if due:sub(1, 1) == '[' then
+    local tenant, fn, thing = unpack(cjson.decode(due))
+    tend(queue, tenant, fn, thing)
+  else
+    join(queue, due)
+  end
 end
 
 local picked = {}
 local first = call('ZRANGE', ring, 0, 0, 'WITHSCORES')
 if not first[1] then return picked end
-most = math.min(most, room())
-local turn = nil
+capacity = capacity_of(queue)
+purge(taken)
+in_flight = call('ZCARD', taken)
+most = math.min(most, math.floor((capacity * 12 + 9) / 10) - in_flight)
+local passed, turn = tonumber(call('GET', key('turn', queue)) or '-inf'), nil
 while #picked < most and looks > 0 and first[1] do
-  turn = tonumber(first[2])
-  picked[#picked + 1] = pick_from(first[1], turn)
+  -- A noisy tenant that was passed over has saved up no turns.
+  local own_turn = math.max(tonumber(first[2]), passed)
+  local text = pick_from(first[1], own_turn)
+  if text then
+    picked[#picked + 1] = text
+    turn, passed = own_turn, own_turn
+  end
   looks = looks - 1
-  first = call('ZRANGE', ring, 0, 0, 'WITHSCORES')
+  first = call('ZRANGE', ring, noisy, noisy, 'WITHSCORES')
 end
 
 if turn then
+  uncount(queue, #picked)
   call('SET', key('turn', queue), turn, 'PX', TURN_MS)
   call('ZREMRANGEBYSCORE', left, '-inf', turn)
-  call('PEXPIRE', left, TURN_MS)
 end
+if looks < 500 + tonumber(ARGV[5]) then call('PEXPIRE', left, TURN_MS) end
 return picked

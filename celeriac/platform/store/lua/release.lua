@@ -1,16 +1,18 @@
--- Free the slot of exactly one link.
+-- Free the slots of exactly one link.
 --
--- ARGV  3  run id
---       4  fence of the link
+-- ARGV  4  run id
+--       5  fence of the link
 --
--- Keys (table in shared.lua)
+-- Keys (table in parts/1_keys.lua)
 --   slot:<run>:<fence>       STRING  1.5 dead  deleted
 --   slots:<tenant>           ZSET    1.5 dead  the slot leaves it
 --   taken:<queue>            ZSET    1.5 dead  the slot leaves it
---   full:<tenant>            SET     3 dead    read and deleted: queues whose ring the tenant joins again
+--   held:<tenant>:<pool>     ZSET    …         the slot leaves it
+--   stalled:<tenant>         SET     one day   read and deleted: queues whose ring the tenant joins again
+--   sleepers, waiters, blocked, lanes          read and written: the first lane that waits for a pool joins again
 --   ring, left, turn, later  …       …         written by that
 --   run:<run>, lane, waiting …       …         the run is forgotten, unless it is of a newer fence
 
-local run_id, fence = ARGV[3], tonumber(ARGV[4])
+local run_id, fence = ARGV[4], tonumber(ARGV[5])
 forget(run_id, fence)
 free(slot_name(run_id, fence))

@@ -1,0 +1,24 @@
+"""Whose key a model is called with: the tenant's own, that of the code, or the operator's from the environment.
+
+The engine's kernel asks for a tenant's `KeyChoice` and puts it into the request; adapters hand it to
+`clients.endpoint`. Nothing here may show a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyChoice:
+    """What a tenant brings along to a call; the default is that of a plain script."""
+
+    #: its own key at the provider; None: it has none
+    own: str | None = field(default=None, repr=False)
+    #: whether the environment's key may be used for it
+    may_use_operators: bool = True
+
+
+#: returns what the tenant brings along to a provider
+KeyChooser = Callable[[str, str], Awaitable[KeyChoice]]

@@ -1,0 +1,172 @@
+"""The lanes of the gate in memory: which runs it knows, and whose turn it is.
+
+Only `local_gate.py` calls it, under its lock. Nothing here knows what a run needs.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from celeriac.platform.flow.gate import Queued
+
+RESUME, INTERNAL, START = 0, 1, 2
+
+#: Most seconds by which a priority moves a start.
+MOST_PRIORITY = 43_200
+
+#: The band, the age less the priority, and the arrival.
+_Rank = tuple[int, datetime, int]
+
+
+@dataclass(kw_only=True)
+class _Known:
+    run: Queued
+    rank: _Rank
+    #: set when the run is picked: until then it counts as on its way
+    deadline: datetime | None = None
+
+
+@dataclass(kw_only=True)
+class _Lane:
+    #: a lane that was picked later goes later
+    turn: int
+    #: (rank, run id) in order
+    runs: list[tuple[_Rank, str]] = field(default_factory=list)
+
+
+class LocalLanes:
+    """The runs that wait or are on their way, and the turns of tenants and lanes."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._known: dict[str, _Known] = {}
+        self._lanes: dict[tuple[str, str], dict[tuple[str, ...], _Lane]] = {}
+        self._stamps = count(1)
+        #: the turn of the last pick by queue, and the next turn of each tenant that is ahead of it
+        self._turn: dict[str, float] = {}
+        self._ahead: dict[tuple[str, str], float] = {}
+
+    def current(self, run_id: str, now: datetime) -> Queued | None:
+        """Return the run that waits, or is on its way and within its deadline."""
+        known = self._known.get(run_id)
+        if known and known.deadline is not None and known.deadline <= now:
+            del self._known[run_id]
+            return None
+        return known.run if known else None
+
+    def is_waiting(self, run_id: str) -> bool:
+        """Say whether the run stands in a lane."""
+        return run_id in self._known and self._known[run_id].deadline is None
+
+    def put(self, run: Queued, now: datetime) -> None:
+        """Put the run into its lane, unless it is known under this fence or a newer one."""
+        known = self.current(run.run_id, now)
+        if known and known.fence >= run.fence:
+            return
+        self.withdraw(run.run_id)
+        self._put_at((band_of(run), now - timedelta(seconds=_sooner(run)), next(self._stamps)), run)
+
+    def move(self, run: Queued) -> None:
+        """Put a run that waits into the lane that it belongs to now; it keeps its age."""
+        known = self._known.get(run.run_id)
+        if known and known.deadline is None and known.run.fence == run.fence and _lane_of(known.run) != _lane_of(run):
+            self.withdraw(run.run_id)
+            self._put_at(known.rank, run)
+
+    def _put_at(self, rank: _Rank, run: Queued) -> None:
+        self._known[run.run_id] = _Known(run=run, rank=rank)
+        lanes = self._lanes.setdefault((run.queue, run.tenant_id), {})
+        lane = lanes.get(_lane_of(run)) or lanes.setdefault(_lane_of(run), _Lane(turn=next(self._stamps)))
+        insort(lane.runs, (rank, run.run_id))
+
+    def withdraw(self, run_id: str) -> None:
+        """Forget the run; a lane without runs is no more, and neither is its turn."""
+        known = self._known.pop(run_id, None)
+        if known is None or known.deadline is not None:
+            return
+        place, name = (known.run.queue, known.run.tenant_id), _lane_of(known.run)
+        lanes = self._lanes[place]
+        lanes[name].runs.remove((known.rank, run_id))
+        if not lanes[name].runs:
+            del lanes[name]
+        if not lanes:
+            del self._lanes[place]
+
+    def forget(self, run_id: str, fence: int) -> None:
+        """Forget a run that was claimed under this fence."""
+        if run_id in self._known and self._known[run_id].run.fence <= fence:
+            self.withdraw(run_id)
+
+    def on_its_way(self, run: Queued, until: datetime) -> None:
+        """Note that the run is picked: the lane in which it stood goes to the end."""
+        known = self._known.get(run.run_id)
+        lane = self._lanes.get((run.queue, run.tenant_id), {}).get(_lane_of(run))
+        self.withdraw(run.run_id)
+        if lane is not None and known is not None and known.deadline is None:
+            lane.turn = next(self._stamps)
+        rank = known.rank if known else (RESUME, until, 0)
+        self._known[run.run_id] = _Known(run=run, rank=rank, deadline=until)
+
+    def waiting(self, queue: str) -> int:
+        """Return how many runs stand in the lanes of the queue."""
+        return sum(
+            len(lane.runs) for place, lanes in self._lanes.items() if place[0] == queue for lane in lanes.values()
+        )
+
+    def heads(self, queue: str, tenant_id: str) -> list[Queued]:
+        """Return the first run of each lane, in the order in which they are looked at."""
+        lanes = self._lanes.get((queue, tenant_id), {}).values()
+        inorder = sorted((lane.runs[0][0][0], lane.turn, lane.runs[0][1]) for lane in lanes)
+        return [self._known[run_id].run for _, _, run_id in inorder]
+
+    def tenants(self, queue: str) -> list[str]:
+        """Return the tenants that have a run in a lane of the queue."""
+        return [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]
+
+    def queues(self, tenant_id: str) -> list[str]:
+        """Return the queues on which the tenant has a run in a lane."""
+        return [queue for queue, lane_tenant in self._lanes if lane_tenant == tenant_id]
+
+    def arrival(self, run: Queued) -> datetime:
+        """Return when a run that waits came."""
+        return self._known[run.run_id].rank[1] + timedelta(seconds=_sooner(run))
+
+    def ahead_of(self, run: Queued, band: int) -> int:
+        """Return how many runs of this band and those after it stand before the run in its lane."""
+        lane = self._lanes[run.queue, run.tenant_id][_lane_of(run)]
+        rank = self._known[run.run_id].rank
+        return sum(band <= other[0] and other < rank for other, _ in lane.runs)
+
+    def in_turn(self, queue: str, pick_from: Callable[[str], float | None]) -> Iterator[None]:
+        """Ask the tenants in turn until none can go; `pick_from` picks one and returns what it cost of a turn."""
+        turn = self._turn.get(queue, 0.0)
+        ring = [(max(turn, self._ahead.get((queue, tenant), 0.0)), tenant) for tenant in self.tenants(queue)]
+        heapify(ring)
+        while ring:
+            turn, tenant = heappop(ring)
+            cost = pick_from(tenant)
+            if cost is None:
+                continue
+            self._turn[queue] = turn
+            self._ahead[queue, tenant] = turn + cost
+            if (queue, tenant) in self._lanes:
+                heappush(ring, (turn + cost, tenant))
+            yield
+
+
+def band_of(run: Queued) -> int:
+    """Return whether the run is a resume, a start that needs no token, or a start."""
+    return RESUME if run.is_resume else INTERNAL if run.is_internal else START
+
+
+def _sooner(run: Queued) -> int:
+    return 0 if run.is_resume else max(-MOST_PRIORITY, min(MOST_PRIORITY, run.priority))
+
+
+def _lane_of(run: Queued) -> tuple[str, ...]:
+    return run.function, *(f"pool:{pool.name}" for pool in run.pools), *([f"pace:{run.pace.name}"] if run.pace else [])

@@ -1,0 +1,128 @@
+-- What the gate's decisions share, part 2: what a run needs, the newest numbers for it, and when it is there.
+
+-- The pools and the pace of a run as things.
+local function things_of(run)
+  local things = {}
+  for _, pool in ipairs(run.pools or {}) do things[#things + 1] = 'pool:' .. pool.name end
+  if run.pace then things[#things + 1] = 'pace:' .. run.pace.name end
+  return things
+end
+
+-- The lane of its tenant and queue that a run stands in: runs that need the same.
+local function lane_of(run)
+  local things = things_of(run)
+  if #things == 0 then return run['function'] end
+  return run['function'] .. '#' .. redis.sha1hex(table.concat(things, '\0'))
+end
+
+local function lane_key(run)
+  return key('lane', run.queue, run.tenant_id, lane_of(run))
+end
+
+-- The numbers that a run carries for its things, as they are kept.
+local function numbers_in(run)
+  local numbers = {}
+  for _, pool in ipairs(run.pools or {}) do numbers['pool:' .. pool.name] = string.format('%d', pool.slots) end
+  local pace = run.pace
+  if pace then numbers['pace:' .. pace.name] = string.format('%.17g %d', pace.per / pace.starts, pace.burst) end
+  return numbers
+end
+
+local function pace_of(tenant, fn, thing)
+  local emission, burst = call('HGET', key('numbers', tenant, thing), fn):match('(%S+) (%S+)')
+  return tonumber(emission), tonumber(burst)
+end
+
+-- When a pace is as good as unused. One that was lost had given all at that moment, and is not held against anybody for
+-- more than a minute.
+local lost = nil
+local function tat_of(tenant, thing, emission, burst)
+  local tat = call('GET', key('tat', tenant, thing))
+  if tat then return tonumber(tat) end
+  lost = lost or tonumber(call('GET', key('lost')) or 0)
+  return lost == 0 and 0 or lost + emission * (burst - 1) + math.min(emission, 60000000)
+end
+
+-- When a thing has something to give to this function's runs: a time in the past, or the earliest that is possible.
+-- What nobody remembers a number for is looked at again.
+local function open_at(tenant, fn, thing)
+  local number = call('HGET', key('numbers', tenant, thing), fn)
+  if not number then return 0 end
+  if thing:sub(1, 5) == 'pace:' then
+    local emission, burst = pace_of(tenant, fn, thing)
+    return tat_of(tenant, thing, emission, burst) - emission * (burst - 1)
+  end
+  local held = key('held', tenant, thing)
+  if count(held, tonumber(number)) < tonumber(number) then return 0 end
+  return tonumber(call('ZRANGE', held, 0, 0, 'WITHSCORES')[2]) or math.huge
+end
+
+-- The first thing that a run lacks, and when it may be there; nil where it lacks none. What it holds already, from a
+-- pick that came to nothing or since its start, it does not lack.
+local function lacking(run, slot)
+  if not run.pools and not run.pace then return nil end
+  local tenant, fn = run.tenant_id, run['function']
+  local numbers = numbers_in(run)
+  for thing, number in pairs(numbers) do
+    local name = key('numbers', tenant, thing)
+    if call('HSETNX', name, fn, number) == 1 then keep(name, NUMBERS_LIFE) end
+  end
+  for _, pool in ipairs(run.pools or {}) do
+    local thing = 'pool:' .. pool.name
+    if not (pool.is_for_run and run.is_resume) then
+      local at = open_at(tenant, fn, thing)
+      local member = pool.is_for_run and run.run_id or slot
+      if at > NOW and not call('ZSCORE', key('held', tenant, thing), member) then return thing, at end
+    end
+  end
+  if run.pace and not run.is_resume then
+    local thing = 'pace:' .. run.pace.name
+    local at = open_at(tenant, fn, thing)
+    if at > NOW and call('EXISTS', key('slot', slot)) == 0 then return thing, at end
+  end
+end
+
+-- Running, rate, burst and weight of a tenant; where nobody remembers them, as the run itself carries them.
+local function limits_of(tenant, run)
+  local newest = call('GET', key('limits', tenant))
+  if newest then
+    local running, rate, burst, weight = newest:match('(%S+) (%S+) (%S+) (%S+)')
+    return tonumber(running), tonumber(rate), tonumber(burst), tonumber(weight)
+  end
+  local limits = run.limits
+  return limits.running, limits.starts_per_second, limits.starts_burst, limits.weight
+end
+
+-- Tokens at this moment. An unknown bucket was empty when the gate began, so a lost Redis gives no second burst.
+local born = nil
+local function tokens_of(tenant, rate, burst)
+  local tokens, at = 0, nil
+  local bucket = call('GET', key('bucket', tenant))
+  if bucket then
+    tokens, at = bucket:match('(%S+) (%S+)')
+  else
+    born = born or call('GET', key('born')) or NOW
+    at = born
+  end
+  return math.min(burst, tokens + math.max(0, NOW - at) * rate / 1000000)
+end
+
+-- The slots of a queue's live workers.
+local function capacity_of(queue)
+  local capacity = 0
+  for _, worker in ipairs(call('SMEMBERS', key('workers', queue))) do
+    local share = call('HGET', key('worker', worker), queue)
+    if share then capacity = capacity + share else call('SREM', key('workers', queue), worker) end
+  end
+  return capacity
+end
+
+-- Whether these slots of the queue are closed to the tenant: it has much, and another was active in the last minute.
+local function is_closed(queue, tenant, capacity, taken)
+  if taken < capacity - math.ceil(capacity / 4) then return false end
+  local noisy_from = capacity < 40 and capacity * 0.75 or math.max(30, math.floor(capacity * 0.1) + 1)
+  if count(key('slots', tenant), noisy_from) < noisy_from then return false end
+  local active = call('HMGET', key('active', queue), 'last', 'at', 'other', 'other_at')
+  local other_at = active[1] ~= tenant and active[2] or active[4] or 0
+  return tonumber(other_at) > NOW - ACTIVE
+end

@@ -1,0 +1,188 @@
+"""Invitations: a link by which somebody joins a tenant once, with a role that was chosen for them.
+
+The token is in the link alone; what is stored of it cannot be turned back. It is good for an e-mail address: whoever
+has a user there already proves it by the password, whoever has none chooses one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+
+from celeriac.database import db_ago, db_now, reading, transaction
+from celeriac.errors import NotFoundError
+from celeriac.ids import new_id
+from celeriac.tenants.audit import record
+from celeriac.tenants.people import People, User, check_email, create_user, give_role
+from celeriac.tenants.roles import ROLES, Role, check_role
+from celeriac.tenants.tables import invitations, memberships, tenants, users
+
+#: how long an invitation is good
+GOOD_FOR = timedelta(days=7)
+
+_OPEN = (invitations.c.used_at.is_(None), invitations.c.expires_at > db_now())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invitation:
+    """An invitation that was not accepted yet; its token is not told again."""
+
+    id: str
+    tenant_id: str
+    email: str
+    role: Role
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """An invitation in the hands of whom it was sent to."""
+
+    tenant_name: str
+    email: str
+    role: Role
+    #: whether there is a user of this address, who proves it by the password
+    is_known: bool
+
+
+class Invitations:
+    """The invitations of all tenants; safe to share between threads."""
+
+    def __init__(self, engine: Engine, people: People, *, good_for: timedelta = GOOD_FOR) -> None:
+        """Keep them in this database."""
+        self._engine = engine
+        self._people = people
+        self._good_for = good_for
+
+    def create(self, tenant_id: str, email: str, role: str, *, actor: str = "system") -> tuple[Invitation, str]:
+        """Invite somebody, and return the invitation with its token, which nobody can show again.
+
+        An earlier one for the same address is good no more. Raises `ConfigError` for what is no address or no role, and
+        `NotFoundError` for an unknown tenant.
+        """
+        token = secrets.token_urlsafe(32)
+        row = {
+            "id": new_id("inv"),
+            "tenant_id": tenant_id,
+            "email": check_email(email),
+            "role": check_role(role),
+            "token_hash": _hash(token),
+            "created_by": actor,
+            "created_at": db_now(),
+            "expires_at": db_ago(-self._good_for),
+        }
+        with transaction(self._engine) as connection:
+            if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
+                raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
+            earlier = (invitations.c.tenant_id == tenant_id, invitations.c.email == row["email"], *_OPEN)
+            connection.execute(update(invitations).where(*earlier).values(used_at=db_now()))
+            made = connection.execute(insert(invitations).values(row).returning(*invitations.c)).one()
+            detail = {"email": made.email, "role": made.role}
+            record(
+                connection, tenant_id=tenant_id, actor=actor, action="member.invited", subject=made.id, detail=detail
+            )
+        return _invitation_of(made), token
+
+    def open_ones(self, tenant_id: str) -> list[Invitation]:
+        """Return the tenant's invitations that may still be accepted, newest first."""
+        statement = select(invitations).where(invitations.c.tenant_id == tenant_id, *_OPEN)
+        with reading(self._engine) as connection:
+            rows = connection.execute(statement.order_by(invitations.c.created_at.desc(), invitations.c.id)).all()
+        return [_invitation_of(row) for row in rows]
+
+    def get(self, tenant_id: str, invitation_id: str) -> Invitation:
+        """Return one that may still be accepted; raise `NotFoundError`."""
+        statement = select(invitations).where(
+            invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *_OPEN
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            raise NotFoundError(f"There is no invitation {invitation_id!r}")
+        return _invitation_of(row)
+
+    def take_back(self, tenant_id: str, invitation_id: str, *, actor: str = "system") -> None:
+        """Let an invitation be good for nothing; raise `NotFoundError` where there is none that is open."""
+        place = (invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *_OPEN)
+        with transaction(self._engine) as connection:
+            taken = update(invitations).where(*place).values(used_at=db_now()).returning(invitations.c.id)
+            if connection.execute(taken).one_or_none() is None:
+                raise NotFoundError(f"There is no invitation {invitation_id!r}")
+            record(connection, tenant_id=tenant_id, actor=actor, action="member.uninvited", subject=invitation_id)
+
+    def opened(self, token: str) -> Opened | None:
+        """Return what the token invites to; None for one that is forged, too old, or used."""
+        statement = (
+            select(invitations, tenants.c.name.label("tenant_name"), users.c.id.label("user_id"))
+            .join(tenants, tenants.c.id == invitations.c.tenant_id)
+            .outerjoin(users, users.c.email == invitations.c.email)
+            .where(invitations.c.token_hash == _hash(token), *_OPEN)
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            return None
+        return Opened(tenant_name=row.tenant_name, email=row.email, role=row.role, is_known=row.user_id is not None)
+
+    def accept(self, token: str, password: str) -> tuple[User, str] | None:
+        """Let the invited person join, and return them with the tenant; None where token or password is not right.
+
+        Raises `ConfigError` for a new password that is none.
+        """
+        opened = self.opened(token)
+        if opened is None:
+            return None
+        known = self._people.sign_in(opened.email, password) if opened.is_known else None
+        if opened.is_known and known is None:
+            return None
+        with transaction(self._engine) as connection:
+            used = update(invitations).where(invitations.c.token_hash == _hash(token), *_OPEN).values(used_at=db_now())
+            row = connection.execute(used.returning(*invitations.c)).one_or_none()
+            if row is None:
+                return None
+            user = known or create_user(connection, row.email, password, actor=f"invitation:{row.id}")
+            if _is_more(row.role, _role_of(connection, row.tenant_id, user.id)):
+                give_role(connection, row.tenant_id, user.id, row.role, actor=f"user:{user.id}")
+            detail = {"invitation": row.id, "role": row.role}
+            record(
+                connection,
+                tenant_id=row.tenant_id,
+                actor=f"user:{user.id}",
+                action="member.joined",
+                subject=user.id,
+                detail=detail,
+            )
+        return user, row.tenant_id
+
+
+def _role_of(connection: Connection, tenant_id: str, user_id: str) -> Role | None:
+    place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
+    return connection.execute(select(memberships.c.role).where(*place)).scalar_one_or_none()
+
+
+def _is_more(role: Role, than: Role | None) -> bool:
+    """Say whether an invitation gives more than somebody has; it never takes away."""
+    return than is None or ROLES.index(role) > ROLES.index(than)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _invitation_of(row: Row[Any]) -> Invitation:
+    return Invitation(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        email=row.email,
+        role=row.role,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )

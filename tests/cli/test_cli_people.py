@@ -1,0 +1,28 @@
+"""Keys and people on the command line; a password never comes by an argument."""
+
+from __future__ import annotations
+
+from cli_shell import Shell
+
+
+def test_a_key_is_made_with_scopes_and_rotated(shell: Shell, tenant: str) -> None:
+    """The log names the login that did it."""
+    made = shell.json(
+        "keys", "create", tenant, "--kind", "api", "--scope", "runs:read", "--expires", "90d", "--name", "billing"
+    )
+    new = shell.json("keys", "rotate", made["id"], "--overlap", "1h")
+    assert (new["name"], new["scopes"], new["tenant_id"]) == ("billing", ["runs:read"], tenant)
+    assert made["expires_at"] is not None and new["expires_at"] is not None
+    log = shell.json("audit", tenant, "--json")["data"]
+    assert [entry["action"] for entry in log] == ["key.rotated", "key.created"]
+    assert all(entry["actor"].startswith("cli:") for entry in log)
+
+
+def test_a_user_is_made_with_a_password_from_stdin(shell: Shell, tenant: str) -> None:
+    """And given a role."""
+    made = shell.run("users", "create", "Ada@example.com", given="correct horse battery\n")
+    assert (made.returncode, made.stdout) == (0, ""), made.stderr
+    ada = shell.json("users", "role", "ada@example.com", "owner", "--tenant", tenant, "--json")
+    assert ada["email"] == "ada@example.com"
+    refused = shell.run("users", "role", "ada@example.com", "none", "--tenant", tenant)
+    assert refused.returncode == 1 and "no other owner" in refused.stderr

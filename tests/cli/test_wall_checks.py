@@ -1,0 +1,66 @@
+"""What the doctor says of the walls between tenants: the roles, the policies, the keys and the clocks."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from celeriac.cli.wall_checks import check_clocks, check_encryption, check_row_security
+from celeriac.database import connect, migrate
+from celeriac.settings import Settings
+from celeriac.tenants.encryption import Cipher, new_key
+from celeriac.tenants.secrets import Secrets
+from celeriac.tenants.tenant import Tenants
+from services import fresh_database
+from tenants.walls_stage import database_of_a_login
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: str) -> str:
+    """A server that has the roles already."""
+    with fresh_database(postgres_server) as url:
+        migrate(url)
+    return postgres_server
+
+
+def test_a_login_that_may_make_no_roles_is_told_what_its_administrator_does(server: str) -> None:
+    """And that is enough."""
+    with database_of_a_login(server) as (url, login):
+        migrate(url)
+        check = check_row_security(Settings(database_url=url))
+        assert (check.status, check.detail[:4]) == ("warning", "OFF:")
+        statements = check.what_to_do.removeprefix("as an administrator of the database: ").partition("; then run ")
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(statements[0].encode())
+        migrate(url)
+        check = check_row_security(Settings(database_url=url, row_security="required"))
+        assert (check.status, login in check.what_to_do) == ("ok", False)
+
+
+def test_a_wall_that_is_required_or_shuts_everybody_out_is_broken(server: str) -> None:
+    with database_of_a_login(server) as (url, login):
+        migrate(url)
+        assert check_row_security(Settings(database_url=url, row_security="required")).status == "broken"
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"GRANT celeriac_web, celeriac_engine TO {login} WITH INHERIT FALSE".encode())
+        migrate(url)
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"REVOKE celeriac_engine FROM {login}".encode())
+        assert check_row_security(Settings(database_url=url)).status == "broken"
+
+
+def test_an_encryption_key_that_is_still_needed_is_missed(sqlite_url: str) -> None:
+    """Before a model is called with a secret that does not open."""
+    migrate(sqlite_url)
+    old, engine = new_key("old"), connect(sqlite_url)
+    secrets = Secrets(engine, lambda: Cipher(old))
+    secrets.put(Tenants(engine).create("Acme").id, "openai", "sk-1", actor="cli:me")
+    check = check_encryption(Settings(database_url=sqlite_url, encryption_keys=new_key("new")))
+    assert (check.status, "'old'" in check.detail) == ("broken", True)
+    assert check_encryption(Settings(database_url=sqlite_url, encryption_keys=f"{new_key('new')},{old}")).status == "ok"
+    engine.dispose()
+
+
+def test_clocks_that_agree_are_ok(sqlite_url: str, redis_url: str) -> None:
+    migrate(sqlite_url)
+    assert check_clocks(Settings(database_url=sqlite_url, redis_url=redis_url)).status == "ok"

@@ -1,0 +1,114 @@
+"""Row-level security: with every filter of the web removed, nobody sees or changes a row of another tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+from walls_stage import ASKED, World, answer, filters_removed, world
+
+from celeriac.database import metadata, migrate, reading, single, transaction
+from celeriac.platform.store.tables import bulk_actions
+from celeriac.row_security import missing, rule_of
+
+#: tables in which the other tenant has rows
+FILLED = ("events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "tenants")
+
+
+@pytest.fixture(scope="module")
+def stage(postgres_server: str) -> Iterator[World]:
+    """Two tenants; each test leaves them as they are."""
+    with world(postgres_server) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_without_filters_the_wall_alone_shows_what_filters_show(stage: World, name: str) -> None:
+    """T11: row-level security leaks nothing."""
+    expected = answer(stage, name, stage.walled)
+    with filters_removed(stage.walled) as removed:
+        assert answer(stage, name, stage.walled) == expected
+    assert removed, "no filter was removed, so this shows nothing"
+    assert "canar" not in expected
+
+
+@pytest.mark.parametrize("name", [name for name in ASKED if name not in ("abort", "rerun", "memory")])
+def test_without_filters_and_without_the_wall_everything_leaks(stage: World, name: str) -> None:
+    """The control of T11: what it removes is what keeps tenants apart."""
+    expected = answer(stage, name, stage.walled)
+    with filters_removed(stage.engine):
+        assert answer(stage, name, stage.engine) != expected
+
+
+@pytest.mark.parametrize("table", FILLED)
+def test_a_transaction_that_names_no_tenant_sees_nothing(stage: World, table: str) -> None:
+    count = text(f"SELECT count(*) FROM {table}")
+    with reading(stage.engine) as connection:
+        assert connection.execute(count).scalar_one() > 0
+    with reading(stage.walled) as connection:
+        assert connection.execute(count).scalar_one() == 0
+
+
+@pytest.mark.parametrize("is_local", ["true", "false"])
+def test_a_tenant_is_forgotten_at_the_next_checkout(stage: World, is_local: str) -> None:
+    """Also one that a plain SET names, which the connection itself remembers."""
+    named = f"SELECT set_config('app.tenant_id', '{stage.other}', {is_local}), pg_backend_pid()"
+    with single(stage.walled, stage.other) as connection:
+        pid = connection.exec_driver_sql(named).one()[1]
+    with reading(stage.walled) as connection:
+        assert connection.exec_driver_sql("SELECT pg_backend_pid(), count(*) FROM runs").one() == (pid, 0)
+
+
+def test_a_row_of_another_tenant_cannot_be_inserted(stage: World) -> None:
+    row = {"id": "blk_1", "tenant_id": stage.other, "kind": "cancel", "filter": "{}", "status": "running"}
+    with pytest.raises(DBAPIError, match="row-level security"), transaction(stage.walled, stage.me) as connection:
+        connection.execute(bulk_actions.insert().values(**row, created_at=text("1")))
+
+
+def test_a_row_of_another_tenant_is_not_found_by_an_update(stage: World) -> None:
+    changed = bulk_actions.update().where(bulk_actions.c.id == stage.action).values(total=7)
+    with single(stage.walled, stage.me) as connection:
+        assert connection.execute(changed).rowcount == 0
+
+
+def test_a_row_cannot_be_given_to_another_tenant(stage: World) -> None:
+    given = bulk_actions.update().where(bulk_actions.c.id == stage.action).values(tenant_id=stage.me)
+    with pytest.raises(DBAPIError, match="row-level security"), single(stage.walled, stage.other) as connection:
+        connection.execute(given)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE tenants SET running = 1", "DELETE FROM audit_log", "DELETE FROM apps"])
+def test_the_web_may_not_change_what_is_not_its_business(stage: World, statement: str) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"), single(stage.walled, stage.me) as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_every_table_is_behind_the_wall(stage: World) -> None:
+    with reading(stage.engine) as connection:
+        assert missing(connection, metadata.sorted_tables) == []
+
+
+def test_every_table_says_whose_its_rows_are() -> None:
+    """A table with a `tenant_id` needs nothing; write `info=SHARED`, `ENGINE_ONLY` or `owned_by(…)` into another."""
+    assert [table.name for table in metadata.sorted_tables if rule_of(table) is None] == []
+
+
+def test_no_table_with_a_tenant_is_shared() -> None:
+    """Such a table would be open to all tenants."""
+    with_tenant = [table for table in metadata.sorted_tables if "tenant_id" in table.c]
+    assert [table.name for table in with_tenant if getattr(rule_of(table), "owner", None) is None] == []
+
+
+def test_a_wall_that_was_weakened_is_mended_by_the_next_migration(tenancy: Engine) -> None:
+    if tenancy.dialect.name == "sqlite":
+        return
+    with single(tenancy) as connection:
+        connection.exec_driver_sql("DROP POLICY celeriac_engine ON runs")
+        assert [what for what, _ in missing(connection, metadata.sorted_tables)] == [
+            "no policy, or an old one, on runs"
+        ]
+    migrate(tenancy.url.render_as_string(hide_password=False))
+    with single(tenancy) as connection:
+        assert missing(connection, metadata.sorted_tables) == []

@@ -1,0 +1,135 @@
+"""Row-level security for logins that are no superusers: what they may do themselves, and what they are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+from walls_stage import database_of_a_login
+
+from celeriac.database import connect, metadata, migrate, reading
+from celeriac.errors import ConfigError
+from celeriac.row_security import ENGINE, Mode, missing
+from celeriac.tenants.tenant import Tenants
+from services import fresh_database
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: str) -> str:
+    """A server that has the roles already."""
+    with fresh_database(postgres_server) as url:
+        migrate(url)
+    return postgres_server
+
+
+@contextmanager
+def engine_of(url: str, role: str | None = None, mode: Mode = "auto") -> Iterator[Engine]:
+    """Connect, and close it all at the end."""
+    engine = connect(url, role=role, row_security=mode)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def rows_seen(url: str, role: str | None) -> int:
+    """Count the tenants that a connection sees."""
+    with engine_of(url, role) as engine, reading(engine) as connection:
+        return int(connection.exec_driver_sql("SELECT count(*) FROM tenants").scalar_one())
+
+
+def told(url: str) -> list[tuple[str, str]]:
+    """Return what the doctor says to this login."""
+    with engine_of(url) as engine, reading(engine) as connection:
+        return missing(connection, metadata.sorted_tables)
+
+
+def make_a_tenant(url: str) -> None:
+    """Write as the engine does."""
+    with engine_of(url, ENGINE) as engine:
+        Tenants(engine).create("Acme")
+
+
+def admit(server: str, login: str) -> None:
+    """Do as the administrator what the doctor says."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        for role in ("celeriac_engine", "celeriac_web"):
+            admin.execute(f"GRANT {role} TO {login} WITH INHERIT FALSE, SET TRUE".encode())
+
+
+def test_membership_alone_opens_nothing(server: str) -> None:
+    """A connection that has entered no role sees no row, though its login may enter both and owns the tables."""
+    with database_of_a_login(server) as (url, login):
+        admit(server, login)
+        migrate(url)
+        make_a_tenant(url)
+        assert (rows_seen(url, None), rows_seen(url, ENGINE)) == (0, 1)
+
+
+def test_a_membership_that_opens_the_wall_is_told_of(server: str) -> None:
+    with database_of_a_login(server) as (url, login):
+        admit(server, login)
+        migrate(url)
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"GRANT celeriac_engine TO {login} WITH INHERIT TRUE".encode())
+        [(what, todo)] = told(url)
+        assert what == f"{login} has what celeriac_engine may without entering it"
+        assert todo == f"GRANT celeriac_engine TO {login} WITH INHERIT FALSE, SET TRUE"
+
+
+def test_a_login_that_may_make_no_roles_works_by_the_filter_alone(
+    server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And says so."""
+    with database_of_a_login(server) as (url, login):
+        migrate(url)
+        with caplog.at_level(logging.WARNING):
+            make_a_tenant(url)
+        grant = f"GRANT celeriac_web TO {login} WITH INHERIT FALSE, SET TRUE"
+        assert (f"{login} may not enter celeriac_web", grant) in told(url)
+        assert "ROW-LEVEL SECURITY IS OFF" in caplog.text
+        assert rows_seen(url, None) == 1
+
+
+def test_a_wall_that_is_required_is_raised_or_nothing_begins(server: str) -> None:
+    with database_of_a_login(server) as (url, login):
+        with pytest.raises(ConfigError, match=f"GRANT celeriac_engine TO {login}"):
+            migrate(url, row_security="required")
+        migrate(url)
+        with engine_of(url, ENGINE, "required") as engine, pytest.raises(ConfigError, match="required and off"):
+            Tenants(engine).list()
+
+
+def test_the_wall_that_was_not_there_stands_once_the_administrator_has_done_his_part(server: str) -> None:
+    """Connections that are open then are cut, as they would see nothing."""
+    with database_of_a_login(server) as (url, login):
+        migrate(url)
+        with engine_of(url, ENGINE) as engine:
+            tenants = Tenants(engine)
+            tenants.create("Acme")
+            admit(server, login)
+            migrate(url)
+            assert (rows_seen(url, None), len(tenants.list())) == (0, 1)
+
+
+def test_a_login_that_lost_its_membership_is_told_instead_of_seeing_nothing(server: str) -> None:
+    with database_of_a_login(server) as (url, login):
+        admit(server, login)
+        migrate(url)
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"REVOKE celeriac_engine FROM {login}".encode())
+        with pytest.raises(ConfigError, match="may not enter celeriac_engine"):
+            rows_seen(url, ENGINE)
+
+
+def test_the_wall_is_taken_down_where_it_is_not_wanted(server: str) -> None:
+    with database_of_a_login(server, "CREATEROLE") as (url, login):
+        admit(server, login)
+        migrate(url)
+        make_a_tenant(url)
+        migrate(url, row_security="off")
+        assert (rows_seen(url, None), rows_seen(url, ENGINE)) == (1, 1)

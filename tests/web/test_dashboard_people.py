@@ -1,0 +1,192 @@
+"""People on the dashboard: passwords, sessions that end, invitations, roles, and the pages of settings."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from isolation_world import World
+from web_stage import csrf_in
+from werkzeug.test import TestResponse
+
+from celeriac.tenants.people import User
+from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_WITHIN, Hints, Tries
+from waiting import wait_until
+
+GOOD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def no_tries_yet(redis_url: str) -> None:
+    """Nobody has tried a password from here."""
+
+
+@pytest.fixture
+def user(world: World) -> User:
+    """An operator of the own tenant."""
+    return world.own.member("operator")
+
+
+def submit(browser: FlaskClient, page: str, path: str, **fields: str) -> TestResponse:
+    """Send a form of the page."""
+    return browser.post(path, data={"csrf": csrf_in(browser.get(page).text), **fields})
+
+
+def signed_in(world: World, user: User, password: str = GOOD) -> FlaskClient:
+    """Return the browser of somebody who signed in by the form."""
+    browser = world.app.test_client()
+    answer = submit(browser, "/signin", "/signin/password", email=user.email.upper(), password=password)
+    assert answer.status_code == 303, answer.text
+    return browser
+
+
+def test_e_mail_and_password_open_the_dashboard(world: World, user: User) -> None:
+    """The tenant is the user's, and the page says who is there."""
+    page = signed_in(world, user).get("/runs")
+    assert page.status_code == 200
+    assert "own &amp; Sons" in page.text and user.email in page.text
+
+
+def test_a_wrong_password_and_an_unknown_user_are_answered_alike(world: World, user: User) -> None:
+    """So nobody learns which addresses are known."""
+    browser, pages = world.app.test_client(), []
+    for email in (user.email, "nobody@example.com"):
+        answer = submit(browser, "/signin", "/signin/password", email=email, password="a wrong password")
+        assert answer.status_code == 401
+        pages.append(re.sub(r'name="csrf" value="[^"]+"', "", answer.text).replace(email, ""))
+    assert pages[0] == pages[1]
+    assert browser.get("/runs").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/signin/password", "email"), ("/signin/password", "password"), ("/tenant", "tenant"), ("/invitation", "token")],
+)
+def test_a_form_with_a_text_that_no_database_holds_is_refused(world: World, user: User, path: str, field: str) -> None:
+    """It is no failure of ours."""
+    fields = {"email": user.email, "password": GOOD, field: "a\0@example.com"}
+    assert submit(signed_in(world, user), "/runs", path, **fields).status_code == 400
+
+
+def test_passwords_are_tried_so_often_and_no_more(world: World, user: User) -> None:
+    """Then even the right one has to wait, and the answer says for how long."""
+    browser = world.app.test_client()
+    for _ in range(TRIES_OF_ACCOUNT):
+        assert submit(browser, "/signin", "/signin/password", email=user.email, password="wrong").status_code == 401
+    answer = submit(browser, "/signin", "/signin/password", email=user.email, password=GOOD)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= TRIES_WITHIN.total_seconds()
+
+
+def test_the_wait_for_the_next_try_is_true(redis_url: str) -> None:
+    """Tries in the meantime do not draw it out, and a right password begins anew."""
+    hints, tries = Hints(redis_url), Tries(account="ada@example.com", address="127.0.0.1")
+    short = timedelta(seconds=0.3)
+    waits = [hints.next_try(tries, within=short) for _ in range(TRIES_OF_ACCOUNT + 2)]
+    assert waits == [None] * TRIES_OF_ACCOUNT + [1, 1]
+    wait_until(lambda: hints.next_try(tries, within=short) is None, what="the window to end", timeout=1)
+    hints.forget_tries(tries)
+    assert [hints.next_try(tries) for _ in range(TRIES_OF_ACCOUNT)] == [None] * TRIES_OF_ACCOUNT
+
+
+@pytest.mark.parametrize("end", ["disabled", "password", "removed"])
+def test_a_session_ends_with_what_it_began_with(world: World, user: User, end: str) -> None:
+    """In this process at once; within half a second in others."""
+    browser, people = signed_in(world, user), world.own.rooms.people
+    assert browser.get("/runs").status_code == 200
+    {
+        "disabled": lambda: people.disable(user.id),
+        "password": lambda: people.set_password(user.id, GOOD + "!"),
+        "removed": lambda: people.remove(world.own.tenant_id, user.id),
+    }[end]()
+    assert browser.get("/runs").status_code == 303
+
+
+def test_somebody_changes_the_own_password(world: World, user: User) -> None:
+    """The session goes on, others end, and the old password opens nothing."""
+    browser, other = signed_in(world, user), signed_in(world, user)
+    wrong = submit(browser, "/account", "/account", current="a wrong password", password=GOOD + "!")
+    assert wrong.status_code == 422 and "not your present password" in wrong.text
+    assert submit(browser, "/account", "/account", current=GOOD, password="short").status_code == 422
+    assert submit(browser, "/account", "/account", current=GOOD, password=GOOD + "!").status_code == 303
+    assert (browser.get("/runs").status_code, other.get("/runs").status_code) == (200, 303)
+    assert world.own.rooms.people.sign_in(user.email, GOOD) is None
+    assert world.own.rooms.people.sign_in(user.email, GOOD + "!") is not None
+
+
+def test_a_user_of_two_tenants_switches_between_them(world: World, user: User) -> None:
+    """And to no third one."""
+    tenants = world.own.rooms.tenants
+    second, third = tenants.create("Second Bank").id, tenants.create("Third Bank").id
+    world.own.rooms.people.set_role(second, user.id, "viewer")
+    browser = signed_in(world, user)
+    assert submit(browser, "/runs", "/tenant", tenant=second).status_code == 303
+    page = browser.get("/runs").text
+    assert f'<option value="{second}" selected>Second Bank' in page and third not in page
+    assert submit(browser, "/runs", "/tenant", tenant=third).status_code == 404
+    run_id = world.own.run()
+    assert browser.get(f"/runs/{run_id}").status_code == 404
+
+
+def test_somebody_joins_by_an_invitation(world: World) -> None:
+    """A link that an owner makes on the page, once."""
+    owner = world.browser(world.people["owner"], world.own.tenant_id)
+    page = submit(owner, "/settings/people", "/settings/people", email="new.one@example.com", role="operator")
+    link = re.search(r"/invitation\?token=[\w-]+", page.text)
+    assert page.status_code == 201 and link is not None
+    browser = world.app.test_client()
+    assert "Join own &amp; Sons" in browser.get(link[0]).text
+    token = link[0].partition("=")[2]
+    assert submit(browser, link[0], "/invitation", token=token, password="short").status_code == 422
+    assert submit(browser, link[0], "/invitation", token=token, password=GOOD).status_code == 303
+    assert browser.get("/runs").status_code == 200
+    assert world.app.test_client().get(link[0]).status_code == 401
+
+
+def test_an_admin_makes_no_owner(world: World, user: User) -> None:
+    """Neither by an invitation nor by a role; an owner does."""
+    admin, owner = (world.browser(world.people[role], world.own.tenant_id) for role in ("admin", "owner"))
+    path = f"/settings/people/{user.id}/role"
+    assert submit(admin, "/settings/people", path, role="owner").status_code == 403
+    assert submit(admin, "/settings/people", "/settings/people", email="o@example.com", role="owner").status_code == 403
+    assert submit(admin, "/settings/people", f"/settings/people/{world.people['owner'].id}/remove").status_code == 403
+    assert submit(owner, "/settings/people", path, role="owner").status_code == 303
+    world.own.rooms.people.set_role(world.own.tenant_id, user.id, "operator")
+
+
+def test_a_key_is_shown_once_on_its_page(world: World) -> None:
+    """Then it can be replaced and revoked, and the log says by whom."""
+    admin = world.browser(world.people["admin"], world.own.tenant_id)
+    wish = {"name": "billing", "kind": "api", "reach": "some", "scopes": "runs:read"}
+    page = submit(admin, "/settings/keys", "/settings/keys", **wish)
+    key = re.search(r"cel_live_(\w{10})_\w{38}", page.text)
+    assert page.status_code == 201 and key is not None
+    assert key[0] not in admin.get("/settings/keys").text
+    verified = world.own.rooms.keys.verify(key[0])
+    assert verified is not None and verified.scopes == {"runs:read"}
+    assert submit(admin, "/settings/keys", f"/settings/keys/{key[1]}/revoke").status_code == 303
+    assert world.own.rooms.keys.verify(key[0]) is None
+    log = admin.get("/settings/audit").text
+    assert "key.revoked" in log and world.people["admin"].email in log and key[0] not in log
+
+
+def test_a_viewer_is_shown_no_button_that_is_not_for_them(world: World) -> None:
+    """What the page offers and what the server takes are one table."""
+    viewer = world.browser(world.people["viewer"], world.own.tenant_id)
+    run_id = world.own.run()
+    pages = [viewer.get(path).text for path in ("/runs", f"/runs/{run_id}", "/functions", "/bulk")]
+    assert not any("/settings/" in page or "/pause" in page or "/cancel" in page or "/rerun" in page for page in pages)
+    assert not any("/bulk/new" in page for page in pages)
+
+
+def test_a_session_by_a_key_may_no_more_than_the_key(world: World) -> None:
+    """It makes no key of more scopes, and changes no people."""
+    browser = world.app.test_client()
+    _, key = world.own.key(scopes=["runs:read", "keys:read", "keys:write"])
+    assert submit(browser, "/signin", "/signin", key=key).status_code == 303
+    assert submit(browser, "/settings/keys", "/settings/keys", kind="api").status_code == 403
+    narrow = submit(browser, "/settings/keys", "/settings/keys", kind="api", reach="some", scopes="runs:read")
+    assert narrow.status_code == 201
+    assert browser.get("/settings/people").status_code == 403

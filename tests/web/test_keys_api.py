@@ -1,0 +1,90 @@
+"""Keys over HTTP: made, listed, rotated and revoked by other keys, within what those may; and the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from isolation_world import World
+from pydantic import TypeAdapter
+
+from celeriac.web.api.key_models import AuditPage, KeyList, NewKeyOut
+
+
+def ask(world: World, method: str, path: str, body: Any = None, *, key: str | None = None) -> tuple[int, Any]:
+    """Ask with a key; return the status and the body."""
+    headers = {"Authorization": f"Bearer {key or world.keys['good']}"}
+    answer = world.app.test_client().open(path, method=method, json=body, headers=headers)
+    return answer.status_code, answer.json
+
+
+def test_a_key_is_made_listed_and_revoked(world: World) -> None:
+    """It is in one answer alone."""
+    wish = {"kind": "api", "name": "billing", "scopes": ["runs:read"], "expires": "90d"}
+    status, made = ask(world, "POST", "/v1/keys", wish)
+    assert status == 201 and TypeAdapter(NewKeyOut).validate_python(made)
+    assert ask(world, "GET", "/v1/runs", key=made["key"])[0] == 200
+    assert ask(world, "GET", "/v1/keys", key=made["key"])[0] == 403
+    listed = TypeAdapter(KeyList).validate_python(ask(world, "GET", "/v1/keys")[1])
+    assert [one.name for one in listed.data if one.id == made["id"]] == ["billing"]
+    assert made["key"] not in str(ask(world, "GET", "/v1/keys"))
+    status, gone = ask(world, "DELETE", f"/v1/keys/{made['id']}")
+    assert (status, gone["status"]) == (200, "revoked")
+    assert ask(world, "GET", "/v1/runs", key=made["key"])[0] == 401
+
+
+def test_a_key_is_rotated(world: World) -> None:
+    """Without an overlap the old one is refused at once."""
+    _, old = ask(world, "POST", "/v1/keys", {"kind": "api"})
+    status, new = ask(world, "POST", f"/v1/keys/{old['id']}/rotate", {"overlap": "0s"})
+    assert (status, new["successor_of"]) == (201, old["id"])
+    assert ask(world, "GET", "/v1/runs", key=old["key"])[0] == 401
+    assert ask(world, "GET", "/v1/runs", key=new["key"])[0] == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"kind": "admin"},
+        {"kind": "event", "scopes": ["runs:read"]},
+        {"kind": "api", "scopes": []},
+        {"kind": "api", "expires": "soon"},
+        {"kind": "api", "expires": "0s"},
+    ],
+)
+def test_a_key_that_cannot_be_is_refused(world: World, body: dict[str, Any]) -> None:
+    """With the reason, and nothing made."""
+    before = len(world.own.rooms.keys.list(world.own.tenant_id))
+    assert ask(world, "POST", "/v1/keys", body)[0] == 422
+    assert len(world.own.rooms.keys.list(world.own.tenant_id)) == before
+
+
+def test_a_key_makes_none_that_may_more(world: World) -> None:
+    """Neither a new one nor a successor of one; an equal one it may."""
+    id_of_all, _ = world.own.key()
+    _, key = world.own.key(scopes=["keys:write", "runs:read"])
+    assert ask(world, "POST", "/v1/keys", {"kind": "api"}, key=key)[0] == 403
+    assert ask(world, "POST", "/v1/keys", {"kind": "event"}, key=key)[0] == 403
+    assert ask(world, "POST", f"/v1/keys/{id_of_all}/rotate", {}, key=key)[0] == 403
+    assert ask(world, "POST", "/v1/keys", {"kind": "api", "scopes": ["runs:read"]}, key=key)[0] == 201
+
+
+def test_the_audit_log_is_read_page_by_page(world: World) -> None:
+    """Newest first, with the key that did it."""
+    _, made = ask(world, "POST", "/v1/keys", {"kind": "event"})
+    ask(world, "POST", "/v1/functions/bank/support/pause", {})
+    ask(world, "POST", "/v1/functions/bank/support/resume", {})
+    _, page = ask(world, "GET", "/v1/audit?limit=2")
+    TypeAdapter(AuditPage).validate_python(page)
+    assert {entry["action"] for entry in page["data"]} == {"function.paused", "function.resumed"}
+    _, older = ask(world, "GET", f"/v1/audit?limit=100&cursor={page['page']['next_cursor']}")
+    [entry] = [one for one in older["data"] if one["subject"] == made["id"]]
+    assert entry["actor"].startswith("key:") and made["key"] not in str(entry)
+
+
+def test_the_description_names_the_scope_of_each_operation(world: World) -> None:
+    """So that whoever makes a key knows what it needs."""
+    described = world.app.test_client().get("/openapi.json").json
+    assert described is not None
+    assert described["paths"]["/v1/keys/{key_id}/rotate"]["post"]["security"] == [{"key": ["keys:write"]}]
+    assert described["paths"]["/v1/runs"]["get"]["security"] == [{"key": ["runs:read"]}]
