@@ -90,7 +90,7 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         self._links = ThreadPoolExecutor(8)
-        self._bodies = ThreadPoolExecutor(8)
+        self.bodies = ThreadPoolExecutor(8)
         self._gate.attend("everybody", ["runs", "memory"], 100)
         return self
 
@@ -98,7 +98,7 @@ class Stage:
         for engine in self._engines.values():
             engine.close()
         self._links.shutdown(wait=False)
-        self._bodies.shutdown(wait=False)
+        self.bodies.shutdown(wait=False)
 
     def publish(self, runs: Sequence[Queued]) -> None:
         """Take links as a broker would."""
@@ -115,7 +115,7 @@ class Stage:
                 dispatcher=self.dispatcher,
                 clock=self.clock,
                 loop=asyncio.get_running_loop(),
-                executor=self._bodies,
+                executor=self.bodies,
                 worker_id=name,
             )
         return self._engines[name]

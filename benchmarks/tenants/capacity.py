@@ -48,13 +48,14 @@ def concurrency_cap(setting: Setting) -> Outcome:
             site.start_workers_again(WORKERS, CONCURRENCY)
         site.wait_for_end([member])
         time.sleep(1.5)
-        leaked = len(_held(client, lambda _: True))
+        leaked = sorted(_held(client, lambda _: True))
         done = read(log, died)
     figures: dict[str, Any] = {
         "most_of_a_key": most_at_once(done, lambda one: one.key),
         "most_of_the_tenant": most_at_once(done, lambda _: ""),
         "slots_back_s": max(returned),
-        "leaked_slots": leaked,
+        "leaked_slots": len(leaked),
+        "leaked": leaked[:5],
         "executions": len(done),
         "killed_workers": len(died),
     }

@@ -179,11 +179,17 @@ class Engine:
             return None
         self._active[claim.run.id, claim.fence] = _Active(claim, None)
         if claim.queued_for > _NOTED_AFTER:
-            self._executor.submit(self._hint, lambda: self._dispatcher.started(_in_flight(claim)))
+            self._executor.submit(self._hint, lambda: self._note_start(_in_flight(claim)))
         begun = _Begun(claim)
         if not (claim.steps or claim.waits or claim.suspicion):
             begun.outcome = await self._execute(claim, [], [], begun.fresh)
         return begun
+
+    def _note_start(self, link: Queued) -> None:
+        """Tell the gate that the link began; one that has ended meanwhile gives back what was taken anew by that."""
+        self._dispatcher.started(link)
+        if (link.run_id, link.fence) not in self._active:
+            self._dispatcher.gate.release(link.run_id, link.fence)
 
     def _defer(self, suspect: Claim) -> None:
         """Let a suspect that may not execute yet stand queued, so that no death counts for it."""
