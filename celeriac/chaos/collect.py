@@ -31,7 +31,10 @@ SELECT (SELECT count(*) FROM runs WHERE status IN ('queued', 'running') AND tena
 """
 
 #: keys of the gate that hold runs and slots, behind its prefix
-_HOLDING = ("run", "lane", "waiting", "ring", "later", "slots", "taken", "slot", "full")
+_HOLDING = (
+    *("run", "lane", "lanes", "waiting", "ring", "later", "blocked", "waiters", "sleepers", "stalled"),
+    *("slots", "taken", "slot", "held", "hold", "holders"),
+)
 
 GATE = "cel:gate:"
 

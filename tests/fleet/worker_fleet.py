@@ -38,7 +38,10 @@ SHORT_TIMES = {
 }
 
 #: keys of the gate that hold a run or a slot: none may be left when all runs have ended
-_HOLDING = ("run", "lane", "waiting", "ring", "later", "slots", "taken", "slot", "full")
+_HOLDING = (
+    *("run", "lane", "lanes", "waiting", "ring", "later", "blocked", "waiters", "sleepers", "stalled"),
+    *("slots", "taken", "slot", "held", "hold", "holders"),
+)
 
 _RUN_WORKER = """
 import sys

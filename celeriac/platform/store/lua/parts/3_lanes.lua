@@ -120,7 +120,10 @@ local function withdraw(run)
   if call('EXISTS', runs) == 1 then return end
   if call('ZREM', key('lanes', queue, tenant), lane) == 0 then unblock(queue, tenant, lane) end
   tend_others(run)
-  if call('EXISTS', key('lanes', queue, tenant)) == 0 then call('ZREM', key('later', queue), tenant) end
+  if call('EXISTS', key('lanes', queue, tenant)) == 0 then
+    call('ZREM', key('later', queue), tenant)
+    call('SREM', key('stalled', tenant), queue)
+  end
 end
 
 -- Forget a run that was claimed under this fence, wherever it still stands.
