@@ -133,7 +133,7 @@ def test_what_happens_to_keys_is_written_down_without_them(tenancy: Engine, keys
     keys.revoke(new_id, actor="user:c")
     keys.revoke(new_id, actor="user:d")
     entries = Audit(tenancy).entries(tenant_id)
-    done = {(entry.actor, entry.action, entry.subject) for entry in entries}
+    done = {(entry.actor, entry.action, entry.subject) for entry in entries if entry.action.startswith("key.")}
     assert done == {
         ("user:a", "key.created", old_id),
         ("user:b", "key.rotated", old_id),

@@ -58,7 +58,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """A throttle of run starts (GCRA): `starts` in each `per`, and `burst` more at once."""
+    """A throttle of run starts (GCRA): `starts` in each `per`, at most `burst` of them at the same moment."""
 
     #: unique inside the tenant, as of a pool
     name: str
