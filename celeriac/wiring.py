@@ -103,7 +103,8 @@ def build(settings: Settings) -> Installation:
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
-    meter = _meter(tenants, redis, engine)
+    usages = SqlUsages(engine, walled=walled)
+    meter = _meter(tenants, redis, usages)
     reads, operations = SqlReads(walled), SqlOperations(walled)
 
     def close() -> None:
@@ -122,7 +123,7 @@ def build(settings: Settings) -> Installation:
         intake=_intake(settings, store, dispatcher, meter),
         operations=operations,
         upkeep=SqlOperations(engine),
-        usages=SqlUsages(engine, walled=walled),
+        usages=usages,
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         meter=meter,
@@ -282,10 +283,9 @@ def _intake(settings: Settings, store: Store, dispatcher: Dispatcher, meter: Met
     return Intake(store, dispatcher, limits, admit=meter.admit_events)
 
 
-def _meter(tenants: Tenants, redis: Redis, engine: Engine) -> Meter:
+def _meter(tenants: Tenants, redis: Redis, usages: Usages) -> Meter:
     """Return a meter by the tenants' limits of the moment."""
     from celeriac.platform.store.redis_buckets import RedisBuckets
-    from celeriac.platform.store.sql_spending import SqlSpending
 
     def allowance(tenant_id: str) -> Allowance:
         try:
@@ -297,7 +297,7 @@ def _meter(tenants: Tenants, redis: Redis, engine: Engine) -> Meter:
         known = tenants.remembered(tenant_id)
         return None if known is None else _allowance(known)
 
-    return Meter(RedisBuckets(redis), allowance, SqlSpending(engine), peek=peek)
+    return Meter(RedisBuckets(redis), allowance, usages, peek=peek)
 
 
 def _allowance(tenant: Tenant) -> Allowance:
