@@ -105,6 +105,7 @@ class WorkerProcess:
         self._tickers = self._make_tickers(dead_after)
         for ticker in self._tickers:
             ticker.start()
+        rooms.meter.begin()
         self.has_started = True
         set_aside_what_is_loaded()
         log.info("Worker %s (pid %d) takes %s", self._heartbeat.worker.id, os.getpid(), ", ".join(self._queues))

@@ -46,5 +46,6 @@ class _Server(BaseApplication):  # type: ignore[misc]
         from celeriac.wiring import installation
 
         app = create_app(installation())
+        installation().meter.begin()
         set_aside_what_is_loaded()
         return app

@@ -63,6 +63,16 @@ def test_after_a_loss_a_bucket_is_empty(redis: Redis) -> None:
     assert answer.after > timedelta(seconds=990)
 
 
+def test_buckets_fill_from_the_begin_on(redis: Redis) -> None:
+    """Also those that nobody has asked for: the first request of a fresh installation is not refused."""
+    buckets = RedisBuckets(redis)
+    buckets.begin()
+    born = redis.get("cel:buckets:born")
+    buckets.begin()
+    assert redis.get("cel:buckets:born") == born
+    assert abs(float(born or 0) / 1e6 - _now(redis)) < 5
+
+
 def test_every_key_carries_its_tenant_and_goes_once_its_bucket_is_full(redis: Redis) -> None:
     """A bucket of one token at one a second is kept for a second or so."""
     buckets = RedisBuckets(redis)

@@ -54,6 +54,10 @@ class BucketsUnavailable(Exception):
 class Buckets(Protocol):
     """Decides atomically; every method may be called by any process at any time, and raises `BucketsUnavailable`."""
 
+    def begin(self) -> None:
+        """Let the buckets fill from now on, where nobody has asked for any before."""
+        ...
+
     def take(self, tenant_id: str, wants: Sequence[Want]) -> Taken | Later:
         """Take all amounts, or none of them.
 

@@ -119,6 +119,13 @@ class Meter:
         self._peek, self._now = peek, now
         self._is_blind = False
 
+    def begin(self) -> None:
+        """Let buckets of an installation that nobody has used yet fill before the first request comes."""
+        try:
+            self._buckets.begin()
+        except BucketsUnavailable as error:
+            log.info("The token buckets do not answer (%s); they fill from their first use on", error)
+
     # -- the API ------------------------------------------------------------------------------------------------
 
     def admit_request(self, tenant_id: str) -> Level | None:

@@ -39,6 +39,9 @@ class LocalBuckets:
         self._lock = Lock()
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
+    def begin(self) -> None:
+        """Have nothing to do: the buckets are full."""
+
     def take(self, tenant_id: str, wants: Sequence[Want]) -> Taken | Later:
         return self._decide("take", tenant_id, wants)
 

@@ -30,6 +30,9 @@ class RedisBuckets:
         self._prefix = prefix
         self._script = redis.register_script(_SOURCE)
 
+    def begin(self) -> None:
+        self._call("look", "", ())
+
     def take(self, tenant_id: str, wants: Sequence[Want]) -> Taken | Later:
         return self._answer("take", tenant_id, wants)
 
