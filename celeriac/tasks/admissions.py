@@ -56,7 +56,7 @@ class Admissions:
             if self._told is None:
                 break
             page = self._store.stranded(older_than=_AT_ONCE, after=self._told)
-            told += self._tell(self._dispatcher.gate.learn, _alike(page))
+            told += self._tell(self._dispatcher.gate.learn, [run for run in page if run.pools or run.pace])
             self._told = page[-1].run_id if page else None
         return told
 
@@ -83,9 +83,3 @@ class Admissions:
         if runs:
             tell(self._dispatcher.bound(runs))
         return len(runs)
-
-
-def _alike(page: Sequence[Queued]) -> list[Queued]:
-    """Return one run for each set of limits: what one of them tells holds for the others."""
-    limited = [run for run in page if run.pools or run.pace]
-    return list({(run.tenant_id, run.function, run.pools, run.pace): run for run in limited}.values())

@@ -23,6 +23,7 @@ from celeriac.platform.models.clients import close_clients
 from celeriac.settings import Settings
 from celeriac.tasks.admissions import Admissions
 from celeriac.tasks.bulk import BulkActions
+from celeriac.tasks.changed_tenants import ChangedTenants
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
 from celeriac.tasks.loop_watch import LoopWatch
@@ -126,6 +127,7 @@ class WorkerProcess:
             Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
             Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
+            Ticker("tenants", ChangedTenants(rooms.tenants, rooms.dispatcher), RECONCILE_SECONDS),
             Ticker("bulk actions", BulkActions(rooms.upkeep, rooms.dispatcher), BULK_SECONDS),
             Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
             Ticker("usage", UsageRoll(rooms.usages), USAGE_SECONDS),

@@ -47,7 +47,10 @@ class Plans:
         count = select(func.count()).where(tenants.c.plan == plans.c.name).scalar_subquery()
         with reading(self._engine) as connection:
             rows = connection.execute(select(plans, count.label("tenants")).order_by(plans.c.name)).all()
-        return [Plan(**{**row._asdict(), "limits": json.loads(row.limits)}) for row in rows]
+        return [
+            Plan(name=row.name, limits=json.loads(row.limits), tenants=row.tenants, created_at=row.created_at)
+            for row in rows
+        ]
 
     def get(self, name: str) -> Plan:
         """Return the plan; raise `NotFoundError` where there is none."""
@@ -69,9 +72,11 @@ class Plans:
             before = {} if row is None else json.loads(row.limits)
             after = {key: value for key, value in {**before, **wanted}.items() if key not in unset}
             if row is None:
-                connection.execute(insert(plans).values(name=name, limits=json.dumps(after), created_at=db_now()))
+                new = {"name": name, "limits": json.dumps(after), "created_at": db_now(), "changed_at": db_now()}
+                connection.execute(insert(plans).values(new))
             else:
-                connection.execute(update(plans).where(plans.c.name == name).values(limits=json.dumps(after)))
+                changed = {"limits": json.dumps(after), "changed_at": db_now()}
+                connection.execute(update(plans).where(plans.c.name == name).values(changed))
             detail = {"before": before, "after": after}
             record(connection, tenant_id=None, actor=actor, action="plan.changed", subject=name, detail=detail)
         return self.get(name)

@@ -18,6 +18,8 @@ tenants = Table(
     Column("plan", Text),
     #: while it is set, nothing of the tenant starts
     Column("paused_at", Moment),
+    #: when its limits or its plan were changed
+    Column("changed_at", Moment),
     Column("created_at", Moment, nullable=False),
     Index(
         "ix_tenants_paused",
@@ -25,6 +27,7 @@ tenants = Table(
         sqlite_where=text("paused_at IS NOT NULL"),
         postgresql_where=text("paused_at IS NOT NULL"),
     ),
+    Index("ix_tenants_changed_at", "changed_at"),
     info=owned_by("id", web_may="SELECT"),
 )
 
@@ -59,6 +62,7 @@ plans = Table(
     #: JSON
     Column("limits", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
     info=ENGINE_ONLY,
 )
 

@@ -11,12 +11,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, case, func, insert, select, union, update
 
-from celeriac.database import db_now, reading, transaction
+from celeriac.database import db_ago, db_now, reading, transaction
 from celeriac.errors import ConfigError, NotFoundError, StoreUnavailable
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
@@ -136,6 +136,14 @@ class Tenants:
         """Return the ids of the tenants that are not paused."""
         return [tenant.id for tenant in self.list() if not tenant.is_paused]
 
+    def changed_within(self, span: timedelta) -> Sequence[str]:
+        """Return the ids of the tenants that were changed that lately, by themselves or by their plan."""
+        since = db_ago(span)
+        planned = select(tenants.c.id).join(plans, plans.c.name == tenants.c.plan).where(plans.c.changed_at > since)
+        statement = union(select(tenants.c.id).where(tenants.c.changed_at > since), planned)
+        with reading(self._engine) as connection:
+            return list(connection.execute(statement).scalars())
+
     def list(self) -> list[Tenant]:
         """Return all tenants, oldest first."""
         with reading(self._engine) as connection:
@@ -194,7 +202,8 @@ class Tenants:
             values = changed(before)
             if values.get("plan") and not _has_plan(connection, values["plan"]):
                 raise unknown_plan(values["plan"])
-            connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(values))
+            changed_now = {**values, "changed_at": db_now()}
+            connection.execute(update(tenants).where(tenants.c.id == tenant_id).values(changed_now))
             after = _read(connection, tenant_id)
             detail = _told(before, after) if action == "limits.changed" else {}
             record(connection, tenant_id=tenant_id, actor=actor, action=action, subject=tenant_id, detail=detail)

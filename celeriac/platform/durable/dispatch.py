@@ -112,6 +112,12 @@ class Dispatcher:
             self._is_broken = True
         return sent
 
+    def learn(self, tenant_ids: Sequence[str]) -> None:
+        """Tell the Gate the limits of these tenants as they are now, so that they bind what is queued at once."""
+        told = [Queued(run_id="", tenant_id=one, queue="", fence=0, limits=self._limits(one)) for one in tenant_ids]
+        if told:
+            self.gate.learn(told)
+
     def started(self, run: Queued) -> None:
         """Tell the Gate of a link that begins, as `Gate.started`."""
         self.gate.started(self._bound(run))
