@@ -102,5 +102,5 @@ def test_key_and_address_come_from_the_environment_at_the_call(monkeypatch: pyte
     monkeypatch.setenv("OPENAI_API_KEY", " from-env\n")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://env")
     assert endpoint("openai", None, None) == Endpoint(provider="openai", api_key="from-env", base_url="http://env")
-    assert endpoint("openai", lambda: KEY, "http://x") == Endpoint(provider="openai", api_key=KEY, base_url="http://x")
+    assert endpoint("openai", KEY, "http://x") == Endpoint(provider="openai", api_key=KEY, base_url="http://x")
     assert "from-env" not in repr(endpoint("openai", None, None))

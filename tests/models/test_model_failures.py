@@ -71,7 +71,7 @@ async def test_an_empty_account_is_not_tried_again(provider: str) -> None:
     billing = {"message": "Over.", "type": "billing_error"}
     for status, error in ((429, quota), (402, billing)):
         failure = await failure_at(provider, Answer(status=status, body={"error": error}))
-        assert (failure.kind, failure.is_retriable) == ("invalid", False)
+        assert (failure.kind, failure.is_retriable) == ("quota", False)
 
 
 async def test_the_provider_says_when_to_come_back(provider: str) -> None:

@@ -7,6 +7,7 @@ run: calls are made in an empty context (`outside.apart`), which no run's variab
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -15,6 +16,7 @@ from typing import Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from celeriac.errors import ConfigError, ModelError
+from celeriac.platform.models import providers
 from celeriac.platform.models.model import ApiKey
 
 #: how long opening a connection may take; the time for the answer is the model's `timeout`
@@ -38,8 +40,10 @@ class Endpoint:
 
     provider: str
     api_key: str = field(repr=False)
-    #: None: the provider's own address
+    #: None: the address that the SDK knows
     base_url: str | None
+    #: Azure's, which stands in each of its URLs
+    api_version: str | None = None
 
 
 class _LoopClients:
@@ -67,21 +71,41 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClients] = WeakKeyDi
 _guard = threading.Lock()
 
 
-def endpoint(provider: str, api_key: ApiKey | None, base_url: str | None) -> Endpoint:
+async def given_key(api_key: ApiKey | None, context: object) -> str | None:
+    """Return a model's own key; a function is asked now, with the context where it takes one.
+
+    A plain function may look into a database, so it runs in a thread.
+    """
+    if not callable(api_key):
+        return api_key
+    arguments = (context,) if _takes_context(api_key) else ()
+    if arguments and context is None:
+        raise ModelError("The model's api_key= function takes a context, but there is none here", kind="auth")
+    if inspect.iscoroutinefunction(api_key):
+        return str(await api_key(*arguments))
+    key = await asyncio.to_thread(api_key, *arguments)
+    return str(await key if inspect.isawaitable(key) else key)
+
+
+def endpoint(provider: str, api_key: str | None, base_url: str | None) -> Endpoint:
     """Read key and address at the time of the call, from the environment where the model names none.
 
     Raises `ModelError` of kind `auth` where there is no key that can be sent.
     """
-    variable = f"{provider.upper()}_API_KEY"
-    given = os.environ.get(variable, "") if api_key is None else api_key() if callable(api_key) else api_key
-    key = given.strip()
+    known = providers.known(provider)
+    variable = known.key_variable
+    key = (os.environ.get(variable, "") if api_key is None else api_key).strip()
     if not key:
         raise ModelError(f"No API key for {provider!r}: set {variable}, or give api_key= to the model", kind="auth")
     if not (key.isascii() and key.isprintable()):
         raise ModelError(
             f"The API key for {provider!r} has characters that cannot be sent; see {variable}", kind="auth"
         )
-    address = base_url or os.environ.get(f"{provider.upper()}_BASE_URL") or None
+    address = base_url or os.environ.get(known.url_variable) or known.url
+    if address is None and known.needs_url:
+        raise ModelError(
+            f"No address for {provider!r}: set {known.url_variable}, or give endpoint= to the model", kind="invalid"
+        )
     return Endpoint(provider=provider, api_key=key, base_url=checked_url(address))
 
 
@@ -116,3 +140,11 @@ async def close_clients() -> None:
         mine = _clients.get(asyncio.get_running_loop())
     if mine is not None:
         await mine.close()
+
+
+def _takes_context(api_key: Callable[..., object]) -> bool:
+    try:
+        parameters = inspect.signature(api_key).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
