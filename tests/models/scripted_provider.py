@@ -22,6 +22,7 @@ class Answer:
     body: object = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ class ScriptedProvider:
         return web.Response(
             status=answer.status,
             text=str(answer.body) if is_text else json.dumps(answer.body),
-            content_type="text/html" if is_text else "application/json",
+            content_type=answer.content_type.partition(";")[0] or ("text/html" if is_text else "application/json"),
             headers=answer.headers,
         )
 
