@@ -32,6 +32,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
+    query: dict[str, str] = field(default_factory=dict)
 
 
 class ScriptedProvider:
@@ -74,7 +75,8 @@ class ScriptedProvider:
         return [handler.transport for handler in (server.connections if server else ()) if handler.transport]
 
     async def _answer(self, request: web.Request) -> web.Response:
-        self.asked.append(Asked(path=request.path, headers=request.headers.copy(), body=await request.json()))
+        headers, query = request.headers.copy(), dict(request.query)
+        self.asked.append(Asked(path=request.path, headers=headers, body=await request.json(), query=query))
         if not self._answers:
             await asyncio.get_running_loop().create_future()
         answer = self._answers.pop(0)
