@@ -165,7 +165,7 @@ class AnthropicWire:
         """Shape a reply as events: the message begins, then block after block, then why it ended."""
         whole = self.write(request, reply, digest)
         usage = whole["usage"]
-        begun = {"content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+        begun: dict[str, Any] = {"content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
         events: list[dict[str, Any]] = [{"type": "message_start", "message": whole | begun}, {"type": "ping"}]
         for index, block in enumerate(whole["content"]):
             events += _block_events(index, block)
