@@ -43,6 +43,15 @@ async def test_the_provider_is_asked_at_its_address_with_its_header(model: str) 
     assert (reply.text, reply.usage.cost_usd > 0) == ("Hi", True)
 
 
+async def test_openais_organisation_is_told_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK reads it from the environment."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    async with ScriptedProvider(chat_completion()) as provider:
+        await grok("grok-4", api_key=KEY, base_url=provider.url).infer(HELLO)
+        assert [name for name in provider.asked[0].headers if name.lower().startswith("openai-")] == []
+
+
 async def test_azure_is_asked_in_the_version_that_was_named() -> None:
     """It stands in the URL, also of the Responses API."""
     async with ScriptedProvider(chat_completion()) as provider:

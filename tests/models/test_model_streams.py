@@ -108,6 +108,15 @@ async def test_a_stream_that_is_refused_fails_as_a_whole_answer_does(model: str)
     assert caught.value.request_id
 
 
+async def test_a_stream_that_falls_silent_ends_in_time() -> None:
+    """The model's `timeout` counts for each silence, not for the whole stream."""
+    with ModelServer(lambda _: REPLIES["text"], pace=5) as server:
+        slow = openai("gpt-4.1", api_key=KEY, base_url=server.openai_base_url, timeout=0.2)
+        with pytest.raises(ModelError) as caught:
+            _ = [item async for item in slow.stream(HELLO)]
+    assert (caught.value.kind, caught.value.is_retriable) == ("timeout", True)
+
+
 async def test_leaving_a_stream_closes_its_connection() -> None:
     """Nobody pays for words that nobody reads."""
     with ModelServer(lambda _: REPLIES["text"], pace=0.05) as server:

@@ -7,7 +7,8 @@ from typing import Any
 from conversations import KEY
 from scripted_provider import ScriptedProvider, anthropic_message
 
-from celeriac import Agent, Context, Network, anthropic, tool
+from celeriac import Agent, App, Context, Network, anthropic, tool
+from celeriac.testing import Harness
 
 THOUGHT = {"type": "thinking", "thinking": "I must look.", "signature": "sealed"}
 HIDDEN = {"type": "redacted_thinking", "data": "sealed too"}
@@ -46,3 +47,42 @@ async def test_a_key_function_is_given_the_context_of_the_run() -> None:
             "Hi"
         )
     assert (run.text, len(seen), isinstance(seen[0], str)) == ("Hello", 1, True)
+
+
+@tool
+async def ask(ctx: Context, what: str) -> str:
+    """Ask a person."""
+    answer = await ctx.step.wait_for_event("answer", "shop/answered", timeout="1h")
+    return str(answer.data["text"]) if answer else "nobody knows"
+
+
+async def test_thoughts_outlive_the_process_that_heard_them() -> None:
+    """They stand in the memo of the call, and the key is asked for again."""
+    tenants: list[str] = []
+
+    def key(ctx: Context) -> str:
+        tenants.append(ctx.run.tenant_id)
+        return KEY
+
+    call = {"type": "tool_use", "id": "a", "name": "ask", "input": {"what": "tea"}}
+    async with ScriptedProvider(anthropic_message(THOUGHT, call, stop="tool_use"), anthropic_message()) as provider:
+        model = anthropic("claude-haiku-4-5", api_key=key, base_url=provider.url)
+        async with Harness(waiting_desk(model)) as h:
+            [run] = await h.send("shop/asked", {})
+            await h.restart()
+            await h.send("shop/answered", {"text": "Warm."})
+            assert h.run(run.id).output == "Hello"
+    assert provider.last["messages"][1]["content"] == [THOUGHT, call]
+    assert tenants == ["test", "test"]
+
+
+def waiting_desk(model: Any) -> App:
+    """An app whose one function asks an agent that asks a person."""
+    app = App("shop")
+    agent = Agent("Ann", system="Ask.", model=model, tools=[ask])
+
+    @app.function(on="shop/asked")
+    async def answer(ctx: Context) -> str:
+        return (await agent.run("Tea?")).text
+
+    return app

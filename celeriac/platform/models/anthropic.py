@@ -7,6 +7,7 @@ engine retries.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,10 @@ class AnthropicModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelReply, None]:
         """Answer piece by piece."""
-        async for item in self._exchange().stream(await self._endpoint(request), self._asked(request)):
-            yield item
+        where = await self._endpoint(request)
+        async with aclosing(self._exchange().stream(where, self._asked(request))) as items:
+            async for item in items:
+                yield item
 
     async def _endpoint(self, request: ModelRequest) -> clients.Endpoint:
         return await reached(self.provider, self.api_key, self.base_url, request.context)

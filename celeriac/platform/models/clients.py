@@ -10,7 +10,9 @@ import asyncio
 import inspect
 import os
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -21,6 +23,8 @@ from celeriac.platform.models.model import ApiKey
 
 #: how long opening a connection may take; the time for the answer is the model's `timeout`
 CONNECT_SECONDS = 10.0
+#: how many clients a loop keeps; beyond that, idle ones are closed
+MOST_CLIENTS = 256
 
 
 class SdkClient(Protocol):
@@ -50,8 +54,22 @@ class _LoopClients:
     """The clients of one loop, and the generator through which the loop closes them at its own end."""
 
     def __init__(self) -> None:
+        #: the one that was used last stands last
         self.by_endpoint: dict[Endpoint, SdkClient] = {}
+        self.in_use: Counter[Endpoint] = Counter()
         self.closer = self._close_at_the_end()
+
+    def take(self, where: Endpoint, make: Callable[[Endpoint], SdkClient]) -> SdkClient:
+        client = self.by_endpoint.pop(where, None) or make(where)
+        self.by_endpoint[where] = client
+        return client
+
+    async def shrink(self) -> None:
+        """Close what is idle beyond the limit, the longest unused first: every tenant may bring a key of its own."""
+        surplus = max(0, len(self.by_endpoint) - MOST_CLIENTS)
+        idle = [where for where in self.by_endpoint if not self.in_use[where]]
+        for client in [self.by_endpoint.pop(where) for where in idle[:surplus]]:
+            await client.close()
 
     async def close(self) -> None:
         while self.by_endpoint:
@@ -128,10 +146,21 @@ async def client_for(where: Endpoint, make: Callable[[Endpoint], C]) -> C:
             mine = _clients[loop] = _LoopClients()
     if is_new:
         await anext(mine.closer)
-    client = mine.by_endpoint.get(where)
-    if client is None:
-        client = mine.by_endpoint[where] = make(where)
-    return cast(C, client)
+    return cast(C, mine.take(where, make))
+
+
+@asynccontextmanager
+async def lent(where: Endpoint, make: Callable[[Endpoint], C]) -> AsyncGenerator[C, None]:
+    """Lend the running loop's client of this endpoint for a call: it is not closed before the call is over."""
+    client = await client_for(where, make)
+    mine = _clients[asyncio.get_running_loop()]
+    mine.in_use[where] += 1
+    try:
+        yield client
+    finally:
+        mine.in_use[where] -= 1
+        mine.in_use += Counter()  # forgets those at zero
+        await mine.shrink()
 
 
 async def close_clients() -> None:

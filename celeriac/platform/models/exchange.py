@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from celeriac.platform.models.failure import (
     unreadable,
     unsendable,
 )
-from celeriac.platform.models.form import Asked, Form
+from celeriac.platform.models.form import Asked, Assembler, Form
 from celeriac.platform.models.model import ApiKey, ModelReply
 
 
@@ -54,14 +54,15 @@ class Exchange:
         """Ask and yield the pieces of the answer, its usage, and then the whole reply."""
         body = self.form.streamed(self.form.write(asked))
         await outside.load(self.sdk, pricing.TABLE)
-        async for item in outside.each_apart(self._stream(where, asked, body)):
-            yield item
+        async with aclosing(outside.each_apart(self._stream(where, asked, body))) as items:
+            async for item in items:
+                yield item
 
     async def _reply(self, where: clients.Endpoint, asked: Asked, body: dict[str, Any]) -> ModelReply:
         callee = _callee(where, asked)
-        client = await clients.client_for(where, self.make_client)
-        with self._failures(callee):
-            answer = await self._resource(client).with_raw_response.create(**self._sent(asked, body))
+        async with clients.lent(where, self.make_client) as client:
+            with self._failures(callee):
+                answer = await self._resource(client).with_raw_response.create(**self._sent(asked, body))
             content, named = answer.http_response.content, request_id(answer.headers)
         return self._read(callee, asked, wire.read_body(content), named)
 
@@ -69,25 +70,17 @@ class Exchange:
         self, where: clients.Endpoint, asked: Asked, body: dict[str, Any]
     ) -> AsyncIterator[Delta | ModelReply]:
         callee = _callee(where, asked)
-        client = await clients.client_for(where, self.make_client)
         assembler = self.form.assembler(asked)
-        with self._failures(callee):
-            async with self._resource(client).with_streaming_response.create(**self._sent(asked, body)) as answer:
-                named = request_id(answer.headers)
-                is_stream = "json" not in answer.headers.get("content-type", "")
-                if not is_stream:  # some answer at once, whatever was asked
-                    whole = wire.read_body(await answer.read())
-                else:
-                    async for event in _events(answer.iter_lines()):
-                        if error := told(callee, event, named):
-                            raise error
-                        with _understood(callee, named):
-                            deltas = list(assembler.feed(event))
-                        for delta in deltas:
+        async with clients.lent(where, self.make_client) as client:
+            with self._failures(callee):
+                async with self._resource(client).with_streaming_response.create(**self._sent(asked, body)) as answer:
+                    named = request_id(answer.headers)
+                    if "json" in answer.headers.get("content-type", ""):  # some answer at once, whatever was asked
+                        whole = wire.read_body(await answer.read())
+                    else:
+                        async for delta in _pieces(callee, assembler, _events(answer.iter_lines()), named):
                             yield delta
-                    if not assembler.is_complete:
-                        raise torn(callee, named)
-                    whole = assembler.body()
+                        whole = assembler.body()
         reply = self._read(callee, asked, whole, named)
         yield UsageDelta(usage=reply.usage)
         yield reply
@@ -136,6 +129,21 @@ class Exchange:
 async def reached(provider: str, api_key: ApiKey | None, base_url: str | None, context: object) -> clients.Endpoint:
     """Return where a call goes, its key read now."""
     return clients.endpoint(provider, await clients.given_key(api_key, context), base_url)
+
+
+async def _pieces(
+    callee: Callee, assembler: Assembler, events: AsyncIterator[dict[str, Any]], named: str | None
+) -> AsyncIterator[Delta]:
+    """Yield what the events say that is new; raise `ModelError` where one is an error, or the end is missing."""
+    async for event in events:
+        if error := told(callee, event, named):
+            raise error
+        with _understood(callee, named):
+            deltas = list(assembler.feed(event))
+        for delta in deltas:
+            yield delta
+    if not assembler.is_complete:
+        raise torn(callee, named)
 
 
 @contextmanager

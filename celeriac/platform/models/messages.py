@@ -135,7 +135,7 @@ def _turns(asked: Asked) -> list[dict[str, Any]]:
     said = [(role, blocks) for role, blocks in (_blocks(asked, m) for m in asked.request.messages) if blocks]
     if said and said[-1][0] == "assistant":
         # what another agent said last is input for this one; as an answer begun it would be refused
-        said[-1] = ("user", [block for block in said[-1][1] if block["type"] not in _THINKING])
+        said[-1] = ("user", [block for block in said[-1][1] if block["type"] in ("text", "tool_use")])
     turns: list[dict[str, Any]] = []
     for role, blocks in said:
         if turns and turns[-1]["role"] == role:

@@ -7,6 +7,7 @@ engine retries.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,8 +78,10 @@ class OpenAIModel:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelReply, None]:
         """Answer piece by piece."""
-        async for item in self._exchange().stream(await self._endpoint(request), self._asked(request)):
-            yield item
+        where = await self._endpoint(request)
+        async with aclosing(self._exchange().stream(where, self._asked(request))) as items:
+            async for item in items:
+                yield item
 
     async def _endpoint(self, request: ModelRequest) -> clients.Endpoint:
         where = await reached(self.provider, self.api_key, self.base_url, request.context)
@@ -119,4 +122,7 @@ def _new_client(where: clients.Endpoint) -> AsyncOpenAI:
             max_retries=0,
             http_client=http_client,
         )
-    return AsyncOpenAI(api_key=where.api_key, base_url=where.base_url, max_retries=0, http_client=http_client)
+    client = AsyncOpenAI(api_key=where.api_key, base_url=where.base_url, max_retries=0, http_client=http_client)
+    if where.provider != "openai":
+        client.organization = client.project = None  # read from the environment, and meant for OpenAI alone
+    return client
