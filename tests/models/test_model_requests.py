@@ -5,22 +5,24 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from conversations import HELLO, KEY, LOOK_UP, TWO_CALLS
+from pydantic import BaseModel, Field
 from scripted_provider import Answer, ScriptedProvider, anthropic_message, chat_completion
 
 from celeriac.errors import ConfigError, ModelError
 from celeriac.platform.message import Attachment, Message, ToolResult
 from celeriac.platform.models.anthropic import anthropic
+from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.delta import TextDelta
 from celeriac.platform.models.form import Asked
 from celeriac.platform.models.messages import MessagesForm
 from celeriac.platform.models.model import Model, ModelReply, ModelRequest, OutputSpec
 from celeriac.platform.models.openai import openai
 from celeriac.platform.models.responses import ResponsesForm
-from celeriac.testing.model_server import ModelServer, WireReply, WireRequest
+from celeriac.testing.model_server import ModelServer, WireCall, WireReply, WireRequest
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 CITY = OutputSpec(schema=SCHEMA)
@@ -87,12 +89,46 @@ def test_a_model_without_a_schema_mode_must_call_a_tool(tools: Any, params: Any,
     assert (body["tool_choice"], "output_config" in body) == (choice, False)
 
 
+class Flat(BaseModel):
+    """What a schema mode takes, with constraints that it does not know."""
+
+    number: Annotated[int, Field(ge=1)]
+    city: str | None = None
+
+
+class Open(BaseModel):
+    """An object whose properties are not known before."""
+
+    people: dict[str, int]
+
+
+class Tree(BaseModel):
+    """A type within itself."""
+
+    leaves: list[Tree] = []
+
+
+class Anything(BaseModel):
+    """A value of no type."""
+
+    value: Any
+
+
+@pytest.mark.parametrize(("shape", "mode"), [(Flat, "schema"), (Open, "tool"), (Tree, "tool"), (Anything, "tool")])
+def test_a_shape_that_the_schema_mode_would_refuse_is_asked_for_by_a_tool(shape: type[BaseModel], mode: str) -> None:
+    """Anthropic's knows closed objects only, and no minimum; that becomes a word in the description."""
+    request = replace(HELLO, output=OutputSpec(schema=shape.model_json_schema()))
+    body = MessagesForm().write(Asked(provider="anthropic", model=NEW, request=request))
+    assert ("output_config" in body, "tools" in body) == ((True, False) if mode == "schema" else (False, True))
+    if mode == "schema":
+        number = body["output_config"]["format"]["schema"]["properties"]["number"]
+        assert ("minimum" in number, number["description"]) == (False, "{minimum: 1}")
+
+
 async def test_the_forced_tools_call_is_the_text_of_the_reply() -> None:
     """Whole or as a stream: nobody sees by which means the shape was had."""
 
     def respond(request: WireRequest) -> WireReply:
-        from celeriac.testing.model_server import WireCall
-
         return WireReply(tool_calls=(WireCall(name=request.tools[-1].name, arguments={"city": "Oslo"}),))
 
     with ModelServer(respond) as server:
@@ -177,8 +213,6 @@ async def test_what_a_provider_does_not_take_is_refused_by_its_type(
     name: str, given: Attachment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is sent, and no other try helps."""
-    from celeriac.platform.models.catalog import resolve
-
     for variable in ("ANTHROPIC", "XAI", "GEMINI", "OPENAI"):
         monkeypatch.setenv(f"{variable}_API_KEY", KEY)
     with pytest.raises(ModelError, match=f"'{name}' does not take .*{given.media_type}") as caught:

@@ -46,14 +46,14 @@ class Exchange:
 
     async def reply(self, where: clients.Endpoint, asked: Asked) -> ModelReply:
         """Ask and read the answer."""
-        body = self.form.write(asked)
         await outside.load(self.sdk, pricing.TABLE)
+        body = self.form.write(asked)
         return await outside.apart(self._reply(where, asked, body))
 
     async def stream(self, where: clients.Endpoint, asked: Asked) -> AsyncGenerator[Delta | ModelReply, None]:
         """Ask and yield the pieces of the answer, its usage, and then the whole reply."""
-        body = self.form.streamed(self.form.write(asked))
         await outside.load(self.sdk, pricing.TABLE)
+        body = self.form.streamed(self.form.write(asked))
         async with aclosing(outside.each_apart(self._stream(where, asked, body))) as items:
             async for item in items:
                 yield item

@@ -16,6 +16,7 @@ from celeriac.platform.models import pricing, wire
 from celeriac.platform.models.form import Asked
 from celeriac.platform.models.messages_stream import MessageAssembler
 from celeriac.platform.models.model import ModelReply, OutputSpec, ToolSpec
+from celeriac.platform.models.schema_mode import as_schema_mode, fits_schema_mode
 
 #: the provider demands a limit on the output; this one holds where the user sets none
 MAX_TOKENS = 4096
@@ -97,29 +98,21 @@ class MessagesForm:
 
 
 def forced_tool(asked: Asked) -> str:
-    """Return the name of the tool that stands for the output, where the model has no schema mode; else nothing."""
+    """Return the name of the tool that stands for the output, where no schema mode takes it; else nothing."""
     output = asked.request.output
-    return output.name if output is not None and not _SCHEMA_MODE.match(asked.model) else ""
+    if output is None or (_SCHEMA_MODE.match(asked.model) and fits_schema_mode(output.schema)):
+        return ""
+    return output.name
 
 
 def _output(asked: Asked, output: OutputSpec, body: Mapping[str, Any]) -> dict[str, Any]:
     if not forced_tool(asked):
-        return {"output_config": {"format": {"type": "json_schema", "schema": closed(output.schema)}}}
+        return {"output_config": {"format": {"type": "json_schema", "schema": as_schema_mode(output.schema)}}}
     tool = _tool(ToolSpec(name=output.name, description=output.description, schema=output.schema))
     choice: dict[str, Any] = {"type": "any"} if asked.request.tools else {"type": "tool", "name": output.name}
     if asked.params.get("thinking", {}).get("type", "disabled") != "disabled":
         choice = {"type": "auto"}  # a model that thinks cannot be forced
     return {"tools": [*body.get("tools", ()), tool], "tool_choice": choice}
-
-
-def closed(schema: Any) -> Any:
-    """Return the schema with every object closed to properties that it does not name, as the schema mode demands."""
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    out = {key: closed(value) for key, value in schema.items()}
-    return {**out, "additionalProperties": False} if schema.get("type") == "object" and "properties" in schema else out
 
 
 def _as_text(block: Mapping[str, Any], forced: str) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ class ToolSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSpec:
-    """The shape that the text of a reply must have: JSON that fits `schema`.
+    """The shape that the text of a reply must have: JSON that fits `schema`, which must be an object's.
 
     Asked for by the provider's schema mode where it has one, else by a tool that the model must call; either way the
     JSON comes back as the reply's text.
