@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from reply_fields import unread
 from scripted_provider import Answer, ScriptedProvider
 
 from celeriac.errors import ModelError
-from celeriac.platform.message import FinishReason
+from celeriac.platform.message import FinishReason, Message
 from celeriac.platform.models.anthropic import anthropic
 from celeriac.platform.models.compatible import gemini
 from celeriac.platform.models.model import Model, ModelReply
@@ -112,6 +114,32 @@ async def test_text_calls_and_end_of_a_recorded_reply_are_read(exchange: Exchang
     assert (reply.text, calls, reply.finish_reason) == said_in(exchange)
     assert all(call.id and call.broken_input is None for call in reply.tool_calls)
     assert (reply.model, reply.raw) == (exchange.answer["model"], exchange.answer)
+
+
+#: a reply, and the request in which it went back; the recorder gave Gemini's calls ids of its own
+GOES_ON = [
+    pytest.param(first, second, id=path)
+    for path in recordings()
+    for first, second in pairwise(exchanges(path))
+    if first.is_reply and not first.is_stream and first.provider != "gemini"
+]
+
+
+@pytest.mark.parametrize(("first", "second"), GOES_ON)
+def test_a_recorded_reply_goes_back_as_it_went_back_then(first: Exchange, second: Exchange) -> None:
+    """What we read of it, through a memo, says all that the provider wants to hear again."""
+    form, known = FORMS[first.form], first.asked.request.messages
+    said = Message.parse(form.read(first.asked, first.answer).message().export())
+    told = [message for message in second.asked.request.messages[len(known) :] if message.role != "assistant"]
+    request = replace(second.asked.request, messages=(*known, said, *told))
+    body = form.write(replace(second.asked, request=request))
+    assert normalised(body) == normalised(second.request)
+
+
+def test_there_are_replies_that_went_back() -> None:
+    """With thoughts, with hidden ones, with several calls, in all forms."""
+    assert {parameter.values[0].form for parameter in GOES_ON} == set(FORMS)
+    assert len(GOES_ON) == 13
 
 
 @pytest.mark.parametrize("exchange", WHOLE)

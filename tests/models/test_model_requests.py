@@ -272,6 +272,19 @@ def test_reasoning_goes_back_where_the_provider_can_know_it(store: bool, kept: i
     assert (body["input"][1:], reply.reasoning) == (items[1 - kept :], "Hm.")
 
 
+def test_each_reasoning_goes_back_before_what_it_led_to() -> None:
+    """The words stand before the calls, whatever their order was, and a thought that led to nothing is left out."""
+    thoughts = [{"type": "reasoning", "id": f"rs_{n}", "summary": [], "encrypted_content": "x"} for n in range(3)]
+    calls = [{"type": "function_call", "call_id": id, "name": "look_up", "arguments": "{}"} for id in "ab"]
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]}
+    asked = Asked(provider="openai", model="o3", request=HELLO)
+    output = [thoughts[0], calls[0], thoughts[1], said, calls[1], thoughts[2]]
+    message = ResponsesForm().read(asked, {"output": output, "store": False}).message()
+    body = ResponsesForm().write(replace(asked, request=ModelRequest(messages=(message,))))
+    again = {"role": "assistant", "content": "So."}
+    assert body["input"] == [thoughts[1], again, thoughts[0], calls[0], calls[1]]
+
+
 # -- a key --------------------------------------------------------------------------------------------------------
 
 

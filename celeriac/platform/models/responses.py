@@ -101,26 +101,33 @@ def _assistant(asked: Asked, message: Message) -> Iterator[dict[str, Any]]:
     thoughts: tuple[dict[str, Any], ...] = kept.blocks if kept is not None and kept.by == _by(asked) else ()
     said: list[dict[str, Any]] = [{"role": "assistant", "content": message.text}] if message.text else []
     said += [_call(call) for call in message.tool_calls]
-    for place in range(len(said) + 1):
-        if place < len(said):  # one without anything that follows would be refused
-            yield from (block["item"] for block in thoughts if block["before"] == place)
-            yield said[place]
+    for place, item in enumerate(said):  # a thought without what it led to would be refused
+        yield from (block["item"] for block in thoughts if block["before"] == place)
+        yield item
 
 
 def _verbatim(asked: Asked, body: Mapping[str, Any]) -> Verbatim | None:
-    """Keep the reasoning items, each with the number of things said before it.
+    """Keep the reasoning items, each with the place of what it led to: the text, then the calls.
 
     One that the provider neither stored nor encrypted is known to nobody, and would be refused.
     """
+    items = body["output"]
     blocks: list[dict[str, Any]] = []
-    said = 0
-    has_text = False
-    for item in body["output"]:
-        if item.get("type") == "reasoning" and (item.get("encrypted_content") or body.get("store") is not False):
-            blocks.append({"before": said, "item": item})
-        elif item.get("type") == "function_call" or (item.get("type") == "message" and not has_text):
-            said += 1
-            has_text = has_text or item.get("type") == "message"
+    waiting: list[dict[str, Any]] = []
+    calls = int(any(item.get("type") == "message" for item in items))
+    for item in items:
+        match item.get("type"):
+            case "reasoning" if item.get("encrypted_content") or body.get("store") is not False:
+                waiting.append(item)
+                continue
+            case "message":
+                place = 0
+            case "function_call":
+                place, calls = calls, calls + 1
+            case _:
+                continue
+        blocks += [{"before": place, "item": thought} for thought in waiting]
+        waiting = []
     return Verbatim(by=_by(asked), blocks=tuple(blocks)) if blocks else None
 
 
