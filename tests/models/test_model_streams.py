@@ -40,6 +40,7 @@ REPLIES = {
     "filtered": WireReply(text="Tea", finish="content_filter"),
     "refusal": WireReply(text="I will not.", finish="refusal"),
     "nothing": WireReply(),
+    "odd signs": WireReply(text="Tea,\u2028\x85\x0b and\r\nmud: \U0001f375 ü", tool_calls=(WireCall(name="ü"),)),
 }
 
 
@@ -106,6 +107,24 @@ async def test_a_stream_that_is_refused_fails_as_a_whole_answer_does(model: str)
             _ = [item async for item in MODELS[model](server).stream(HELLO)]
     assert (caught.value.kind, caught.value.status, caught.value.retry_after) == ("rate_limit", 429, 1.0)
     assert caught.value.request_id
+
+
+@pytest.mark.parametrize("odd", ["data: Welcome\n\n", "data: [1]\n\n", 'data: {"choices": "x"}\n\n'])
+async def test_an_event_that_cannot_be_read_is_a_failure(odd: str) -> None:
+    """Passing over it would lose a part of the reply without a word."""
+    async with ScriptedProvider(Answer(body=odd + "data: [DONE]\n\n", content_type="text/event-stream")) as provider:
+        with pytest.raises(ModelError) as caught:
+            _ = [item async for item in openai("m", api_key=KEY, base_url=provider.url).stream(HELLO)]
+    assert (caught.value.kind, caught.value.is_retriable) == ("server", True)
+
+
+async def test_comments_and_empty_events_say_nothing() -> None:
+    """Gateways send them so that the connection stays open; lines may end in either way."""
+    said = '{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}'
+    body = f": PROCESSING\r\n\r\ndata:\r\n\r\nid: 7\r\ndata: {said}\r\n\r\ndata: [DONE]"
+    async with ScriptedProvider(Answer(body=body, content_type="text/event-stream")) as provider:
+        items = [item async for item in openai("m", api_key=KEY, base_url=provider.url).stream(HELLO)]
+    assert isinstance(items[-1], ModelReply) and items[-1].text == "Hi"
 
 
 async def test_a_stream_that_falls_silent_ends_in_time() -> None:

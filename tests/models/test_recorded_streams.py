@@ -98,7 +98,7 @@ async def test_a_recorded_stream_that_is_cut_anywhere_is_a_failure(exchange: Exc
     last = next((n for n, line in enumerate(lines) if '"finish_reason":"' in line), ends[-1])
     for cut in {1, last // 2, last}:
         with pytest.raises(ModelError) as caught:
-            await streamed(exchange, "".join(lines[:cut]))
+            await streamed(exchange, "".join(lines[:cut]) + lines[cut][:15])
         assert (caught.value.kind, caught.value.is_retriable) == ("connection", True)
 
 

@@ -78,7 +78,7 @@ class Exchange:
                     if "json" in answer.headers.get("content-type", ""):  # some answer at once, whatever was asked
                         whole = wire.read_body(await answer.read())
                     else:
-                        async for delta in _pieces(callee, assembler, _events(answer.iter_lines()), named):
+                        async for delta in _pieces(callee, assembler, _events(_lines(answer.iter_bytes())), named):
                             yield delta
                         whole = assembler.body()
         reply = self._read(callee, asked, whole, named)
@@ -132,10 +132,14 @@ async def reached(provider: str, api_key: ApiKey | None, base_url: str | None, c
 
 
 async def _pieces(
-    callee: Callee, assembler: Assembler, events: AsyncIterator[dict[str, Any]], named: str | None
+    callee: Callee, assembler: Assembler, events: AsyncIterator[str], named: str | None
 ) -> AsyncIterator[Delta]:
     """Yield what the events say that is new; raise `ModelError` where one is an error, or the end is missing."""
-    async for event in events:
+    async for data in events:
+        if not data.strip():
+            continue
+        with _understood(callee, named):
+            event = _event(data)
         if error := told(callee, event, named):
             raise error
         with _understood(callee, named):
@@ -155,28 +159,38 @@ def _understood(callee: Callee, named: str | None) -> Iterator[None]:
         raise unreadable(callee, f"{type(error).__name__}: {error}", named) from error
 
 
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
-    """Read server-sent events: the JSON of each, or `[DONE]` as its type. What is no JSON object says nothing."""
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Cut bytes at line feeds alone: other separators of Unicode may stand in the text of a reply."""
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Read server-sent events: the data of each that has some."""
     data: list[str] = []
     async for line in lines:
         if line.startswith("data:"):
             data.append(line[5:].removeprefix(" "))
         elif not line.strip() and data:
-            if event := _event("\n".join(data)):
-                yield event
+            yield "\n".join(data)
             data = []
-    if data and (event := _event("\n".join(data))):
-        yield event
+    if data and data[-1].endswith(("}", "[DONE]")):  # what was cut in its middle is no event
+        yield "\n".join(data)
 
 
-def _event(data: str) -> dict[str, Any] | None:
+def _event(data: str) -> dict[str, Any]:
+    """Read the data of an event; raise `ValueError` where it is neither an object nor the closing mark."""
     if data.strip() == "[DONE]":
         return {"type": "[DONE]"}
-    try:
-        event = json.loads(data)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
+    event = json.loads(data)
+    if not isinstance(event, dict):
+        raise ValueError(f"an event that is no object: {data[:50]}")
+    return event
 
 
 def _callee(where: clients.Endpoint, asked: Asked) -> Callee:

@@ -44,13 +44,14 @@ class ResponsesForm:
         return {**body, "stream": True}
 
     def is_reply(self, body: Mapping[str, Any]) -> bool:
-        """Whether there is an output, and no failure in its place."""
-        return isinstance(body.get("output"), list) and not body.get("error")
+        """Whether there is an output that has come to its end, and no failure in its place."""
+        has_ended = body.get("status") in (None, "completed", "incomplete")
+        return isinstance(body.get("output"), list) and has_ended and not body.get("error")
 
     def read(self, asked: Asked, body: Mapping[str, Any]) -> ModelReply:
         """Read a response; items other than messages, calls and reasoning stay in `raw`."""
         items = body["output"]
-        parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
+        parts = list(_parts(items))
         refusal = "".join(part.get("refusal") or "" for part in parts)
         calls = wire.read_calls(
             (item.get("call_id"), item.get("name"), item.get("arguments"))
@@ -114,7 +115,7 @@ def _verbatim(asked: Asked, body: Mapping[str, Any]) -> Verbatim | None:
     items = body["output"]
     blocks: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
-    calls = int(any(item.get("type") == "message" for item in items))
+    calls = int(any(part.get("text") or part.get("refusal") for part in _parts(items)))
     for item in items:
         match item.get("type"):
             case "reasoning" if item.get("encrypted_content") or body.get("store") is not False:
@@ -169,6 +170,12 @@ def _tool_choice(choice: str) -> str | dict[str, Any]:
             return "required"
         case name:
             return {"type": "function", "name": name}
+
+
+def _parts(items: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for item in items:
+        if item.get("type") == "message":
+            yield from item.get("content") or ()
 
 
 def _thoughts(items: list[Mapping[str, Any]]) -> Iterator[str]:
