@@ -25,6 +25,7 @@ from celeriac.platform.flow.limits import (
 from celeriac.platform.memory.memory import Memory
 from celeriac.platform.message import Message
 from celeriac.platform.models.anthropic import anthropic
+from celeriac.platform.models.compatible import azure_openai, gemini, grok
 from celeriac.platform.models.openai import openai
 from celeriac.platform.result import AgentResult
 from celeriac.platform.run import Run
@@ -58,6 +59,9 @@ __all__ = [
     "tool",
     # models
     "anthropic",
+    "azure_openai",
+    "gemini",
+    "grok",
     "openai",
     # errors
     "CeleriacError",

@@ -189,14 +189,25 @@ class StepError(CeleriacError):
         return type(self), (self.step, self.error_name, self.detail)
 
 
-ModelErrorKind = Literal["auth", "invalid", "rate_limit", "overloaded", "server", "timeout", "connection", "output"]
+ModelErrorKind = Literal[
+    "auth",  # the key is missing or refused
+    "quota",  # the account is empty: waiting does not fill it
+    "invalid",  # the request is wrong, and would be at the next attempt
+    "content_filter",  # the provider's filter refused the request
+    "output",  # the reply does not fit what was asked for
+    "rate_limit",
+    "overloaded",
+    "server",
+    "timeout",
+    "connection",
+]
 
 
 class ModelError(CeleriacError):
     """A provider refused or failed.
 
     Made inside the adapters, so that no provider's exception (some of which cannot be unpickled) leaves them.
-    `retry_after` is in seconds, as the provider sent it; kinds `auth` and `invalid` are never retried.
+    `retry_after` is in seconds, as the provider sent it. The first five kinds are never retried.
     """
 
     code = "model"
@@ -220,7 +231,12 @@ class ModelError(CeleriacError):
     @property
     def is_retriable(self) -> bool:
         """Whether the same call may succeed later."""
-        return self.kind not in ("auth", "invalid", "output")
+        return self.kind not in ("auth", "quota", "invalid", "content_filter", "output")
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether another model may answer the same request now: the provider is out, or does not take us."""
+        return self.is_retriable or self.kind in ("auth", "quota")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive pickling with all arguments."""

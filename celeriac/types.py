@@ -1,8 +1,36 @@
 """Names for annotations, and `not_durable`."""
 
 from celeriac.platform.inline import not_durable
-from celeriac.platform.message import ToolCall, ToolResult, Usage
-from celeriac.platform.models.model import Model, ModelReply, ModelRequest
+from celeriac.platform.message import Attachment, ToolCall, ToolResult, Usage
+from celeriac.platform.models.delta import (
+    CallDelta,
+    Delta,
+    ReasoningDelta,
+    Restarted,
+    TextDelta,
+    UsageDelta,
+)
+from celeriac.platform.models.fallback import Fallback
+from celeriac.platform.models.model import Model, ModelReply, ModelRequest, OutputSpec, ToolSpec
 from celeriac.platform.step import Step
 
-__all__ = ["Model", "ModelReply", "ModelRequest", "Step", "ToolCall", "ToolResult", "Usage", "not_durable"]
+__all__ = [
+    "Attachment",
+    "CallDelta",
+    "Delta",
+    "Fallback",
+    "Model",
+    "ModelReply",
+    "ModelRequest",
+    "OutputSpec",
+    "ReasoningDelta",
+    "Restarted",
+    "Step",
+    "TextDelta",
+    "ToolCall",
+    "ToolResult",
+    "ToolSpec",
+    "Usage",
+    "UsageDelta",
+    "not_durable",
+]

@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from celeriac.chaos.effects import EffectLog, read_effects
 from celeriac.chaos.skew import VARIABLE, turn_clocks
 from celeriac.chaos.traps import Traps
 from celeriac.platform.message import ToolCall, Usage
+from celeriac.platform.models.delta import Delta
 from celeriac.platform.models.model import ModelReply, ModelRequest
 
 #: names the play's folder; without it no effects are kept and nobody dies
@@ -271,6 +272,10 @@ class Parrot:
             return ModelReply(model=self.name, text="done", usage=usage)
         call = ToolCall(id="call", name="add", input={"number": 1})
         return ModelReply(model=self.name, tool_calls=(call,), finish_reason="tool", usage=usage)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelReply, None]:
+        """Answer at once."""
+        yield await self.infer(request)
 
 
 @tool

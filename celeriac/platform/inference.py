@@ -8,9 +8,10 @@ from typing import Any, TypeVar, TypeVarTuple, overload
 
 from celeriac.errors import ConfigError
 from celeriac.platform.codec import storable
+from celeriac.platform.context import current_context
 from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body
-from celeriac.platform.message import Message, ToolCall, Usage
+from celeriac.platform.message import Message, ToolCall, Usage, Verbatim
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.estimate import estimate
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
@@ -52,7 +53,7 @@ class Ai:
             agent="",
             output=reply.text,
             model=reply.model,
-            messages=(Message.assistant(reply.text, tool_calls=reply.tool_calls),),
+            messages=(reply.message(),),
             usage=reply.usage,
             finish_reason=reply.finish_reason,
             prompt=messages,
@@ -73,12 +74,13 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
 
     Raises `StepError` in a durable run and `ModelError` in a plain script when the retries are used up.
     """
+    context = current_context()
 
     def asking(request: ModelRequest) -> Body:
         async def ask() -> Any:
-            choice = await step.kernel.key_choice(model.provider)
             origin = f"{step.kernel.origin} {step.path}"
-            reply = await model.infer(replace(request, origin=origin, key_choice=choice))
+            given = replace(request, origin=origin, context=context, choose_key=step.kernel.key_choice)
+            reply = await model.infer(given)
             return storable(_export(reply))
 
         return ask
@@ -128,6 +130,9 @@ def _export(reply: ModelReply) -> dict[str, Any]:
         "finish_reason": reply.finish_reason,
         "usage": reply.usage.export(),
         "raw": dict(reply.raw),
+        "by": reply.by,
+        "reasoning": reply.reasoning,
+        "verbatim": reply.verbatim.export() if reply.verbatim else None,
     }
 
 
@@ -139,4 +144,8 @@ def _parse(value: dict[str, Any]) -> ModelReply:
         finish_reason=value["finish_reason"],
         usage=_usage(value),
         raw=value["raw"],
+        # memos of older versions have none of these
+        by=value.get("by", ""),
+        reasoning=value.get("reasoning", ""),
+        verbatim=Verbatim.parse(value["verbatim"]) if value.get("verbatim") else None,
     )

@@ -5,10 +5,14 @@ Plain frozen facts that travel between agents, models, memos and the dashboard a
 
 from __future__ import annotations
 
+import base64
+import mimetypes
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+from celeriac.errors import ConfigError
 from celeriac.ids import new_id
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -40,11 +44,75 @@ class ToolResult:
         return {"error": self.error} if self.error is not None else {"data": self.data}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """An image or a file that a user's message brings along: its bytes in Base64, or where it lies.
+
+    Which media types a model takes is its provider's to say; an adapter refuses one that it cannot send.
+    """
+
+    media_type: str
+    #: the bytes in Base64; empty where `url` is given
+    data: str = ""
+    #: an address that the provider can reach
+    url: str = ""
+    name: str = ""
+
+    @classmethod
+    def of(cls, content: bytes | str, media_type: str = "", *, name: str = "") -> Self:
+        """Take bytes with their media type, or an address whose ending tells it.
+
+        Raises `ConfigError` where the type is neither given nor told by the ending of the address or name.
+        """
+        told = content.partition("?")[0] if isinstance(content, str) and not name else name
+        known = media_type or mimetypes.guess_type(told)[0]
+        if not known:
+            raise ConfigError(
+                f"The media type of attachment {told or 'without a name'!r} is not known; give media_type="
+            )
+        if isinstance(content, str):
+            return cls(media_type=known, url=content, name=name)
+        return cls(media_type=known, data=base64.b64encode(content).decode(), name=name)
+
+    @property
+    def kind(self) -> str:
+        """What it is: `image`, `audio`, `text` or, for everything else, `file`."""
+        major = self.media_type.partition("/")[0]
+        return major if major in ("image", "audio", "text") else "file"
+
+    @property
+    def data_url(self) -> str:
+        """The address, or the bytes as one."""
+        return self.url or f"data:{self.media_type};base64,{self.data}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verbatim:
+    """What a provider wants back exactly as it came: thinking with its signature, encrypted reasoning.
+
+    `blocks` keep the order of the reply. Its texts and tool calls stand in the message already, so only their places
+    are marked. Nobody but the adapter of `by` reads them, and it sends them to no other provider.
+    """
+
+    by: str
+    blocks: tuple[dict[str, Any], ...]
+
+    def export(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {"by": self.by, "blocks": list(self.blocks)}
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Self:
+        """Read back what `export` wrote."""
+        return cls(by=data["by"], blocks=tuple(data["blocks"]))
+
+
 @dataclass(frozen=True)
 class Message:
     """One message of a conversation.
 
-    An assistant's message may carry tool calls; a message of role `tool` carries exactly one result.
+    An assistant's message may carry tool calls; a message of role `tool` carries exactly one result. A user's message
+    may bring images and files; they stand before its text.
     """
 
     role: Role
@@ -54,16 +122,26 @@ class Message:
     agent: str | None = None
     id: str | None = None
     created_at: datetime | None = None
+    attachments: tuple[Attachment, ...] = ()
+    verbatim: Verbatim | None = None
 
     @classmethod
-    def user(cls, text: str, id: str | None = None) -> Self:
+    def user(cls, text: str, id: str | None = None, *, attachments: Sequence[Attachment] = ()) -> Self:
         """Make a user's message."""
-        return cls("user", text, id=id or new_id("msg"), created_at=datetime.now(UTC))
+        said_at = datetime.now(UTC)
+        return cls("user", text, id=id or new_id("msg"), created_at=said_at, attachments=tuple(attachments))
 
     @classmethod
-    def assistant(cls, text: str, *, tool_calls: tuple[ToolCall, ...] = (), agent: str | None = None) -> Self:
+    def assistant(
+        cls,
+        text: str,
+        *,
+        tool_calls: tuple[ToolCall, ...] = (),
+        agent: str | None = None,
+        verbatim: Verbatim | None = None,
+    ) -> Self:
         """Make an assistant's message."""
-        return cls("assistant", text, tool_calls=tool_calls, agent=agent)
+        return cls("assistant", text, tool_calls=tool_calls, agent=agent, verbatim=verbatim)
 
     @classmethod
     def system(cls, text: str) -> Self:
@@ -90,6 +168,10 @@ class Message:
             out["id"] = self.id
         if self.created_at is not None:
             out["created_at"] = self.created_at.isoformat()
+        if self.attachments:
+            out["attachments"] = [_plain(attachment) for attachment in self.attachments]
+        if self.verbatim is not None:
+            out["verbatim"] = self.verbatim.export()
         return out
 
     @classmethod
@@ -105,6 +187,8 @@ class Message:
             agent=data.get("agent"),
             id=data.get("id"),
             created_at=datetime.fromisoformat(created_at) if created_at else None,
+            attachments=tuple(Attachment(**attachment) for attachment in data.get("attachments", ())),
+            verbatim=Verbatim.parse(data["verbatim"]) if data.get("verbatim") else None,
         )
 
 

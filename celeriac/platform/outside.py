@@ -9,7 +9,8 @@ import asyncio
 import contextvars
 import importlib
 import ssl
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -35,6 +36,28 @@ async def apart(call: Coroutine[Any, Any, T]) -> T:
     """
     loop = asyncio.get_running_loop()
     return await contextvars.Context().run(loop.create_task, call)
+
+
+async def each_apart(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """Yield what is produced in an empty context, as `apart` awaits; leaving early cancels the producer."""
+    queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
+
+    async def produce() -> None:
+        try:
+            async for item in items:
+                queue.put_nowait((item,))
+        finally:
+            queue.put_nowait(None)
+
+    task = contextvars.Context().run(asyncio.get_running_loop().create_task, produce())
+    try:
+        while (found := await queue.get()) is not None:
+            yield found[0]
+        await task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
 
 
 @cache

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from celeriac.errors import NonRetriableError
 from celeriac.platform.message import ToolCall, Usage
+from celeriac.platform.models.delta import Delta, deltas_of
 from celeriac.platform.models.model import ModelReply, ModelRequest
 
 
@@ -76,6 +77,13 @@ class ScriptedModel:
             raise line
         reply = line if isinstance(line, str | Reply) else line(request)
         return self._answer(Reply(text=reply) if isinstance(reply, str) else reply)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelReply, None]:
+        """Answer with the next line, in pieces."""
+        reply = await self.infer(request)
+        for delta in deltas_of(reply):
+            yield delta
+        yield reply
 
     def _answer(self, reply: Reply) -> ModelReply:
         made = tuple(

@@ -100,7 +100,6 @@ def test_a_conversation_may_begin_with_what_another_agent_said(anthropic_client:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"stream": True}, "does not stream"),
         ({"messages": [{"role": "user", "content": " "}]}, "non-empty"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tools": [LOOK_UP], "tool_choice": {"type": "tool", "name": "other"}}, "'other'"),

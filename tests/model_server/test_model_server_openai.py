@@ -100,7 +100,6 @@ def test_the_same_request_gets_the_same_ids(openai_client: openai.OpenAI) -> Non
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"stream": True}, "does not stream"),
         ({"messages": []}, "messages"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"messages": [*HELLO, {"role": "tool", "tool_call_id": "call_9", "content": "x"}]}, "call_9"),

@@ -22,6 +22,7 @@ class Answer:
     body: object = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: dict[str, Any]
+    query: dict[str, str] = field(default_factory=dict)
 
 
 class ScriptedProvider:
@@ -73,7 +75,8 @@ class ScriptedProvider:
         return [handler.transport for handler in (server.connections if server else ()) if handler.transport]
 
     async def _answer(self, request: web.Request) -> web.Response:
-        self.asked.append(Asked(path=request.path, headers=request.headers.copy(), body=await request.json()))
+        headers, query = request.headers.copy(), dict(request.query)
+        self.asked.append(Asked(path=request.path, headers=headers, body=await request.json(), query=query))
         if not self._answers:
             await asyncio.get_running_loop().create_future()
         answer = self._answers.pop(0)
@@ -85,7 +88,7 @@ class ScriptedProvider:
         return web.Response(
             status=answer.status,
             text=str(answer.body) if is_text else json.dumps(answer.body),
-            content_type="text/html" if is_text else "application/json",
+            content_type=answer.content_type.partition(";")[0] or ("text/html" if is_text else "application/json"),
             headers=answer.headers,
         )
 

@@ -11,9 +11,9 @@ from scripted_provider import Answer, ScriptedProvider, anthropic_message, chat_
 from celeriac import App, Context
 from celeriac.errors import ModelError
 from celeriac.platform.durable.conduct import Conduct
-from celeriac.platform.models.clients import endpoint
+from celeriac.platform.models.exchange import reached
 from celeriac.platform.models.key_choice import KeyChoice
-from celeriac.platform.models.model import Model
+from celeriac.platform.models.model import Model, ModelRequest
 from celeriac.testing import Harness
 
 TENANTS, CODES, OPERATORS = "sk-canary-tenant", "sk-canary-code", "sk-canary-operator"
@@ -22,6 +22,15 @@ TENANTS, CODES, OPERATORS = "sk-canary-tenant", "sk-canary-code", "sk-canary-ope
 async def choose(tenant_id: str, provider: str) -> KeyChoice:
     """Know one tenant's keys."""
     return KeyChoice(own=f"{TENANTS}-{provider}" if tenant_id == "ten_acme" else None, may_use_operators=False)
+
+
+def request_by(choice: KeyChoice | None) -> ModelRequest:
+    """Return a request of a tenant that brings this along."""
+
+    async def chosen(_: str) -> KeyChoice | None:
+        return choice
+
+    return ModelRequest(messages=(), choose_key=chosen)
 
 
 def asking(model: Model) -> App:
@@ -46,17 +55,17 @@ def asking(model: Model) -> App:
         (None, None, OPERATORS),
     ],
 )
-def test_the_tenant_s_key_goes_before_the_code_s_and_that_before_the_operator_s(
+async def test_the_tenant_s_key_goes_before_the_code_s_and_that_before_the_operator_s(
     monkeypatch: pytest.MonkeyPatch, choice: KeyChoice | None, given: str | None, expected: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", OPERATORS)
-    assert endpoint("openai", given, None, choice).api_key == expected
+    assert (await reached("openai", given, None, request_by(choice))).api_key == expected
 
 
-def test_the_operator_s_key_is_not_used_where_the_plan_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_operator_s_key_is_not_used_where_the_plan_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", OPERATORS)
     with pytest.raises(ModelError, match="key of its own only") as refused:
-        endpoint("openai", None, None, KeyChoice(may_use_operators=False))
+        await reached("openai", None, None, request_by(KeyChoice(may_use_operators=False)))
     assert (refused.value.kind, OPERATORS in str(refused.value)) == ("auth", False)
 
 

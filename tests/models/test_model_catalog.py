@@ -33,7 +33,7 @@ def test_a_model_stands_for_itself() -> None:
     ("name", "hint"),
     [
         ("opnai:gpt-4.1", "did you mean 'openai'?"),
-        ("xyz:1", "there are 'anthropic', 'openai'"),
+        ("xyz:1", "there are 'anthropic', 'azure_openai', 'gemini', 'grok', 'openai'"),
         ("gpt-4.1", "write it as 'provider:model'"),
         ("openai:", "write it as 'provider:model'"),
     ],

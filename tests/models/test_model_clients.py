@@ -11,7 +11,7 @@ import pytest
 from conversations import HELLO, KEY, PROVIDERS, TWO_CALLS, model_at, model_of
 from scripted_provider import ScriptedProvider
 
-from celeriac.platform.models.clients import Endpoint, client_for, close_clients, endpoint
+from celeriac.platform.models.clients import MOST_CLIENTS, Endpoint, client_for, close_clients, endpoint, lent
 from celeriac.platform.models.model import ModelReply
 from celeriac.platform.outside import apart
 from celeriac.testing.model_server import ModelServer, WireReply, WireRequest
@@ -58,6 +58,18 @@ async def test_closed_clients_are_replaced() -> None:
     assert await client_for(HERE, Client) is not first
 
 
+async def test_idle_clients_beyond_the_limit_are_closed() -> None:
+    """Every tenant may bring a key of its own; the one unused for longest goes, and none that is in a call."""
+    where = [Endpoint(provider="p", api_key=f"k{number}", base_url=None) for number in range(MOST_CLIENTS + 2)]
+    await close_clients()
+    async with lent(where[0], Client) as busy:
+        idle = []
+        for one in where[1:]:
+            async with lent(one, Client) as client:
+                idle.append(client)
+        assert [client.is_closed for client in (busy, *idle)] == [False, True, True, *[False] * (MOST_CLIENTS - 1)]
+
+
 async def test_a_call_does_not_see_the_run_it_is_made_for() -> None:
     """What a pooled connection keeps must not be a run."""
 
@@ -102,5 +114,5 @@ def test_key_and_address_come_from_the_environment_at_the_call(monkeypatch: pyte
     monkeypatch.setenv("OPENAI_API_KEY", " from-env\n")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://env")
     assert endpoint("openai", None, None) == Endpoint(provider="openai", api_key="from-env", base_url="http://env")
-    assert endpoint("openai", lambda: KEY, "http://x") == Endpoint(provider="openai", api_key=KEY, base_url="http://x")
+    assert endpoint("openai", KEY, "http://x") == Endpoint(provider="openai", api_key=KEY, base_url="http://x")
     assert "from-env" not in repr(endpoint("openai", None, None))

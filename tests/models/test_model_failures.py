@@ -71,7 +71,22 @@ async def test_an_empty_account_is_not_tried_again(provider: str) -> None:
     billing = {"message": "Over.", "type": "billing_error"}
     for status, error in ((429, quota), (402, billing)):
         failure = await failure_at(provider, Answer(status=status, body={"error": error}))
-        assert (failure.kind, failure.is_retriable) == ("invalid", False)
+        assert (failure.kind, failure.is_retriable) == ("quota", False)
+
+
+async def test_a_filtered_prompt_is_not_tried_again(provider: str) -> None:
+    """Azure's filter refuses with a code of its own; nothing is wrong with the form of the request."""
+    body = {"error": {"message": "The prompt was filtered.", "code": "content_filter", "type": None}}
+    error = await failure_at(provider, Answer(status=400, body=body))
+    assert (error.kind, error.is_retriable, error.is_outage) == ("content_filter", False, False)
+
+
+async def test_google_says_in_the_body_when_to_come_back(provider: str) -> None:
+    """In a list of one, with the wish among its details."""
+    wish = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}
+    body = [{"error": {"code": 429, "message": "Quota.", "status": "RESOURCE_EXHAUSTED", "details": [wish]}}]
+    error = await failure_at(provider, Answer(status=429, body=body))
+    assert (error.kind, error.retry_after) == ("rate_limit", 34.5)
 
 
 async def test_the_provider_says_when_to_come_back(provider: str) -> None:

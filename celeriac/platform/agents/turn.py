@@ -50,7 +50,7 @@ async def take_turn(
         )
         reply = await infer(ctx.step, "infer", model, request)
         usage += reply.usage
-        messages.append(Message.assistant(reply.text, tool_calls=reply.tool_calls, agent=agent.name))
+        messages.append(reply.message(agent.name))
         if not reply.tool_calls:
             break
         calls = _Calls(ctx, agent, state_type)
@@ -59,7 +59,7 @@ async def take_turn(
     usage += Usage(tool_calls=calls_made)
     result: AgentResult[Any] = AgentResult(
         agent=agent.name,
-        model=f"{model.provider}:{model.name}",
+        model=(reply and reply.by) or f"{model.provider}:{model.name}",
         messages=tuple(messages),
         output="",
         usage=usage,

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from celeriac.errors import ModelError, ModelErrorKind
+from celeriac.platform.models import providers
 
 #: the statuses with a meaning of their own; other 5xx are the server's fault, other 4xx the request's
 _KINDS: dict[int, ModelErrorKind] = {
@@ -25,6 +26,22 @@ _KINDS: dict[int, ModelErrorKind] = {
     503: "overloaded",
     504: "timeout",
     529: "overloaded",
+}
+
+#: what stands in the code or type of an error without a status, and what it means
+_WORDS: dict[str, ModelErrorKind] = {
+    "insufficient_quota": "quota",
+    "billing": "quota",
+    "overloaded": "overloaded",
+    "unavailable": "overloaded",
+    "rate_limit": "rate_limit",
+    "resource_exhausted": "rate_limit",
+    "content_filter": "content_filter",
+    "content_policy": "content_filter",
+    "authentication": "auth",
+    "permission": "auth",
+    "timeout": "timeout",
+    "invalid": "invalid",
 }
 
 #: the longest text of a provider that goes into a message
@@ -49,15 +66,15 @@ def refused(callee: Callee, status: int, headers: Mapping[str, str], body: objec
     kind = kind_of(status, _fields(body))
     if status == 401:
         # no word of the provider here: some repeat (parts of) the key
-        detail = f"the API key was refused; check {callee.provider.upper()}_API_KEY or api_key="
+        detail = f"the API key was refused; check {providers.known(callee.provider).key_variable} or api_key="
     else:
         detail = _detail(body, callee.secret) or "no reason given"
     return ModelError(
         f"Model '{callee}' answered {status}: {detail}",
         kind=kind,
         status=status,
-        retry_after=retry_after(headers, now=datetime.now(UTC)),
-        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        retry_after=_wish(headers, body),
+        request_id=request_id(headers),
     )
 
 
@@ -79,6 +96,27 @@ def unreadable(callee: Callee, reason: str, request_id: str | None = None) -> Mo
     return ModelError(message, kind="server", request_id=request_id)
 
 
+def torn(callee: Callee, request_id: str | None) -> ModelError:
+    """Make the error for a stream that ended before its reply did."""
+    message = f"The stream of model '{callee}' ended in the middle of its reply"
+    return ModelError(message, kind="connection", request_id=request_id)
+
+
+def told(callee: Callee, body: Mapping[str, Any], request_id: str | None) -> ModelError | None:
+    """Make the error that a body of a success tells of, as an event of a stream does; None where it tells of none."""
+    response = body.get("response")
+    error = body.get("error") or (response.get("error") if isinstance(response, Mapping) else None)
+    if body.get("type") == "error" and not error:
+        error = body
+    if not error:
+        return None
+    fields = error if isinstance(error, Mapping) else {"message": str(error)}
+    detail = _shown(
+        " ".join(str(fields.get("message") or fields.get("code") or fields.get("type")).split()), callee.secret
+    )
+    return ModelError(f"Model '{callee}' failed: {detail}", kind=_kind_in_words(fields), request_id=request_id)
+
+
 def unsendable(callee: Callee, error: Exception) -> ModelError:
     """Make the error for a request that its SDK could not even send."""
     reason = _shown(f"{type(error).__name__}: {error}", callee.secret)
@@ -88,9 +126,16 @@ def unsendable(callee: Callee, error: Exception) -> ModelError:
 def kind_of(status: int, error: Mapping[str, Any]) -> ModelErrorKind:
     """Sort a refusal; an empty account looks like a rate limit at some providers, but waiting does not fill it."""
     words = f"{error.get('code')} {error.get('type')}"
-    if status != 401 and ("insufficient_quota" in words or "billing" in words):
-        return "invalid"
+    if status != 401 and ("insufficient_quota" in words or "billing" in words or status == 402):
+        return "quota"
+    if status == 400 and ("content_filter" in words or "content_policy" in words):
+        return "content_filter"
     return _KINDS.get(status, "server" if status >= 500 else "invalid")
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the name that the provider gave the request; `headers` must ignore case, or be in lower case."""
+    return headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -107,6 +152,24 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
         return seconds
     until = _date(value)
     return None if until is None else max(0.0, (until - (_date(headers.get("date")) or now)).total_seconds())
+
+
+def _wish(headers: Mapping[str, str], body: object) -> float | None:
+    """Return the wait that headers or, as Google writes it, the body ask for."""
+    asked = retry_after(headers, now=datetime.now(UTC))
+    details = _fields(body).get("details")
+    if asked is not None or not isinstance(details, list):
+        return asked
+    delays = [detail.get("retryDelay") for detail in details if isinstance(detail, Mapping)]
+    return next((_number(str(delay).removesuffix("s")) for delay in delays if delay), None)
+
+
+def _kind_in_words(error: Mapping[str, Any]) -> ModelErrorKind:
+    """Sort an error that has no status of its own, only words or a number in its body."""
+    if isinstance(code := error.get("code"), int) and 400 <= code < 600:
+        return kind_of(code, error)
+    words = f"{error.get('code')} {error.get('type')} {error.get('status')}".lower()
+    return next((kind for word, kind in _WORDS.items() if word in words), "server")
 
 
 def _number(text: str | None) -> float | None:
@@ -127,6 +190,8 @@ def _date(text: str | None) -> datetime | None:
 
 def _fields(body: object) -> Mapping[str, Any]:
     """Return the error object of a body; one SDK hands out the whole body, the other only its `error`."""
+    if isinstance(body, list) and body:  # Google answers with a list of one
+        body = body[0]
     if not isinstance(body, Mapping):
         return {}
     inner = body.get("error")

@@ -6,11 +6,12 @@ Agents and `step.ai` build a `ModelRequest`; an adapter turns it into the provid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from celeriac.platform.message import FinishReason, Message, ToolCall, Usage
+from celeriac.platform.message import FinishReason, Message, ToolCall, Usage, Verbatim
+from celeriac.platform.models.delta import Delta
 from celeriac.platform.models.key_choice import KeyChoice
 
 
@@ -21,10 +22,26 @@ class ToolSpec:
     name: str
     description: str
     schema: Mapping[str, Any]
+    #: ask the provider to hold the model to the schema, where it can; the schema must then be one it accepts
+    strict: bool = False
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON."""
         return {"name": self.name, "description": self.description, "schema": dict(self.schema)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
+    """The shape that the text of a reply must have: JSON that fits `schema`, which must be an object's.
+
+    Asked for by the provider's schema mode where it has one, else by a tool that the model must call; either way the
+    JSON comes back as the reply's text.
+    """
+
+    schema: Mapping[str, Any]
+    name: str = "final_result"
+    description: str = "The final result, which ends the conversation"
+    strict: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +57,14 @@ class ModelRequest:
     agent: str = ""
     #: `<run id> <step path>` of the step that calls, sent along so that a call can be traced to its step
     origin: str | None = None
-    #: whose key it is made with; None: as in a plain script
-    key_choice: KeyChoice | None = field(default=None, repr=False, compare=False)
+    #: tells by the provider whose key it is made with; None: as in a plain script
+    choose_key: Callable[[str], Awaitable[KeyChoice | None]] | None = field(default=None, repr=False, compare=False)
+    #: the shape of the text; None: as the model likes
+    output: OutputSpec | None = None
+    #: how the reply must begin, where the provider can be told; the reply's text goes on from there
+    prefill: str = ""
+    #: what an `api_key` function is given; never exported
+    context: Any = field(default=None, repr=False, compare=False)
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON, as the dashboard shows it."""
@@ -56,14 +79,26 @@ class ModelRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReply:
-    """One answer; `raw` is the provider's own body."""
+    """One answer; `raw` is the provider's own body.
+
+    `model` is the name that the provider gives itself, `by` the declared model that answered, as `provider:name`.
+    """
 
     model: str
+    by: str = ""
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
     raw: Mapping[str, Any] = field(default_factory=dict)
+    #: what the model thought, where the provider shows it
+    reasoning: str = ""
+    #: what must go back with the message when the conversation goes on
+    verbatim: Verbatim | None = None
+
+    def message(self, agent: str | None = None) -> Message:
+        """Return the reply as the conversation keeps it."""
+        return Message.assistant(self.text, tool_calls=self.tool_calls, agent=agent, verbatim=self.verbatim)
 
 
 class Model(Protocol):
@@ -83,9 +118,16 @@ class Model(Protocol):
         """Answer once; raise `ModelError` when the provider refuses or fails."""
         ...
 
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Delta | ModelReply, None]:
+        """Answer piece by piece; the last item is the reply that `infer` would have returned.
 
-#: a model, or its name such as `"openai:gpt-4.1"`
-ModelLike = Model | str
+        Raises `ModelError` as `infer` does, also in the middle: a stream without a reply at its end did not happen.
+        """
+        ...
 
-#: a key, or what returns it at the time of the call
-ApiKey = str | Callable[[], str]
+
+#: a model, its name such as `"openai:gpt-4.1"`, or several: each next one answers when those before it are out
+ModelLike = Model | str | Sequence[Model | str]
+
+#: a key, or what returns it at the time of the call: a function of nothing or of the context, plain or async
+ApiKey = str | Callable[..., str | Awaitable[str]]

@@ -9,6 +9,7 @@ import logging
 from functools import lru_cache
 
 from celeriac.platform.message import Usage
+from celeriac.platform.models import providers
 
 logger = logging.getLogger(__name__)
 
@@ -16,12 +17,16 @@ logger = logging.getLogger(__name__)
 TABLE = "genai_prices"
 
 
-def cost(provider: str, model: str, usage: Usage, *, cache_written_tokens: int = 0) -> float:
+def cost(provider: str, model: str, usage: Usage, *, cache_written_tokens: int = 0, declared: str = "") -> float:
     """Return US dollars, or 0.0 where the price is unknown.
 
     `cache_written_tokens` is the part of the input that the provider stored for later calls, at a price of its own.
+    `declared` is the user's name for the model, for providers whose own name for it has no price.
     """
+    provider = providers.known(provider).prices
     if not _has_price(provider, model):
+        model = declared
+    if not model or not _has_price(provider, model):
         return 0.0
     from genai_prices import Usage as Priced
     from genai_prices import calc_price

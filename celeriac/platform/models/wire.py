@@ -6,19 +6,23 @@ strict.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from celeriac.errors import ConfigError
-from celeriac.platform.message import ToolCall, ToolResult
+from celeriac.platform.message import Message, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from celeriac.platform.models.form import Asked
 
 #: the header that names the step a request belongs to
 STEP_HEADER = "x-celeriac-step"
 
 #: what a request is made of; the rest of a body is the user's
-_OURS = frozenset({"model", "messages", "system", "tools", "tool_choice", "stream"})
+_OURS = frozenset({"model", "messages", "system", "tools", "tool_choice", "stream", "input", "instructions"})
 
 #: printable ASCII but for the percent sign, which introduces an escaped byte
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -29,6 +33,22 @@ def checked_params(provider: str, params: Mapping[str, Any]) -> dict[str, Any]:
     if taken := sorted(_OURS & params.keys()):
         raise ConfigError(f"{provider}(…, {taken[0]}=…) cannot be set on a model: each request brings its own")
     return dict(params)
+
+
+def with_params(body: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the user's parameters to a body; where both hold an object under one name, ours wins in it."""
+    out = {**body, **params}
+    for name in body.keys() & params.keys():
+        mine, theirs = body[name], params[name]
+        if isinstance(mine, dict) and isinstance(theirs, Mapping):
+            out[name] = {**theirs, **mine}
+    return out
+
+
+def only_a_users(asked: Asked, message: Message) -> None:
+    """Raise `ModelError` for attachments that do not stand in a user's message: no provider takes them elsewhere."""
+    if message.role != "user":
+        raise asked.unsendable(f"attachments in a message of role {message.role!r}; only a user's message has them")
 
 
 def step_header(origin: str | None) -> dict[str, str]:
@@ -59,6 +79,11 @@ def read_calls(calls: Iterable[tuple[str | None, str | None, object]]) -> tuple[
         value, broken = _read_arguments(arguments)
         out.append(ToolCall(id=unique, name=name or "", input=value, broken_input=broken))
     return tuple(out)
+
+
+def decoded(data: str) -> str:
+    """Return the text that Base64 stands for."""
+    return base64.b64decode(data).decode(errors="replace")
 
 
 def read_body(content: bytes) -> dict[str, Any] | None:

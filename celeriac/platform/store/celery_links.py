@@ -113,6 +113,6 @@ class CeleryLinks:
             kwargsrepr="{}",
         )
         # Celery would have every message ask for its queue; once a process is enough.
-        declare: list[str] | None = [] if run.queue in self._declared else None
+        declare: list[Any] | None = [] if run.queue in self._declared else None
         self._app.amqp.send_task_message(producer, name, message, queue=run.queue, retry=False, declare=declare)
         self._declared.add(run.queue)

@@ -24,12 +24,20 @@ from celeriac.testing.model_server.wire import (
     WireTool,
     WireTurn,
     describe,
+    event,
     invalid,
+    pieces,
     unpaired,
     usage_of,
 )
 
-_STOP: dict[Finish, str] = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "refusal": "refusal"}
+_STOP: dict[Finish, str] = {
+    "stop": "end_turn",
+    "tool_calls": "tool_use",
+    "length": "max_tokens",
+    "refusal": "refusal",
+    "content_filter": "refusal",
+}
 _ERROR_TYPE = {
     401: "authentication_error",
     402: "billing_error",
@@ -93,6 +101,7 @@ class AnthropicWire:
     provider: Provider = "anthropic"
     path = "/v1/messages"
     request_id_header = "request-id"
+    needs_query: tuple[str, ...] = ()
 
     def read(self, raw: bytes, headers: Mapping[str, str]) -> WireRequest | Refusal:
         """Parse and check a request as strictly as the provider does."""
@@ -104,8 +113,6 @@ class AnthropicWire:
             body = _Body.model_validate_json(raw)
         except ValidationError as error:
             return describe(error)
-        if body.stream:
-            return invalid("stream: this model server does not stream yet; send the request without it.")
         if problem := _misplaced(body.messages):
             return invalid(problem)
         request = WireRequest(
@@ -117,12 +124,17 @@ class AnthropicWire:
             tool_choice=_choice(body.tool_choice),
             headers=headers,
             params={"max_tokens": body.max_tokens, **(body.model_extra or {})},
+            is_streamed=bool(body.stream),
         )
         return _refuse_choice(request, body.tool_choice) or request
 
     def write(self, request: WireRequest, reply: WireReply, digest: str) -> dict[str, Any]:
         """Shape a reply; `digest` names the request, and every id is made from it."""
-        content: list[dict[str, Any]] = [{"type": "text", "text": reply.text}] if reply.text else []
+        content: list[dict[str, Any]] = []
+        if reply.reasoning:
+            content.append({"type": "thinking", "thinking": reply.reasoning, "signature": f"signed-{digest}"})
+        if reply.text:
+            content.append({"type": "text", "text": reply.text})
         content += [
             {
                 "type": "tool_use",
@@ -149,10 +161,44 @@ class AnthropicWire:
             },
         }
 
+    def write_stream(self, request: WireRequest, reply: WireReply, digest: str) -> list[str]:
+        """Shape a reply as events: the message begins, then block after block, then why it ended."""
+        whole = self.write(request, reply, digest)
+        usage = whole["usage"]
+        begun: dict[str, Any] = {"content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+        events: list[dict[str, Any]] = [{"type": "message_start", "message": whole | begun}, {"type": "ping"}]
+        for index, block in enumerate(whole["content"]):
+            events += _block_events(index, block)
+        ended = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+        events.append({"type": "message_delta", "delta": ended, "usage": {"output_tokens": usage["output_tokens"]}})
+        events.append({"type": "message_stop"})
+        return [event(each, each["type"]) for each in events]
+
     def write_refusal(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Shape an error."""
         kind = _ERROR_TYPE.get(refusal.status, "api_error" if refusal.status >= 500 else "invalid_request_error")
         return {"type": "error", "error": {"type": kind, "message": refusal.message}, "request_id": request_id}
+
+
+def _block_events(index: int, block: dict[str, Any]) -> list[dict[str, Any]]:
+    """A block in pieces."""
+    match block["type"]:
+        case "thinking":
+            empty = {"thinking": "", "signature": ""}
+            deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(block["thinking"])]
+            deltas.append({"type": "signature_delta", "signature": block["signature"]})
+        case "text":
+            empty = {"text": ""}
+            deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
+        case _:
+            empty = {"input": {}}  # type: ignore[dict-item]
+            told = block["input"] if isinstance(block["input"], str) else json.dumps(block["input"])
+            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces(told)]
+    return [
+        {"type": "content_block_start", "index": index, "content_block": block | empty},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
 
 
 def _misplaced(messages: list[_Message]) -> str | None:

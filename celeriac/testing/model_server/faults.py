@@ -17,8 +17,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from celeriac.errors import ConfigError
 from celeriac.testing.model_server.wire import Refusal
 
-#: An HTTP status from 400 up, `ok` (answer), `hang` (never answer) or `cut` (close the connection without an answer).
-Outcome = Annotated[int, Field(ge=400, le=599)] | Literal["ok", "hang", "cut"]
+#: An HTTP status from 400 up, `ok` (answer), `hang` (never answer), `cut` (close the connection without an answer) or
+#: `half` (cut it in the middle of a stream; without an answer where none was asked for).
+Outcome = Annotated[int, Field(ge=400, le=599)] | Literal["ok", "hang", "cut", "half"]
 
 #: Statuses that tell the caller when to come back.
 _PATIENT_STATUSES = (429, 503, 529)

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions on the wire: `POST /v1/chat/completions`.
+"""OpenAI's chat completions on the wire: `POST /v1/chat/completions`, and at the addresses of Gemini, Grok and Azure.
 
 Called by the server with raw bodies. It refuses what the real API refuses (a missing key, calls without results, a
 forced tool that is not offered), so that an adapter which passes here has the right shapes. It must never look at a
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,9 @@ from celeriac.testing.model_server.wire import (
     WireTurn,
     arguments_text,
     describe,
+    event,
     invalid,
+    pieces,
     unpaired,
     usage_of,
 )
@@ -36,7 +38,8 @@ _FINISH: dict[Finish, str] = {
     "stop": "stop",
     "tool_calls": "tool_calls",
     "length": "length",
-    "refusal": "content_filter",
+    "refusal": "stop",
+    "content_filter": "content_filter",
 }
 _CHOICE = {"auto": "auto", "none": "none", "required": "any"}
 _ERROR_TYPE = {429: "requests"}
@@ -105,20 +108,28 @@ class _Body(BaseModel):
 class OpenAIWire:
     """Reads chat completion requests and writes chat completions."""
 
-    provider: Provider = "openai"
-    path = "/v1/chat/completions"
     request_id_header = "x-request-id"
+
+    def __init__(
+        self,
+        provider: Provider = "openai",
+        path: str = "/v1/chat/completions",
+        *,
+        needs_query: tuple[str, ...] = (),
+    ) -> None:
+        """Speak for a provider, at its path."""
+        self.provider: Provider = provider
+        self.path = path
+        self.needs_query = needs_query
 
     def read(self, raw: bytes, headers: Mapping[str, str]) -> WireRequest | Refusal:
         """Parse and check a request as strictly as the provider does."""
-        if not headers.get("authorization", "").startswith("Bearer "):
-            return Refusal(status=401, message="You didn't provide an API key in an Authorization header.")
+        if refusal := refuse_key(self.provider, headers):
+            return refusal
         try:
             body = _Body.model_validate_json(raw)
         except ValidationError as error:
             return describe(error)
-        if body.stream:
-            return invalid("stream: this model server does not stream yet; send the request without it.")
         if problem := _misplaced(body.messages):
             return invalid(problem)
         request = WireRequest(
@@ -130,12 +141,17 @@ class OpenAIWire:
             tool_choice=_choice(body.tool_choice),
             headers=headers,
             params=body.model_extra or {},
+            is_streamed=bool(body.stream),
         )
         return _refuse_choice(request, body) or request
 
     def write(self, request: WireRequest, reply: WireReply, digest: str) -> dict[str, Any]:
         """Shape a reply; `digest` names the request, and every id is made from it."""
         message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
+        if reply.finish_reason == "refusal":
+            message |= {"content": None, "refusal": reply.text}
+        if reply.reasoning:
+            message["reasoning_content"] = reply.reasoning
         if reply.tool_calls:
             message["tool_calls"] = [
                 {
@@ -162,6 +178,22 @@ class OpenAIWire:
             },
         }
 
+    def write_stream(self, request: WireRequest, reply: WireReply, digest: str) -> list[str]:
+        """Shape a reply as chunks; the last one has the usage, where it is asked for."""
+        whole = self.write(request, reply, digest)
+        [choice] = whole.pop("choices")
+        usage = whole.pop("usage")
+        head = {**whole, "object": "chat.completion.chunk"}
+        chunks = [
+            {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}]}
+            for delta in _deltas(choice["message"])
+        ]
+        end = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": choice["finish_reason"]}
+        chunks.append({**head, "choices": [end]})
+        if request.params.get("stream_options", {}).get("include_usage"):
+            chunks.append({**head, "choices": [], "usage": usage})
+        return [*map(event, chunks), event("[DONE]")]
+
     def write_refusal(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Shape an error."""
         code = refusal.code or _ERROR_CODE.get(refusal.status)
@@ -169,6 +201,27 @@ class OpenAIWire:
         if code == "insufficient_quota":
             kind = code
         return {"error": {"message": refusal.message, "type": kind, "param": None, "code": code}}
+
+
+def refuse_key(provider: Provider, headers: Mapping[str, str]) -> Refusal | None:
+    """Refuse a request without a key in the header that this provider reads."""
+    if provider == "azure_openai":
+        return None if headers.get("api-key") else Refusal(status=401, message="Access denied due to missing api-key.")
+    if not headers.get("authorization", "").startswith("Bearer "):
+        return Refusal(status=401, message="You didn't provide an API key in an Authorization header.")
+    return None
+
+
+def _deltas(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A message in pieces: who speaks, the texts, then each call with its arguments."""
+    yield {"role": "assistant", "content": "", "refusal": None}
+    for name in ("reasoning_content", "content", "refusal"):
+        yield from ({name: piece} for piece in pieces(message.get(name) or ""))
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        function = call["function"]
+        yield {"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]}
+        for piece in pieces(function["arguments"]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
 def _misplaced(messages: list[_Message]) -> str | None:

@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +30,7 @@ from celeriac.testing.model_server.anthropic_wire import AnthropicWire
 from celeriac.testing.model_server.faults import FaultPlan, Faults, read_faults, write_faults
 from celeriac.testing.model_server.openai_wire import OpenAIWire
 from celeriac.testing.model_server.request_log import RequestLog
+from celeriac.testing.model_server.responses_wire import ResponsesWire
 from celeriac.testing.model_server.wire import Refusal, Respond, Wire, WireReply, WireRequest
 
 #: The header by which an adapter says for which step it asks; it stands in the request log as `key`.
@@ -40,6 +41,15 @@ MAX_BODY = 32 * 1024 * 1024
 PATIENCE = 10.0
 
 _OPENAI, _ANTHROPIC = OpenAIWire(), AnthropicWire()
+_WIRES: tuple[Wire, ...] = (
+    _OPENAI,
+    _ANTHROPIC,
+    ResponsesWire(),
+    OpenAIWire("gemini", "/v1beta/openai/chat/completions"),
+    OpenAIWire("grok", "/xai/v1/chat/completions"),
+    OpenAIWire("azure_openai", "/openai/deployments/{model}/chat/completions", needs_query=("api-version",)),
+    ResponsesWire("azure_openai", "/openai/responses", needs_query=("api-version",)),
+)
 _log = logging.getLogger(__name__)
 
 
@@ -54,11 +64,12 @@ class _Arrival:
 
 
 class ModelServer:
-    """A model that answers over HTTP by the wire protocols of OpenAI and Anthropic.
+    """A model that answers over HTTP: chat completions, responses and Anthropic's messages.
 
-    `respond` runs on the server's event loop for every request, so it must be quick. `latency` is in seconds. With a
-    `log`, every answered model request is one JSON line, written before the answer leaves: no answer that somebody
-    acted upon is without its line. One object serves once.
+    It streams what is asked for as a stream, with `pace` seconds between two events. `respond` runs on the server's
+    event loop for every request, so it must be quick. `latency` is in seconds. With a `log`, every answered model
+    request is one JSON line, written before the answer leaves: no answer that somebody acted upon is without its line.
+    One object serves once.
 
         with ModelServer(respond, latency=0.05) as server:
             client = openai.OpenAI(base_url=server.openai_base_url, api_key="offline")
@@ -69,6 +80,7 @@ class ModelServer:
         respond: Respond,
         *,
         latency: float = 0.0,
+        pace: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
         log: Path | None = None,
@@ -77,6 +89,7 @@ class ModelServer:
         """Remember what to serve; nothing is opened before `start` or `run`."""
         self._respond = respond
         self._latency = latency
+        self._pace = pace
         self._host = host
         self._port = port
         self._log_path = log
@@ -112,6 +125,21 @@ class ModelServer:
     @property
     def anthropic_base_url(self) -> str:
         """What `anthropic.Anthropic(base_url=)` wants."""
+        return self.url
+
+    @property
+    def gemini_base_url(self) -> str:
+        """What `gemini(base_url=)` wants."""
+        return f"{self.url}/v1beta/openai/"
+
+    @property
+    def grok_base_url(self) -> str:
+        """What `grok(base_url=)` wants."""
+        return f"{self.url}/xai/v1"
+
+    @property
+    def azure_endpoint(self) -> str:
+        """What `azure_openai(endpoint=)` wants."""
         return self.url
 
     @property
@@ -187,8 +215,8 @@ class ModelServer:
 
     def _application(self) -> web.Application:
         application = web.Application(client_max_size=MAX_BODY)
-        application.router.add_post(_OPENAI.path, partial(self._serve_model, _OPENAI))
-        application.router.add_post(_ANTHROPIC.path, partial(self._serve_model, _ANTHROPIC))
+        for wire in _WIRES:
+            application.router.add_post(wire.path, partial(self._serve_model, wire))
         application.router.add_get("/_stats", self._show_stats)
         application.router.add_post("/_control", self._control)
         application.router.add_route("*", "/{path:.*}", self._refuse_unknown)
@@ -206,9 +234,10 @@ class ModelServer:
         )
         try:
             raw = await request.read()
-            asked = wire.read(raw, arrival.headers)
+            asked = _misdirected(wire, request) or wire.read(raw, arrival.headers)
             if isinstance(asked, Refusal):
                 return self._refuse(arrival, asked)
+            asked = replace(asked, path=request.path)
             return await self._meet_fate(arrival, asked, request, _digest(raw))
         except web.HTTPRequestEntityTooLarge:
             return self._refuse(arrival, Refusal(status=413, message=f"The body is over {MAX_BODY} bytes."))
@@ -224,20 +253,25 @@ class ModelServer:
         if wait := self._latency + fate.delay.total_seconds():
             await asyncio.sleep(wait)
         match fate.outcome:
-            case "ok":
+            case "ok" | "half" if fate.outcome == "ok" or asked.is_streamed:
                 reply = self._think(asked)
                 if isinstance(reply, Refusal):
                     return self._refuse(arrival, reply, asked.model)
+                if asked.is_streamed:
+                    events = arrival.wire.write_stream(asked, reply, digest)
+                    return await self._stream(arrival, asked, request, events, fate.outcome)
                 return self._reply(arrival, asked, reply, digest)
-            case "hang" | "cut":
+            case "hang" | "cut" | "half":
                 self._outcomes[fate.outcome] += 1
                 if fate.outcome == "hang":
                     await self._ended.wait()
                 if request.transport is not None:
                     request.transport.abort()
                 return web.Response()  # the connection is gone: it is sent to nobody
-            case status:
+            case int() as status:
                 return self._refuse(arrival, plan.refusal(status), asked.model)
+            case _:
+                raise AssertionError(f"no such outcome: {fate.outcome!r}")
 
     def _think(self, asked: WireRequest) -> WireReply | Refusal:
         try:
@@ -250,6 +284,25 @@ class ModelServer:
         body = arrival.wire.write(asked, reply, digest)
         self._record(arrival, asked.model, 200)
         return web.json_response(body, headers={arrival.wire.request_id_header: arrival.request_id})
+
+    async def _stream(
+        self, arrival: _Arrival, asked: WireRequest, request: web.Request, events: list[str], outcome: str
+    ) -> web.StreamResponse:
+        """Send the events, a pace apart; of a `half` only the first half."""
+        headers = {"content-type": "text/event-stream", arrival.wire.request_id_header: arrival.request_id}
+        response = web.StreamResponse(headers=headers)
+        if outcome == "ok":
+            self._record(arrival, asked.model, 200)
+        await response.prepare(request)
+        for event in events if outcome == "ok" else events[: len(events) // 2]:
+            await response.write(event.encode())
+            if self._pace:
+                await asyncio.sleep(self._pace)
+        if outcome != "ok":
+            self._outcomes[outcome] += 1
+            if request.transport is not None:
+                request.transport.abort()
+        return response
 
     def _refuse(self, arrival: _Arrival, refusal: Refusal, model: str = "") -> web.Response:
         self._record(arrival, model, refusal.status)
@@ -299,6 +352,12 @@ def serve(server: ModelServer) -> None:
         await server.run(announce)
 
     asyncio.run(main())
+
+
+def _misdirected(wire: Wire, request: web.Request) -> Refusal | None:
+    """Refuse a URL that lacks what must stand behind its question mark."""
+    missing = [name for name in wire.needs_query if not request.query.get(name)]
+    return Refusal(status=404, message=f"Resource not found: the URL lacks {missing[0]!r}.") if missing else None
 
 
 def _refusal_response(wire: Wire, refusal: Refusal, request_id: str) -> web.Response:

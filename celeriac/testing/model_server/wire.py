@@ -13,8 +13,11 @@ from typing import Any, Literal, Protocol
 
 from pydantic import ValidationError
 
-Provider = Literal["openai", "anthropic"]
-Finish = Literal["stop", "tool_calls", "length", "refusal"]
+Provider = Literal["openai", "anthropic", "azure_openai", "gemini", "grok"]
+Finish = Literal["stop", "tool_calls", "length", "refusal", "content_filter"]
+
+#: a piece of a stream has at most so many characters
+PIECE = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,10 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: What else the body said (temperature, max_tokens, response_format), as it was sent.
     params: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether the answer is wanted piece by piece.
+    is_streamed: bool = False
+    #: The path that was asked.
+    path: str = ""
 
     def offers(self, name: str) -> bool:
         """Whether a tool of this name is on offer."""
@@ -89,6 +96,8 @@ class WireReply:
     text: str = ""
     tool_calls: Sequence[WireCall] = ()
     finish: Finish | None = None
+    #: What the model thinks before it speaks, where the protocol has a word for it.
+    reasoning: str = ""
 
     @property
     def finish_reason(self) -> Finish:
@@ -125,6 +134,8 @@ class Wire(Protocol):
     provider: Provider
     path: str
     request_id_header: str
+    #: What the URL must bring behind its question mark.
+    needs_query: tuple[str, ...] = ()
 
     def read(self, raw: bytes, headers: Mapping[str, str]) -> WireRequest | Refusal:
         """Parse and check a request as strictly as the provider does."""
@@ -132,8 +143,22 @@ class Wire(Protocol):
     def write(self, request: WireRequest, reply: WireReply, digest: str) -> dict[str, Any]:
         """Shape a reply; `digest` names the request, and every id is made from it."""
 
+    def write_stream(self, request: WireRequest, reply: WireReply, digest: str) -> list[str]:
+        """Shape a reply as the events of a stream, each with its closing blank line."""
+
     def write_refusal(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Shape an error."""
+
+
+def event(body: Mapping[str, Any] | str, name: str = "") -> str:
+    """Write one server-sent event."""
+    data = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    return f"event: {name}\ndata: {data}\n\n" if name else f"data: {data}\n\n"
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text as a stream brings it."""
+    return [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
 
 
 def count_tokens(text: str) -> int:
@@ -149,7 +174,8 @@ def usage_of(request: WireRequest, reply: WireReply) -> Usage:
         asked += sum(count_tokens(result.text) for result in turn.tool_results)
     for tool in request.tools:
         asked += count_tokens(tool.name + tool.description + json.dumps(tool.schema))
-    return Usage(input_tokens=asked, output_tokens=count_tokens(reply.text) + _tokens_of_calls(reply.tool_calls))
+    said = count_tokens(reply.text) + count_tokens(reply.reasoning) + _tokens_of_calls(reply.tool_calls)
+    return Usage(input_tokens=asked, output_tokens=said)
 
 
 def arguments_text(call: WireCall) -> str:
