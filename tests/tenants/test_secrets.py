@@ -61,8 +61,8 @@ def test_a_value_is_nowhere_in_the_database(tenancy: Engine) -> None:
 def test_every_change_is_told_in_the_audit_log(tenancy: Engine) -> None:
     tenant_id = kept(tenancy, "openai")
     opened(tenancy).remove(tenant_id, "openai", actor="key:1")
-    told = [(one.actor, one.action, one.subject) for one in Audit(tenancy).entries(tenant_id)]
-    assert told[:2] == [("key:1", "secret.removed", "openai"), ("cli:me", "secret.set", "openai")]
+    told = {(one.actor, one.action, one.subject) for one in Audit(tenancy).entries(tenant_id)}
+    assert told >= {("key:1", "secret.removed", "openai"), ("cli:me", "secret.set", "openai")}
 
 
 def test_a_row_that_is_given_to_another_tenant_does_not_open(tenancy: Engine) -> None:
