@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.servers import wait_for
 from benchmarks.tenants.backlog import tell_functions
-from benchmarks.tenants.recipe import Outcome, Setting, at_least, at_most, exactly
+from benchmarks.tenants.recipe import Bound, Outcome, Setting, at_least, at_most, exactly
 from benchmarks.tenants.site import Site, percentile, site_on
 from celeriac import Event
 from celeriac.tenants.quotas import Limits
@@ -123,7 +123,7 @@ def cost_budget(setting: Setting) -> Outcome:
             "calls_paid": round(spent / price),
             "budget_calls": calls,
         },
-        bounds=(at_most("calls_over_budget", in_flight), at_least("calls_over_budget", 0)),
+        bounds=(Bound(figure="calls_over_budget", at_most=in_flight, at_least=0),),
         control={"calls_over_budget": round(without / price) - calls},
         control_bounds=(at_least("calls_over_budget", in_flight + 1),),
     )
