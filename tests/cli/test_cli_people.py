@@ -14,8 +14,9 @@ def test_a_key_is_made_with_scopes_and_rotated(shell: Shell, tenant: str) -> Non
     assert (new["name"], new["scopes"], new["tenant_id"]) == ("billing", ["runs:read"], tenant)
     assert made["expires_at"] is not None and new["expires_at"] is not None
     log = shell.json("audit", tenant, "--json")["data"]
-    assert [entry["action"] for entry in log] == ["key.rotated", "key.created"]
-    assert all(entry["actor"].startswith("cli:") for entry in log)
+    of_keys = [entry for entry in log if entry["action"].startswith("key.")]
+    assert {entry["action"] for entry in of_keys} == {"key.rotated", "key.created"}
+    assert all(entry["actor"].startswith("cli:") for entry in of_keys)
 
 
 def test_a_user_is_made_with_a_password_from_stdin(shell: Shell, tenant: str) -> None:

@@ -104,7 +104,7 @@ class World(Stage):
 
     async def __aenter__(self) -> Self:
         self._links = ThreadPoolExecutor(64)
-        self._bodies = ThreadPoolExecutor(1)  # one thread, so that what it was given before is done before
+        self.bodies = ThreadPoolExecutor(1)  # one thread, so that what it was given before is done before
         self.fellows = [self._join() for _ in range(FELLOWS)]
         return self
 
@@ -274,7 +274,7 @@ class World(Stage):
                 await asyncio.wait({one.future for one in self._underway}, timeout=0.001)
 
     async def _is_still(self) -> bool:
-        await _done(self._bodies.submit(lambda: None))
+        await _done(self.bodies.submit(lambda: None))
         for one in [one for one in self._underway if one.future.done()]:
             self._underway.remove(one)
             if one.future.result() and not one.fellow.wire.is_cut:
@@ -309,7 +309,7 @@ class World(Stage):
             dispatcher=self.dispatcher,
             clock=self.clock,
             loop=asyncio.get_running_loop(),
-            executor=self._bodies,
+            executor=self.bodies,
             worker_id="",
         )
         self._engines[f"{next(_numbers)}"] = engine

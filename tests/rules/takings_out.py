@@ -14,8 +14,10 @@ _MEETING = "rules/test_moves_that_meet.py"
 #: the steps of a run are inserted by what its row says, and the row is not updated
 _WITHOUT_ITS_LOCK = """
     row_as_it_is = "SELECT id, tenant_id, steps + 1 AS steps FROM runs WHERE id = %s AND tenant_id = %s AND fence = %s"
-    insert = _LONE[_LONE.index("INSERT") :].replace("FROM run", f"FROM ({row_as_it_is}) AS run")
+    insert = _LONE[_LONE.index("INSERT INTO steps") :].replace("FROM run", f"FROM ({row_as_it_is}) AS run")
     base = connection.exec_driver_sql(insert, (*row[2:], *right)).scalar_one_or_none()
+    return {} if base is None else {0: base}
+    if step.usage is NOTHING:
 """
 
 TAKEN_OUT = (
@@ -23,15 +25,15 @@ TAKEN_OUT = (
         rule=2,
         lost="a claim asks for a queued run",
         file=f"{_STORE}/sql_claims.py",
-        text="WHERE id = ? AND status = 'queued'\n",
-        instead="WHERE id = ?\n",
+        text="WHERE id = ? AND status = 'queued' AND fence",
+        instead="WHERE id = ? AND fence",
         test="store/test_store_runs.py::test_a_doubled_message_claims_nothing[sqlite]",
     ),
     TakingOut(
         rule=3,
         lost="a commit locks the run",
         file=f"{_STORE}/sql_journal_postgres.py",
-        text="base = connection.exec_driver_sql(_LONE, (*share.totals(), *right, *row[2:])).scalar_one_or_none()",
+        text="    if step.usage is NOTHING:\n",
         instead=_WITHOUT_ITS_LOCK,
         test=f"{_MEETING}::test_a_claim_waits_for_a_commit_that_is_under_way",
     ),

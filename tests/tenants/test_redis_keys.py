@@ -23,6 +23,7 @@ OF_THE_FLEET = {
     "cel:gate:ring:": "tenants of a queue in their order: members, no data of theirs",
     "cel:gate:later:": "the same",
     "cel:gate:left:": "the same",
+    "cel:gate:active:": "the last tenants with a run on a queue: members, no data of theirs",
     "cel:gate:turn:": "a number for each queue",
     "cel:gate:taken:": "links of a queue, by their ids",
     "cel:gate:worker": "workers, which serve all tenants",

@@ -14,6 +14,7 @@ from web_stage import SECRET_KEY, Bank, open_bank, serving
 
 from celeriac.database import migrate
 from celeriac.settings import Settings
+from celeriac.tenants.encryption import new_key
 from celeriac.wiring import Installation, build
 from services import fresh_database
 
@@ -68,7 +69,8 @@ def world(
         if request.param == "postgres":
             url = stack.enter_context(fresh_database(request.getfixturevalue("postgres_server")))
         migrate(url)
-        world = build_world(build(Settings(database_url=url, redis_url=redis_server, secret_key=SECRET_KEY)))
+        keys = {"secret_key": SECRET_KEY, "encryption_keys": new_key("k1")}
+        world = build_world(build(Settings(database_url=url, redis_url=redis_server, **keys)))
         yield world
         world.engine.dispose()
         world.own.rooms.close()

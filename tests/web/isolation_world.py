@@ -70,6 +70,11 @@ class Side:
         self.rooms.people.set_role(self.tenant_id, user.id, role)
         return user
 
+    def secret(self) -> str:
+        """Keep a secret."""
+        self.rooms.secrets.put(self.tenant_id, f"{self.mark.lower()}-secret", self.mark, provider=None, actor="cli:me")
+        return f"{self.mark.lower()}-secret"
+
     def invitation(self) -> str:
         """Invite somebody."""
         return self.rooms.invitations.create(self.tenant_id, f"{self.mark.lower()}-inv@example.com", "viewer")[0].id
@@ -95,6 +100,7 @@ PARAMETERS: dict[str, Parameter] = {
     "key_id": Parameter(made=lambda side: side.key()[0], nobodys="Zz9Zz9Zz9Z"),
     "user_id": Parameter(made=lambda side: side.member().id, nobodys="usr_01M8FZZZZZZZZZZZZZZZZZZZZZ"),
     "invitation_id": Parameter(made=Side.invitation, nobodys="inv_01M8FZZZZZZZZZZZZZZZZZZZZZ"),
+    "name": Parameter(made=Side.secret, nobodys="no-secret"),
     "app": Parameter(made=lambda _: "bank", nobodys="no-app", is_shared=True),
     "function_id": Parameter(made=lambda _: "support", nobodys="no-function", is_shared=True),
 }
@@ -111,6 +117,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/events": {"name": "own/event", "data": {}},
     "POST /e/{event_key}": {"name": "own/event", "data": {}},
     "POST /v1/keys": {"kind": "api", "name": "another"},
+    "PUT /v1/secrets/{name}": {"value": "own value"},
 }
 
 #: forms by endpoint, where an empty one is refused before anything is looked up
