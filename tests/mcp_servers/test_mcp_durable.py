@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from mcp.server import Server
+from mcp_types import ListToolsResult, Tool
 from tool_servers import ServedTools, ServerProcess
 
 from celeriac import Agent, App, Context, McpServer, Network, tool
@@ -95,8 +97,10 @@ async def test_a_replay_asks_no_server_for_what_was_listed(open_limits: McpLimit
         await close_sessions()
 
 
-async def test_a_required_server_that_is_down_fails_the_run_in_the_end_and_is_named(open_limits: McpLimits) -> None:
-    server = McpServer("neon", "http://127.0.0.1:9999/mcp", retries=1)
+async def test_a_required_server_that_is_down_fails_the_run_in_the_end_and_is_named(
+    open_limits: McpLimits, nobody: str
+) -> None:
+    server = McpServer("neon", nobody, retries=1)
     async with Harness(app_with(server), ScriptedModel([]), conduct=Conduct(mcp_limits=open_limits)) as h:
         [run] = await h.send("go", {"input": "Hi"})
         assert h.attempts(run.id) == ["network:n/turn:1/mcp:neon"]
@@ -117,8 +121,8 @@ async def test_a_server_that_comes_back_is_found_by_the_next_attempt(open_limits
             await close_sessions()
 
 
-async def test_of_a_server_that_may_be_missing_the_model_is_told(open_limits: McpLimits) -> None:
-    server = McpServer("neon", "http://127.0.0.1:9999/mcp", required=False)
+async def test_of_a_server_that_may_be_missing_the_model_is_told(open_limits: McpLimits, nobody: str) -> None:
+    server = McpServer("neon", nobody, required=False)
     model = ScriptedModel(["done"])
     async with Harness(app_with(server), model, conduct=Conduct(mcp_limits=open_limits)) as h:
         [run] = await h.send("go", {"input": "Hi"})
@@ -162,6 +166,18 @@ async def test_a_server_killed_in_a_call_is_told_to_the_model_and_found_again(op
     told = [one.tool_result for one in model.requests[2].messages if one.tool_result]
     assert "may have been carried out all the same" in str(told[0].error)
     assert told[1].data == "1"
+
+
+async def test_a_schema_that_is_too_large_fails_the_run_at_once_and_names_its_tool(open_limits: McpLimits) -> None:
+    async def offer(*_: object) -> ListToolsResult:
+        return ListToolsResult(tools=[Tool(name="huge", input_schema={"type": "object", "title": "x" * 70_000})])
+
+    with ServedTools(app=Server("s", on_list_tools=offer).streamable_http_app()) as served:
+        server = McpServer("t", served.url)
+        async with Harness(app_with(server), ScriptedModel([]), conduct=Conduct(mcp_limits=open_limits)) as h:
+            [run] = await h.send("go", {"input": "Hi"})
+            assert h.run(run.id).status == "failed"
+            assert "leave it out with exclude=['huge']" in str(h.run(run.id).error)
 
 
 async def test_a_command_is_refused_in_a_run_at_once() -> None:

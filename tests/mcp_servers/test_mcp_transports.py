@@ -103,8 +103,8 @@ async def test_a_script_asks_a_server_that_does_not_answer_three_times() -> None
     assert (failed.value.is_retriable, port.connections) == (True, 3)
 
 
-async def test_an_agent_without_the_server_of_its_chosen_tool_chooses_by_itself() -> None:
-    server = McpServer("t", "http://127.0.0.1:9999/mcp", required=False)
+async def test_an_agent_without_the_server_of_its_chosen_tool_chooses_by_itself(nobody: str) -> None:
+    server = McpServer("t", nobody, required=False)
     model = ScriptedModel(["done"])
     await Agent("a", tools=[server], tool_choice="t-greet").run("Hi", model=model)
     assert (model.requests[0].tool_choice, model.requests[0].tools) == ("auto", ())
