@@ -5,6 +5,7 @@ The public names, and nothing else. Importing it loads no database, Redis, Celer
 
 from celeriac.errors import CeleriacError, NonRetriableError, RetryAfterError, StepError, ToolError
 from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.mcp_server import McpServer
 from celeriac.platform.agents.network import Network
 from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.state import State
@@ -50,6 +51,7 @@ __all__ = [
     # agents
     "Agent",
     "AgentResult",
+    "McpServer",
     "Memory",
     "Message",
     "Network",

@@ -23,6 +23,7 @@ to do next; none carries a secret or another tenant's id.
     ├── ToolError              raised by a tool: shown to the model as it stands, never retried
     ├── StepError              raised to user code: a step used up its retries
     ├── ModelError             raised to user code: a provider refused or failed
+    ├── McpError               a tool server (MCP) cannot be reached, or answers with an error
     └── RunFailed              the failure of a whole run
 """
 
@@ -251,6 +252,22 @@ class ModelError(CeleriacError):
 
 def _rebuild_model_error(message: str, state: dict[str, Any]) -> ModelError:
     return ModelError(message, **state)
+
+
+class McpError(CeleriacError):
+    """A tool server (MCP) cannot be reached, or answers with an error; the message names it.
+
+    `is_retriable` tells whether the next attempt may go better, `was_sent` whether the request may have been carried
+    out nevertheless.
+    """
+
+    code = "mcp"
+
+    def __init__(self, message: str, *, is_retriable: bool = False, was_sent: bool = False) -> None:
+        """Keep what the retry decision needs."""
+        super().__init__(message)
+        self.is_retriable = is_retriable
+        self.was_sent = was_sent
 
 
 class RunFailed(CeleriacError):

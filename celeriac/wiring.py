@@ -27,6 +27,7 @@ from celeriac.platform.durable.usage import Usages
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.flow.gate import Gate, TenantLimits
 from celeriac.platform.flow.meter import Allowance, Meter
+from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.memory.memory import Memories
 from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.settings import Settings, load_settings
@@ -170,6 +171,7 @@ def broker_app(settings: Settings) -> Celery:
 def conduct(settings: Settings, *, choose_key: KeyChooser | None = None) -> Conduct:
     """Return how links behave by the settings."""
     retry = settings.retry_seconds
+    fetch_limits = FetchLimits(allowed_networks=settings.fetch_networks)
     return Conduct(
         retry_delay=None if retry is None else timedelta(seconds=retry),
         link_budget=timedelta(seconds=settings.link_budget_seconds),
@@ -177,7 +179,8 @@ def conduct(settings: Settings, *, choose_key: KeyChooser | None = None) -> Cond
         max_output_bytes=settings.max_output_bytes,
         max_state_bytes=settings.max_state_bytes,
         max_steps=settings.max_steps,
-        fetch_limits=FetchLimits(allowed_networks=settings.fetch_networks),
+        fetch_limits=fetch_limits,
+        mcp_limits=McpLimits(allow_stdio=settings.mcp_stdio, fetch=fetch_limits),
         choose_key=choose_key,
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from celeriac import App, Run
 from celeriac.clock import ManualClock
+from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.memo import Entry, Wait
 from celeriac.platform.durable.store import Claim, Signalled
 from celeriac.platform.store.local_store import LocalStore
@@ -95,14 +96,17 @@ class Play:
 
 
 async def play_with_a_death_at_each_point(
-    declare: Callable[[App, list[Any]], None], drive: Callable[[Play], Awaitable[Any]]
+    declare: Callable[[App, list[Any]], None],
+    drive: Callable[[Play], Awaitable[Any]],
+    *,
+    conduct: Conduct | None = None,
 ) -> list[Any]:
     """Return what `drive` returns, without a death and then with one at each point."""
     outcomes = []
     for at in range(MOST_POINTS):
         app, clock = new_app(), ManualClock()
         store = DyingStore(clock, at)
-        async with Stage(app_with(app, declare, effects := []), store=store, clock=clock) as stage:
+        async with Stage(app_with(app, declare, effects := []), store=store, clock=clock, conduct=conduct) as stage:
             outcomes.append(await drive(Play(stage, effects)))
         if at and not store.has_died:
             return outcomes[:-1]

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from celeriac.errors import FetchError, FetchRefused, ModelError, NotDurableError
+from celeriac.errors import FetchError, FetchRefused, McpError, ModelError, NotDurableError
 from celeriac.ids import new_id, slug
 from celeriac.platform.codec import encode
 from celeriac.platform.context import Context
@@ -28,6 +28,7 @@ from celeriac.platform.step import Step
 
 if TYPE_CHECKING:
     from celeriac.platform.fetching.limits import FetchLimits
+    from celeriac.platform.mcp.endpoint import McpLimits
 
 _TRIES = 3
 _PATIENCE = 10.0
@@ -82,11 +83,22 @@ class InlineKernel:
 
         return FetchLimits()
 
+    @property
+    def mcp_limits(self) -> McpLimits:
+        """The operator's limits, from the environment: the servers are the script's own."""
+        from celeriac.platform.fetching.limits import FetchLimits
+        from celeriac.platform.mcp.endpoint import McpLimits
+        from celeriac.settings import load_settings
+
+        settings = load_settings()
+        fetch = FetchLimits(allowed_networks=settings.fetch_networks)
+        return McpLimits(allow_stdio=settings.mcp_stdio, fetch=fetch)
+
     async def key_choice(self, provider: str) -> None:
         """Leave the choice to the model: a plain script is no tenant's."""
 
     async def perform(self, call: Call) -> Any:
-        """Run the body; a model call or fetch is tried three times within ten seconds, everything else once."""
+        """Run the body; a model, a fetch or a tool server is tried three times within ten seconds, all else once."""
         deadline = time.monotonic() + _PATIENCE
         for attempt in range(1, _TRIES + 1):
             try:
@@ -94,7 +106,7 @@ class InlineKernel:
                     seconds = None if call.timeout is None else call.timeout.total_seconds()
                     value = await asyncio.wait_for(call.body(), seconds) if seconds else await call.body()
                 return json.loads(encode(value))
-            except (ModelError, FetchError) as error:
+            except (ModelError, FetchError, McpError) as error:
                 asked = getattr(error, "retry_after", None)
                 delay = asked if asked is not None else 0.5 * attempt
                 is_last = attempt == _TRIES or time.monotonic() + delay > deadline
@@ -141,7 +153,9 @@ class InlineKernel:
         _refuse("defer", path)
 
 
-def _may_be_mended(call: Call, error: ModelError | FetchError) -> bool:
+def _may_be_mended(call: Call, error: ModelError | FetchError | McpError) -> bool:
+    if isinstance(error, McpError):
+        return error.is_retriable and bool(call.retries)
     if isinstance(error, ModelError):
         return call.kind == "model" and error.is_retriable
     return call.kind == "fetch" and not isinstance(error, FetchRefused)

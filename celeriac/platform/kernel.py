@@ -20,6 +20,7 @@ from celeriac.platform.placement import Placement
 
 if TYPE_CHECKING:
     from celeriac.platform.fetching.limits import FetchLimits
+    from celeriac.platform.mcp.endpoint import McpLimits
 
 CallKind = Literal["run", "model", "tool", "turn", "fetch"]
 Body = Callable[[], Awaitable[Any]]
@@ -110,6 +111,11 @@ class Kernel(Protocol):
     @property
     def fetch_limits(self) -> FetchLimits:
         """What a fetch may cost, and where to it may lead."""
+        ...
+
+    @property
+    def mcp_limits(self) -> McpLimits:
+        """What tool servers may be, and how much they may say."""
         ...
 
     def key_choice(self, provider: str) -> Awaitable[KeyChoice | None]:

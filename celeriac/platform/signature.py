@@ -82,6 +82,12 @@ def problems(error: ValidationError) -> str:
     return "; ".join(places)
 
 
+def takes_context(fn: Callable[..., Any]) -> bool:
+    """Whether the first parameter is ours; for functions that take no data."""
+    parameters = list(inspect.signature(fn, eval_str=True).parameters.values())
+    return bool(parameters) and (_is_context(parameters[0]) or parameters[0].default is inspect.Parameter.empty)
+
+
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine, also behind partials and callable objects."""
     if type(fn) is FunctionType:  # asked for at every step, and what follows is slow

@@ -15,6 +15,7 @@ from datetime import timedelta
 from celeriac.clock import SyncedClock
 from celeriac.collector import set_aside_what_is_loaded
 from celeriac.errors import ConfigError
+from celeriac.platform.agents.mcp_server import close_servers
 from celeriac.platform.app import App
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.store import Link
@@ -164,6 +165,7 @@ class WorkerProcess:
             ticker.stop()
         self._engine.close()
         asyncio.run_coroutine_threadsafe(close_clients(), self._loop).result(timeout=5)
+        asyncio.run_coroutine_threadsafe(close_servers(), self._loop).result(timeout=20)
         self._threads.shutdown(wait=False)
         self._heartbeat.leave()
         cache = self._rooms.cache

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from celeriac.clock import Duration, ManualClock, duration
 from celeriac.errors import NotFoundError
+from celeriac.platform.agents.mcp_server import close_servers
 from celeriac.platform.app import App
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
@@ -97,8 +98,9 @@ class Harness:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop; what is not settled is dropped."""
+        """Stop; what is not settled is dropped, and sessions with MCP servers are closed."""
         self._engine.close()
+        await close_servers()
         self._advancing.shutdown(wait=False)
         self._threads.shutdown(wait=False)
 

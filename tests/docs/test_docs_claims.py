@@ -32,6 +32,7 @@ IN_WORDS = {
     "CELERIAC_APP_VERSION": "none",
     "CELERIAC_DEFAULT_TENANT": "none",
     "CELERIAC_FETCH_ALLOW": "none",
+    "CELERIAC_MCP_STDIO": "false",
     "CELERIAC_ENCRYPTION_KEYS": "none",
 }
 

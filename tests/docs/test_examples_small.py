@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from celeriac import Event, anthropic
+from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.mcp.endpoint import McpLimits
+from celeriac.platform.mcp.sessions import close_sessions
 from celeriac.testing import Harness, ScriptedModel, call
 from celeriac.testing.model_server import ModelServer, WireCall, WireReply, WireRequest
-from examples import durable_function, quick_start
+from examples import durable_function, mcp_tools, quick_start
 
 ANSWERS = {"Database administrator": [call("provide_answer", answer="use pg_stat_statements")]}
 BOTH = ANSWERS | {"Database security expert": [call("provide_answer", answer="only for pg_monitor")]}
@@ -67,3 +74,25 @@ async def test_what_the_shop_never_had_fails_at_once(item: str) -> None:
         [run] = await h.send("shop/order.placed", {"order_id": "o2", "item": item})
     assert run.status == "failed"
     assert run.error is not None and "There is no 'unicorn'" in run.error["message"]
+
+
+async def test_the_assistant_looks_into_the_stock_of_a_server() -> None:
+    """What it may use is what was included."""
+    model, allowed = mcp_tools.offline(), Conduct(mcp_limits=McpLimits(allow_stdio=True))
+    async with Harness(mcp_tools.app, model=model, conduct=allowed) as h:
+        [run] = await h.send("lamps/asked", {"input": "Do you have a lamp?"})
+        assert h.run(run.id).output["text"] == "We have 4 lamps; yours can leave today."
+        await close_sessions()
+    assert [one.name for one in model.requests[0].tools] == ["stock-count", "stock-order"]
+    assert model.requests[1].messages[-1].tool_result.content() == {"data": "4 of lamp"}
+
+
+def test_the_assistant_works_as_a_script() -> None:
+    command = [sys.executable, "-m", "examples.mcp_tools"]
+    env = {**os.environ, "CELERIAC_MCP_STDIO": "true"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "stock-count: {'data': '4 of lamp'}",
+        "We have 4 lamps; yours can leave today.",
+    ]
+    assert done.stderr == ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
-from sites import Handler, Names, Port, Site, get
 
 from celeriac.clock import SystemClock
 from celeriac.errors import FetchError, FetchRefused
@@ -14,6 +13,7 @@ from celeriac.platform.fetching.fetch import fetch
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.fetching.request import Request
 from celeriac.settings import Settings
+from sites import Handler, Names, Port, Site, get
 
 PUBLIC_ONLY = FetchLimits()
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from sites import LOOPBACK, Handler, Port, Site, get
 
 from celeriac.errors import FetchError, FetchRefused
 from celeriac.platform.fetching.fetch import fetch
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.fetching.request import Request
+from sites import LOOPBACK, Handler, Port, Site, get
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 MEGABYTE = 1024 * 1024

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
-from sites import LOOPBACK, Site, get
 
 from celeriac.errors import FetchRefused
 from celeriac.platform.fetching.fetch import fetch
 from celeriac.platform.fetching.limits import FetchLimits
 from celeriac.platform.fetching.redirect import redirected
 from celeriac.platform.fetching.request import Request
+from sites import LOOPBACK, Site, get
 
 HERE = "https://shop.example/a/b?c"
 SECRETS = {"Authorization": "Bearer s", "Cookie": "s", "X-Api-Key": "s"}

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from sites import LOOPBACK, Port, Site
 
 from celeriac import Context, StepError
 from celeriac.errors import FetchRefused
@@ -16,6 +15,7 @@ from celeriac.platform.fetching.reply import FetchReply
 from celeriac.platform.inline import local_context
 from celeriac.testing import Harness
 from engine_stage import Stage, new_app
+from sites import LOOPBACK, Port, Site
 
 OPEN = Conduct(fetch_limits=LOOPBACK)
 

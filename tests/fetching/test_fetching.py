@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from sites import LOOPBACK, Names, Port, Site, get
 
 from celeriac.errors import FetchError
 from celeriac.platform.fetching.fetch import fetch
 from celeriac.platform.fetching.request import Request
+from sites import LOOPBACK, Names, Port, Site, get
 from waiting import until
 
 run: contextvars.ContextVar[str] = contextvars.ContextVar("run", default="none")

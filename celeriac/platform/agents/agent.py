@@ -8,6 +8,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
+from celeriac.platform.agents.mcp_server import McpServer
 from celeriac.platform.agents.tool import Tool
 from celeriac.platform.context import Context
 from celeriac.platform.message import Message
@@ -36,7 +37,7 @@ class Agent(Generic[S, Out]):
         description: str = "",
         system: System = "",
         model: ModelLike | None = None,
-        tools: Sequence[Tool[..., Any]] = (),
+        tools: Sequence[Tool[..., Any] | McpServer] = (),
         tool_choice: str = "auto",
         max_iter: int | None = None,
     ) -> None:
@@ -59,14 +60,22 @@ class Agent(Generic[S, Out]):
 
     def _check(self) -> None:
         names: list[str] = []
+        servers: list[str] = []
         for tool in self.tools:
+            if isinstance(tool, McpServer):
+                if tool.name in servers:
+                    raise ConfigError(f"Agent {self.name!r} has two MCP servers named {tool.name!r}")
+                servers.append(tool.name)
+                continue
             if not isinstance(tool, Tool):
                 fn = getattr(tool, "__name__", repr(tool))
                 raise ConfigError(f"Agent {self.name!r}: {fn} among tools= is no tool; decorate it with @tool")
             if tool.name in names:
                 raise ConfigError(f"Agent {self.name!r} has two tools named {tool.name!r}; name one with @tool(name=…)")
             names.append(tool.name)
-        if self.tool_choice not in (*_CHOICES, *names):
+        # What a server offers is known at the model call; the toolbox looks then.
+        is_servers = any(self.tool_choice.startswith(f"{server}-") for server in servers)
+        if self.tool_choice not in (*_CHOICES, *names) and not is_servers:
             near = did_you_mean(self.tool_choice, [*_CHOICES, *names])
             raise ConfigError(f"Agent {self.name!r}: tool_choice={self.tool_choice!r} is no choice and no tool{near}")
         if self.max_iter is not None and self.max_iter < 1:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
 from celeriac.platform.agents.state import State, StateType
-from celeriac.platform.agents.tool import Tool, failure, failure_of
+from celeriac.platform.agents.tool import failure, failure_of
+from celeriac.platform.agents.toolbox import AnyTool, Toolbox
 from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context, enter_context
 from celeriac.platform.inference import infer
@@ -40,20 +41,22 @@ async def take_turn(
     messages: list[Message] = []
     usage, calls_made = Usage(), 0
     reply = None
+    toolbox = Toolbox(agent)
     for _ in range(agent.turn_limit(ctx)):
+        await toolbox.refresh(ctx)
         request = ModelRequest(
             agent=agent.name,
-            system=system,
+            system=f"{system}\n\n{toolbox.note}".strip() if toolbox.note else system,
             messages=(*prompt, *messages),
-            tools=tuple(tool.spec for tool in agent.tools),
-            tool_choice=agent.tool_choice,
+            tools=tuple(tool.spec for tool in toolbox.tools.values()),
+            tool_choice=toolbox.choice,
         )
         reply = await infer(ctx.step, "infer", model, request)
         usage += reply.usage
         messages.append(reply.message(agent.name))
         if not reply.tool_calls:
             break
-        calls = _Calls(ctx, agent, state_type)
+        calls = _Calls(ctx, toolbox.tools, state_type)
         messages += await calls.make(reply.tool_calls, first=calls_made + 1)
         calls_made += len(reply.tool_calls)
     usage += Usage(tool_calls=calls_made)
@@ -73,9 +76,9 @@ async def take_turn(
 class _Calls:
     """The tool calls of one reply."""
 
-    def __init__(self, ctx: Context[Any], agent: Agent[Any, Any], state_type: StateType) -> None:
+    def __init__(self, ctx: Context[Any], tools: Mapping[str, AnyTool], state_type: StateType) -> None:
         self._ctx = ctx
-        self._tools = {tool.name: tool for tool in agent.tools}
+        self._tools = tools
         self._state_type = state_type
 
     async def make(self, calls: Sequence[ToolCall], *, first: int) -> list[Message]:
@@ -106,7 +109,7 @@ class _Calls:
             return failure_of(error)
         return value
 
-    async def _answer(self, tool: Tool[..., Any] | None, call: ToolCall) -> dict[str, Any]:
+    async def _answer(self, tool: AnyTool | None, call: ToolCall) -> dict[str, Any]:
         if tool is None:
             near = did_you_mean(call.name, self._tools)
             return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
@@ -149,7 +152,7 @@ class _Calls:
             self._ctx.log.warning("Parallel tool calls set the same state twice, the later call won: %s", twice)
 
 
-def _groups(calls: list[tuple[int, ToolCall]], tools: dict[str, Tool[..., Any]]) -> list[list[tuple[int, ToolCall]]]:
+def _groups(calls: list[tuple[int, ToolCall]], tools: Mapping[str, AnyTool]) -> list[list[tuple[int, ToolCall]]]:
     """Split the calls, in order, into groups that may run side by side; a tool with parallel=False stands alone."""
     groups: list[list[tuple[int, ToolCall]]] = []
     is_open = False

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from celeriac.platform.fetching.limits import FetchLimits
+from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.models.key_choice import KeyChooser
 
 
@@ -24,5 +25,6 @@ class Conduct:
     max_state_bytes: int = 32 * 1024 * 1024
     max_steps: int = 1_000
     fetch_limits: FetchLimits = field(default_factory=FetchLimits)
+    mcp_limits: McpLimits = field(default_factory=McpLimits)
     #: whose key models are called with for a tenant; None: as each model says
     choose_key: KeyChooser | None = field(default=None, repr=False)

@@ -32,6 +32,7 @@ from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.flow.meter import Meter
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
+from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
@@ -103,6 +104,11 @@ class DurableKernel:
     def fetch_limits(self) -> FetchLimits:
         """The installation's limits."""
         return self._conduct.fetch_limits
+
+    @property
+    def mcp_limits(self) -> McpLimits:
+        """The installation's limits."""
+        return self._conduct.mcp_limits
 
     async def key_choice(self, provider: str) -> KeyChoice | None:
         """Ask for what the run's tenant brings along."""

@@ -15,6 +15,7 @@ from celeriac.errors import (
     FetchRefused,
     InvalidEventError,
     LimitError,
+    McpError,
     ModelError,
     NonRetriableError,
     NotDurableError,
@@ -57,6 +58,8 @@ def next_retry(
     if failed > retries or isinstance(error, FINAL):
         return None
     if isinstance(error, ModelError) and not error.is_retriable:
+        return None
+    if isinstance(error, McpError) and not error.is_retriable:
         return None
     asked = _asked_for(error, now)
     if asked is not None:

@@ -30,12 +30,20 @@ _AGENT = "celeriac"
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
-def guarded_session(opened: Sequence[Network], *, resolve: Resolve, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+def guarded_session(
+    opened: Sequence[Network],
+    *,
+    resolve: Resolve,
+    tls: ssl.SSLContext,
+    keeps_connections: bool = False,
+    middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+) -> aiohttp.ClientSession:
     """Make a session that reaches public addresses and the networks that are opened; close it with `async with`.
 
     It knows no proxy and no credentials of the environment, and keeps no cookies. Requests raise `FetchRefused` for
     an address that is not allowed, and `FetchError` for everything that goes wrong on the way to the answer's head.
-    URLs, redirects, sizes and times are the caller's to look after, as `exchange.py` does.
+    URLs, redirects, sizes and times are the caller's to look after, as `exchange.py` does. `keeps_connections` is for
+    a session that only ever asks one server for one caller.
     """
 
     def make_socket(info: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
@@ -49,11 +57,11 @@ def guarded_session(opened: Sequence[Network], *, resolve: Resolve, tls: ssl.SSL
             use_dns_cache=False,
             socket_factory=make_socket,
             ssl=tls,
-            force_close=True,
+            force_close=not keeps_connections,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": _AGENT},
-        middlewares=(_tell_failures,),
+        middlewares=(_tell_failures, *middlewares),
         timeout=aiohttp.ClientTimeout(),
         max_headers=_MOST_HEADERS,
         trust_env=False,

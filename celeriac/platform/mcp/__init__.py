@@ -1,0 +1,1 @@
+"""MCP: sessions with tool servers that speak the Model Context Protocol."""
