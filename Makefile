@@ -19,7 +19,7 @@ demo: $(INSTALLED) ## Watch two banks' tickets being solved, and a worker being 
 	@$(BIN)/celeriac dev --demo $(if $(filter-out 0,$(EXIT)),--exit)
 
 test: $(INSTALLED) ## Run all tests; they start their own Redis and Postgres
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 check: $(INSTALLED) ## Run ruff, mypy, the import contracts and the house rules
 	@$(BIN)/ruff check --quiet .

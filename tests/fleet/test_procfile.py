@@ -86,6 +86,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             for line in ("web", "worker"):
                 desk.start(line)
             wait_until(desk.is_ready, 20, "the web to be ready")
+            wait_until(lambda: bool(fleet.sql("SELECT 1 FROM functions")), 20, "the worker to declare the app")
             yield desk
 
 

@@ -72,8 +72,9 @@ class Side:
 
     def secret(self) -> str:
         """Keep a secret."""
-        self.rooms.secrets.put(self.tenant_id, f"{self.mark.lower()}-secret", self.mark, provider=None, actor="cli:me")
-        return f"{self.mark.lower()}-secret"
+        name = f"secret-{uuid4().hex}"  # a message repeats the name that was asked for
+        self.rooms.secrets.put(self.tenant_id, name, self.mark, actor="cli:me")
+        return name
 
     def invitation(self) -> str:
         """Invite somebody."""
