@@ -60,7 +60,8 @@ def keep_chronicle(engine: Engine) -> None:
                 connection.exec_driver_sql(f"CREATE TRIGGER {name} {when.format(when='WHEN ')} BEGIN {body}; END")
                 continue
             connection.exec_driver_sql(
-                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NULL; END $$"
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+                f"$$ BEGIN {body}; RETURN NULL; END $$"
             )
             fires = when.format(when="FOR EACH ROW WHEN ")
             each = "" if "FOR EACH ROW" in fires else "FOR EACH ROW"

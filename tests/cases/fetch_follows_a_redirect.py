@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
-from fetching.sites import Site
+from sites import Site
 
 from cases.stages.stage import Stage
 from celeriac import App, Context
