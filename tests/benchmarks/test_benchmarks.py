@@ -48,7 +48,7 @@ def test_all_runs_end_when_workers_are_killed() -> None:
 def test_the_deletion_of_old_runs_is_measured_beside_starts() -> None:
     """Something is deleted in its windows."""
     command = [sys.executable, "-m", "benchmarks.retention", "--db", "sqlite"]
-    command += ["--runs", "3000", "--rounds", "1", "--seconds", "2"]
+    command += ["--runs", "10000", "--rounds", "1", "--seconds", "3"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aiohttp import web
-from sites import Site
 
 from cases.stages.stage import Stage
 from celeriac import App, Context
+from sites import Site
 
 app = App("fetch-follows-a-redirect")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from aiohttp import web
-from sites import Site
 
 from cases.stages.notes import note
 from cases.stages.stage import Stage
 from celeriac import App, Context
+from sites import Site
 
 app = App("fetch-returns-what-is-no-json")
 

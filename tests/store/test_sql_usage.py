@@ -30,7 +30,8 @@ def on_postgres(postgres_schema: Engine) -> Stage:
     """A store on Postgres with what other tests left in it, in which `work` starts on `ticket`."""
     stage = Stage(SqlStore(postgres_schema))
     with transaction(postgres_schema) as connection:
-        connection.execute(text("DELETE FROM usage_deltas"))
+        for table in ("usage_deltas", "usage_daily"):
+            connection.execute(text(f"DELETE FROM {table}"))
     return stage
 
 
