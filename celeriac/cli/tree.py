@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -81,7 +81,8 @@ def _environment(plan: Plan, supervisor: Supervisor) -> dict[str, str]:
 
     given = Settings()  # type: ignore[call-arg,unused-ignore]
     settings = {"PYTHONUNBUFFERED": "1", **plan.environment, "CELERIAC_APP": plan.app}
-    settings["CELERIAC_SECRET_KEY"] = given.secret_key or _kept_secret(plan.folder)
+    settings["CELERIAC_SECRET_KEY"] = given.secret_key or _kept(plan.folder, "secret_key", _new_secret)
+    settings["CELERIAC_ENCRYPTION_KEYS"] = given.encryption_keys or _kept(plan.folder, "encryption_keys", _new_cipher)
     is_named = given.model_fields_set
     settings["CELERIAC_DATABASE_URL"] = given.database_url if "database_url" in is_named else plan.folder.database_url
     if "redis_url" in is_named:
@@ -94,13 +95,23 @@ def _environment(plan: Plan, supervisor: Supervisor) -> dict[str, str]:
     return settings
 
 
-def _kept_secret(folder: DataFolder) -> str:
-    """Return the folder's secret key, so that sessions survive a restart."""
+def _kept(folder: DataFolder, name: str, make: Callable[[], str]) -> str:
+    """Return what the folder keeps under the name, so that sessions and tenants' secrets survive a restart."""
     kept = folder.load()
-    if "secret_key" not in kept:
-        kept["secret_key"] = secrets.token_urlsafe(32)
+    if name not in kept:
+        kept[name] = make()
         folder.keep(kept)
-    return kept["secret_key"]
+    return kept[name]
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _new_cipher() -> str:
+    from celeriac.tenants.encryption import new_key
+
+    return new_key("dev")
 
 
 def _worker(app: str, name: str, queue: str, threads: int) -> Program:

@@ -126,7 +126,8 @@ def test_a_restart_keeps_its_keys_and_ctrl_c_leaves_nothing(tmp_path: Path) -> N
     keys = []
     for _ in range(2):
         dev = started(tmp_path)
-        keys += re.findall(r"/e/(cel_live_\w+)", dev.output)
+        encryption = (tmp_path / ".celeriac" / "env").read_text().partition("CELERIAC_ENCRYPTION_KEYS=")[2].split()[0]
+        keys += [(key, encryption) for key in re.findall(r"/e/(cel_live_\w+)", dev.output)]
         pids = descendants(dev.process.pid)
         assert all(map(is_running, pids))
         assert end(dev.process, signal.SIGINT) == 130

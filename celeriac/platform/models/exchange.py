@@ -141,7 +141,7 @@ async def reached(
     if key is None and not choice.may_use_operators:
         raise ModelError(
             f"This tenant calls {provider!r} with a key of its own only, and has none: "
-            f"`celeriac secrets set {provider} --provider {provider}` keeps one",
+            f"`celeriac secrets set {provider} --provider {provider} --tenant …` keeps one",
             kind="auth",
         )
     return clients.endpoint(provider, key, base_url)
