@@ -28,12 +28,16 @@ def test_a_run_whose_message_comes_three_times_executes_once(each_fleet: Fleet) 
 
 def test_a_wake_in_the_instant_of_parking_is_not_lost(each_fleet: Fleet) -> None:
     """The answers come from 0 to 20 ms after the wait began: before, while and after the run parks."""
-    fleet, tenant = each_fleet, each_fleet.tenant()
+    fleet, tenant, links = each_fleet, each_fleet.tenant(), set[int]()
     data = [{"n": n, "delay": 0.02 * n / MANY} for n in range(MANY)]
-    events = fleet.send_all(tenant, "fleet/interrupted", data)
-    runs = [fleet.ended(tenant, event, 15) for event in events]
-    assert [run.output for run in runs] == [f"{n} was answered" for n in range(MANY)]
-    assert len({run.links for run in runs}) > 1, "all were woken on the same side of their parking"
+    for _ in range(5):  # a machine that others use may be too slow for one of the sides
+        events = fleet.send_all(tenant, "fleet/interrupted", data)
+        runs = [fleet.ended(tenant, event, 15) for event in events]
+        assert [run.output for run in runs] == [f"{n} was answered" for n in range(MANY)]
+        links |= {run.links for run in runs}
+        if len(links) > 1:
+            return
+    raise AssertionError("all were woken on the same side of their parking")
 
 
 def test_an_event_that_is_sent_when_the_run_has_just_parked_wakes_it(each_fleet: Fleet) -> None:
