@@ -105,10 +105,14 @@ class Dispatcher:
                 if len(picked) < _BATCH and len(going) == len(picked):
                     break
             self._is_broken = False
-        except Exception:
-            # Said once an outage: workers come by ten times a second.
+        except Exception as error:
+            # Said once an outage, as workers come by ten times a second; and without the traceback, which tells people
+            # at a terminal nothing.
             if not self._is_broken:
-                log.warning("Nothing was sent to queue %r; reconcile brings what is missing", queue, exc_info=True)
+                told = log.isEnabledFor(logging.DEBUG)
+                log.warning(
+                    "Nothing was sent to queue %r; reconcile brings what is missing: %r", queue, error, exc_info=told
+                )
             self._is_broken = True
         return sent
 
