@@ -127,16 +127,18 @@ def left(fleet: Fleet) -> int:
 
 
 def _play(fleet: Fleet, window: Window, days: int, seconds: float) -> None:
+    # What is deleted is counted from the start of the workers on: they begin at once, and go on in parts.
+    before, started = left(fleet), time.perf_counter()
     fleet.start_workers(2, 16, CELERIAC_RETENTION_DAYS=str(days))
     fleet.warm_up("bench/steps", {"count": 1}, runs=32)
-    before, began = left(fleet), time.perf_counter()
+    began = time.perf_counter()
     sent: list[tuple[str, float]] = []
     while time.perf_counter() - began < seconds:
         at = time.time()
         [event_id] = fleet.submit([Event("bench/steps", {"count": 1})])
         sent.append((event_id, at))
         time.sleep(EVERY)
-    window.seconds += time.perf_counter() - began
+    window.seconds += time.perf_counter() - started
     window.deleted += before - left(fleet)
     fleet.wait_for_all()
     window.latencies += _latencies(fleet, sent)
