@@ -21,4 +21,4 @@ def advance(self: Any, run_id: str, fence: int | None = None) -> None:
     link = Link(id=request.id, root_id=request.root_id or request.id, fence=None if fence is None else int(fence))
     if current_process().advance(run_id, link):
         queue = request.delivery_info["routing_key"]
-        request.chain = [self.si(run_id, None if fence is None else fence + 1).set(queue=queue)]
+        request.chain = [self.si(run_id, None if link.fence is None else link.fence + 1).set(queue=queue)]

@@ -30,15 +30,7 @@ def gemini(
 
     The key defaults to `GEMINI_API_KEY`, read at each call; `params` go into the body of each request as they are.
     """
-    return OpenAIModel(
-        name=model,
-        provider="gemini",
-        api_key=api_key,
-        base_url=clients.checked_url(base_url),
-        timeout=duration(timeout),
-        headers=dict(headers or {}),
-        params=wire.checked_params("gemini", params),
-    )
+    return _compatible("gemini", model, api_key, base_url=base_url, timeout=timeout, headers=headers, params=params)
 
 
 def grok(
@@ -54,15 +46,7 @@ def grok(
 
     The key defaults to `XAI_API_KEY`, read at each call; `params` go into the body of each request as they are.
     """
-    return OpenAIModel(
-        name=model,
-        provider="grok",
-        api_key=api_key,
-        base_url=clients.checked_url(base_url),
-        timeout=duration(timeout),
-        headers=dict(headers or {}),
-        params=wire.checked_params("grok", params),
-    )
+    return _compatible("grok", model, api_key, base_url=base_url, timeout=timeout, headers=headers, params=params)
 
 
 def azure_openai(
@@ -91,4 +75,26 @@ def azure_openai(
         headers=dict(headers or {}),
         params=wire.checked_params("azure_openai", params),
         api_version=api_version,
+    )
+
+
+def _compatible(
+    provider: str,
+    model: str,
+    api_key: ApiKey | None,
+    *,
+    base_url: str | None,
+    timeout: Duration,
+    headers: Mapping[str, str] | None,
+    params: Mapping[str, Any],
+) -> OpenAIModel:
+    """Return a model of a provider that differs from OpenAI by its name alone: its key, address and prices follow."""
+    return OpenAIModel(
+        name=model,
+        provider=provider,
+        api_key=api_key,
+        base_url=clients.checked_url(base_url),
+        timeout=duration(timeout),
+        headers=dict(headers or {}),
+        params=wire.checked_params(provider, params),
     )
