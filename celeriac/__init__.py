@@ -5,9 +5,14 @@ The public names, and nothing else. Importing it loads no database, Redis, Celer
 
 from celeriac.errors import CeleriacError, NonRetriableError, RetryAfterError, StepError, ToolError
 from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.budget import Budget
+from celeriac.platform.agents.history import History
 from celeriac.platform.agents.mcp_server import McpServer
 from celeriac.platform.agents.network import Network
 from celeriac.platform.agents.network_run import NetworkRun
+from celeriac.platform.agents.prompt import Prompt
+from celeriac.platform.agents.router import Parallel
+from celeriac.platform.agents.routing_agent import RoutingAgent
 from celeriac.platform.agents.state import State
 from celeriac.platform.agents.tool import Tool, tool
 from celeriac.platform.app import App
@@ -51,11 +56,16 @@ __all__ = [
     # agents
     "Agent",
     "AgentResult",
+    "Budget",
+    "History",
     "McpServer",
     "Memory",
     "Message",
     "Network",
     "NetworkRun",
+    "Parallel",
+    "Prompt",
+    "RoutingAgent",
     "State",
     "Tool",
     "tool",

@@ -94,6 +94,7 @@ class App(Sending):
     ) -> Function[..., Any]:
         """Expose a network as a function, started by `<app>/network-<name>` with `{"input": …}` by default."""
         check_names(options, RunOptions, "App.network")
+        network.check_models(self.default_model)
 
         async def run(ctx: Context[Any], input: str) -> dict[str, Any]:
             return (await network.run(input)).export()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar, TypeVarTuple, overload
 
-from celeriac.errors import ConfigError
+from celeriac.errors import ConfigError, ModelError
+from celeriac.ids import new_id
 from celeriac.platform.codec import storable
 from celeriac.platform.context import current_context
 from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body
 from celeriac.platform.message import Message, ToolCall, Usage, Verbatim
 from celeriac.platform.models.catalog import resolve
+from celeriac.platform.models.delta import Delta
 from celeriac.platform.models.estimate import estimate
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
 from celeriac.platform.result import AgentResult
@@ -20,6 +23,9 @@ from celeriac.platform.step import Step
 
 #: how much of a model's name is counted under; the provider says it, so that it may be anything
 LONGEST_MODEL = 200
+
+#: hears a piece of a reply with the id of the message that it belongs to
+Listener = Callable[[str, Delta], None]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -69,8 +75,13 @@ class Ai:
         return self._step.called(id, fn, args, kind="model", usage=lambda _: Usage(model_calls=1))
 
 
-async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> ModelReply:
+async def infer(
+    step: Step, id: str, model: Model, request: ModelRequest, *, listener: Listener | None = None
+) -> ModelReply:
     """Ask the model once and remember the reply; tried again as often as the run says, and never paid twice.
+
+    The pieces of the reply are told to `listener` as they come, with the id of the message that they will be; an
+    attempt that fails leaves pieces behind that no message has.
 
     Raises `StepError` in a durable run and `ModelError` in a plain script when the retries are used up.
     """
@@ -80,7 +91,7 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
         async def ask() -> Any:
             origin = f"{step.kernel.origin} {step.path}"
             given = replace(request, origin=origin, context=context, choose_key=step.kernel.key_choice)
-            reply = await model.infer(given)
+            reply = await _asked(model, given, listener)
             return storable(_export(reply))
 
         return ask
@@ -97,6 +108,18 @@ async def infer(step: Step, id: str, model: Model, request: ModelRequest) -> Mod
         model=lambda value: _name(model, value),
     )
     return _parse(value)
+
+
+async def _asked(model: Model, request: ModelRequest, listener: Listener | None) -> ModelReply:
+    id = new_id("msg")
+    if listener is None:
+        return replace(await model.infer(request), id=id)
+    async with aclosing(model.stream(request)) as items:
+        async for item in items:
+            if isinstance(item, ModelReply):
+                return replace(item, id=id)
+            listener(id, item)
+    raise ModelError(f"{model.provider}:{model.name} ended its stream without a reply", kind="connection")
 
 
 def _edited(request: ModelRequest, given: Any) -> ModelRequest:
@@ -121,6 +144,7 @@ def _name(model: Model, value: dict[str, Any]) -> str:
 
 def _export(reply: ModelReply) -> dict[str, Any]:
     return {
+        "id": reply.id,
         "model": reply.model,
         "text": reply.text,
         "tool_calls": [
@@ -145,6 +169,7 @@ def _parse(value: dict[str, Any]) -> ModelReply:
         usage=_usage(value),
         raw=value["raw"],
         # memos of older versions have none of these
+        id=value.get("id", ""),
         by=value.get("by", ""),
         reasoning=value.get("reasoning", ""),
         verbatim=Verbatim.parse(value["verbatim"]) if value.get("verbatim") else None,

@@ -76,6 +76,10 @@ class InlineKernel:
     origin = "local"
     executor = None
 
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.now(UTC)
+
     @property
     def fetch_limits(self) -> FetchLimits:
         """The limits of a plain script: public networks alone."""

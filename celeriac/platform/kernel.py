@@ -103,6 +103,10 @@ class Kernel(Protocol):
         """The run's id, for tracing."""
         ...
 
+    def now(self) -> datetime:
+        """Return the time as it is; a replay sees another one."""
+        ...
+
     @property
     def executor(self) -> Executor | None:
         """Where plain functions run; asyncio's own where None."""

@@ -11,6 +11,7 @@ from typing import Any, Generic, Self
 from typing_extensions import TypeVar
 
 from celeriac.ids import new_id
+from celeriac.platform.codec import plain
 from celeriac.platform.message import FinishReason, Message, ToolCall, ToolResult, Usage
 
 Out = TypeVar("Out", default=str)
@@ -30,6 +31,8 @@ class AgentResult(Generic[Out]):
     messages: tuple[Message, ...] = ()
     usage: Usage = field(default_factory=Usage)
     finish_reason: FinishReason = "stop"
+    #: why the turn ended before the agent was done: `max_iter`, `budget: …`, `error`, or what `prompt.stop` said
+    stopped: str = ""
     id: str = field(default_factory=lambda: new_id("res"))
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     prompt: tuple[Message, ...] = ()
@@ -52,8 +55,9 @@ class AgentResult(Generic[Out]):
 
     @property
     def checksum(self) -> str:
-        """A digest of what was said, equal for equal messages."""
-        said = json.dumps([message.export() for message in self.messages], sort_keys=True, default=str)
+        """A digest of what was said, equal for equal messages, whatever their ids."""
+        exported = [{**message.export(), "id": None, "created_at": None} for message in self.messages]
+        said = json.dumps(exported, sort_keys=True, default=str)
         return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
 
     def export(self) -> dict[str, Any]:
@@ -63,9 +67,10 @@ class AgentResult(Generic[Out]):
             "agent": self.agent,
             "model": self.model,
             "messages": [message.export() for message in self.messages],
-            "output": self.output,
+            "output": self.output if isinstance(self.output, str) else plain(self.output),
             "usage": self.usage.export(),
             "finish_reason": self.finish_reason,
+            "stopped": self.stopped,
             "created_at": self.created_at.isoformat(),
         }
 
@@ -80,5 +85,6 @@ class AgentResult(Generic[Out]):
             output=data["output"],
             usage=Usage.parse(data["usage"]),
             finish_reason=data["finish_reason"],
+            stopped=data.get("stopped", ""),
             created_at=datetime.fromisoformat(data["created_at"]),
         )

@@ -28,15 +28,20 @@ def talk() -> ScriptedModel:
     return ScriptedModel({"a": [calls(call("look", n=1), call("look", n=13)), call("lok"), "a"], "b": ["done"]})
 
 
+def without_ids(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two runs give the same words under ids of their own."""
+    return [{key: value for key, value in message.items() if key != "id"} for message in messages]
+
+
 async def test_a_plain_and_a_durable_run_say_the_same() -> None:
     agents = [Agent("a", tools=[look], max_iter=3), Agent("b")]
     network = Network("N", agents=agents, router=lambda ctx: ("a", "b", None)[ctx.network.call_count])
-    app = App("same")
+    app = App("same", default_model="openai:gpt-4.1-mini")
     app.network(network, on="go")
     plain = (await network.run("Hi", model=talk())).export()
     async with Harness(app, talk()) as h:
         [run] = await h.send("go", {"input": "Hi"})
-    said = [[result["messages"] for result in one["results"]] for one in (plain, run.output)]
+    said = [[without_ids(result["messages"]) for result in one["results"]] for one in (plain, run.output)]
     assert said[0] == said[1] and len(said[0]) == 2
     assert (plain["text"], plain["state"], plain["stop_reason"]) == (
         run.output["text"],
@@ -46,7 +51,7 @@ async def test_a_plain_and_a_durable_run_say_the_same() -> None:
 
 
 async def test_the_steps_of_a_network_stand_in_a_tree() -> None:
-    app = App("tree")
+    app = App("tree", default_model="openai:gpt-4.1-mini")
     agents = [Agent("a", tools=[look], max_iter=3)]
     app.network(Network("Support Desk", agents=agents, router=_once), on="go")
     async with Harness(app, talk()) as h:
@@ -66,7 +71,7 @@ async def test_the_steps_of_a_network_stand_in_a_tree() -> None:
 
 
 async def test_a_finished_turn_is_neither_asked_nor_routed_again() -> None:
-    app, routed = App("once"), []
+    app, routed = App("once", default_model="openai:gpt-4.1-mini"), []
 
     @tool
     async def wait(ctx: Context) -> None:
@@ -104,7 +109,7 @@ PACE: dict[int, Any] = {}
 
 @pytest.mark.parametrize("crashes", [False, True])
 async def test_parallel_calls_merge_alike_live_and_after_a_crash_between_their_commits(crashes: bool) -> None:
-    app = App("merge")
+    app = App("merge", default_model="openai:gpt-4.1-mini")
     network = Network("N", agents=[Agent("a", tools=[add])], state=lambda: {"sum": 1, "order": []}, router=_once)
     app.network(network, on="go")
     model = ScriptedModel([calls(call("add", n=20), call("add", n=10))])
@@ -137,7 +142,7 @@ async def rest(ctx: Context) -> None:
 
 
 async def test_whom_a_tool_scheduled_survives_a_crash() -> None:
-    app = App("handover")
+    app = App("handover", default_model="openai:gpt-4.1-mini")
     network = Network("N", agents=[Agent("a", tools=[hand_over, rest]), Agent("b")], router=_once)
     app.network(network, on="go")
     model = ScriptedModel({"a": [calls(call("hand_over"), call("rest"))], "b": ["took over"]})
@@ -149,7 +154,7 @@ async def test_whom_a_tool_scheduled_survives_a_crash() -> None:
 
 
 async def test_one_network_may_run_twice_at_once_under_two_ids() -> None:
-    app = App("twice")
+    app = App("twice", default_model="openai:gpt-4.1-mini")
     network = Network("N", agents=[Agent("a")], router=_once, default_model=ScriptedModel(lines := ["x", "x"]))
 
     @app.function(on="go")
@@ -164,7 +169,7 @@ async def test_one_network_may_run_twice_at_once_under_two_ids() -> None:
 
 
 async def test_one_network_may_run_twice_in_a_row_without_ids() -> None:
-    app = App("again")
+    app = App("again", default_model="openai:gpt-4.1-mini")
     network = Network("N", agents=[Agent("a")], router=_once, default_model=ScriptedModel(["x", "y"]))
 
     @app.function(on="go")
@@ -178,7 +183,7 @@ async def test_one_network_may_run_twice_in_a_row_without_ids() -> None:
 
 
 async def test_an_agent_inside_a_tool_is_part_of_its_call() -> None:
-    app = App("inner")
+    app = App("inner", default_model="openai:gpt-4.1-mini")
     inner = Agent("inner", model=ScriptedModel(["from inside"]))
 
     @tool
@@ -194,7 +199,7 @@ async def test_an_agent_inside_a_tool_is_part_of_its_call() -> None:
 
 
 async def test_one_model_call_is_a_step_of_its_own() -> None:
-    app, model = App("calls"), ScriptedModel(["42"])
+    app, model = App("calls", default_model="openai:gpt-4.1-mini"), ScriptedModel(["42"])
 
     @app.function(on="go")
     async def asks(ctx: Context) -> str:
@@ -211,7 +216,7 @@ async def test_one_model_call_is_a_step_of_its_own() -> None:
 
 
 async def test_a_tool_that_retries_keeps_its_run_going_and_is_tried_again() -> None:
-    app, tries = App("retries"), []
+    app, tries = App("retries", default_model="openai:gpt-4.1-mini"), []
 
     @tool(retries=1)
     def flaky() -> str:
@@ -230,7 +235,7 @@ async def test_a_tool_that_retries_keeps_its_run_going_and_is_tried_again() -> N
 
 
 async def test_a_router_is_asked_once_a_turn_also_when_its_turn_parks() -> None:
-    app, asked = App("r"), itertools.count()
+    app, asked = App("r", default_model="openai:gpt-4.1-mini"), itertools.count()
 
     @tool
     async def rest(ctx: Context) -> None:

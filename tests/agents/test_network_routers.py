@@ -99,7 +99,7 @@ async def test_a_model_that_fails_for_good_ends_the_run_with_its_error() -> None
 
 
 NETWORKS: dict[str, dict[str, Any]] = {
-    "needs router=": {"agents": [a]},
+    "'a' has no description": {"agents": [a]},
     "at least one agent": {"agents": [], "router": lambda ctx: None},
     "two agents of one name": {"agents": [a, Agent("a")], "router": lambda ctx: None},
     "max_iter=0": {"agents": [a], "router": lambda ctx: None, "max_iter": 0},

@@ -113,7 +113,9 @@ def test_a_priority_reaches_twelve_hours_at_most(given: int, kept: int) -> None:
 
 
 def _network(app: App, options: Any) -> Any:
-    return app.network(Network("n", agents=[Agent("a")], router=lambda ctx: None), **options)
+    return app.network(
+        Network("n", agents=[Agent("a", model="openai:gpt-4.1-mini")], router=lambda ctx: None), **options
+    )
 
 
 def _agent(app: App, options: Any) -> Any:

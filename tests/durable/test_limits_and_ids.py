@@ -123,7 +123,7 @@ DECLARATIONS: dict[str, Callable[[App], Any]] = {
     "did you mean 'retries'": lambda app: app.function(on="go", retires=2),  # type: ignore[call-arg]
     "did you mean 'version'": lambda app: App("x", versoin="1"),  # type: ignore[call-arg]
     "did you mean 'tools'": lambda app: Agent("a", tolls=[]),  # type: ignore[call-arg]
-    "did you mean 'max_iter'": lambda app: Network("n", agents=[Agent("a")], max_itr=3),  # type: ignore[call-arg]
+    "did you mean 'max_iter'": lambda app: Network("n", agents=[Agent("a", model="openai:gpt-4.1-mini")], max_itr=3),  # type: ignore[call-arg]
     "did you mean 'memory'": lambda app: app.function(queue="memry")(_works),
     "`async def`": lambda app: app.function(on="go")(_plain),
     "without \\* or /": lambda app: app.function(on="go")(_positional),
@@ -146,14 +146,16 @@ def test_a_declaration_that_cannot_work_says_why_and_what_to_write(words: str) -
 
 def test_networks_whose_names_give_one_id_are_refused() -> None:
     app = new_app()
-    app.network(Network("Dev Ops", agents=[Agent("a")], router=lambda ctx: None))
+    app.network(Network("Dev Ops", agents=[Agent("a", model="openai:gpt-4.1-mini")], router=lambda ctx: None))
     with pytest.raises(ConfigError, match="network-dev-ops"):
-        app.network(Network("dev-ops", agents=[Agent("a")], router=lambda ctx: None))
+        app.network(Network("dev-ops", agents=[Agent("a", model="openai:gpt-4.1-mini")], router=lambda ctx: None))
 
 
 def test_a_function_without_triggers_answers_to_its_own_name() -> None:
     app = App("agent-kit")
-    function = app.network(Network("DevOps team", agents=[Agent("a")], router=lambda ctx: None))
+    function = app.network(
+        Network("DevOps team", agents=[Agent("a", model="openai:gpt-4.1-mini")], router=lambda ctx: None)
+    )
     assert [trigger.event for trigger in function.triggers] == ["agent-kit/network-devops-team"]
 
 

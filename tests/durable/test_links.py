@@ -18,7 +18,8 @@ def two_turns(app: App, links: str | None = None) -> ScriptedModel:
     def router(ctx: Context) -> str | None:
         return ["first", "second", None][ctx.network.call_count]
 
-    network = Network("Pair", agents=[Agent("first"), Agent("second")], router=router)
+    agents = [Agent("first"), Agent("second")]
+    network = Network("Pair", agents=agents, router=router, default_model="openai:gpt-4.1-mini")
     app.network(network, on="go", links=links)  # type: ignore[arg-type]
     return ScriptedModel({"first": ["one"], "second": ["two"]})
 

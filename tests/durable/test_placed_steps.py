@@ -124,7 +124,7 @@ async def test_an_error_for_good_is_raised_in_the_run() -> None:
 
 
 async def test_a_tool_is_performed_elsewhere() -> None:
-    agent = Agent("Adder", tools=[total])
+    agent = Agent("Adder", tools=[total], model="openai:gpt-4.1-mini")
     app = new_app()
     network = Network("Sums", agents=[agent], router=lambda ctx: agent if ctx.network.call_count < 2 else None)
     app.network(network)

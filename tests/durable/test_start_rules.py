@@ -138,7 +138,9 @@ def test_parameters_need_defaults_where_no_event_brings_them(options: dict[str, 
 
 
 EVERYWHERE: list[Callable[[App, Any], Any]] = [
-    lambda app, options: app.network(Network("n", agents=[Agent("a")], router=lambda ctx: None), **options),
+    lambda app, options: app.network(
+        Network("n", agents=[Agent("a", model="openai:gpt-4.1-mini")], router=lambda ctx: None), **options
+    ),
     lambda app, options: app.agent(Agent("a"), **options),
 ]
 

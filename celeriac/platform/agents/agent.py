@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
-from celeriac.platform.agents.mcp_server import McpServer
+from celeriac.platform.agents.budget import Budget
+from celeriac.platform.agents.history import History
+from celeriac.platform.agents.hooks import Enabled, OnError, OnFinish, OnResponse, OnStart, OnTools
+from celeriac.platform.agents.output import OutputShape
 from celeriac.platform.agents.tool import Tool
+from celeriac.platform.agents.toolbox import ToolLike, check_tools
+from celeriac.platform.agents.window import Window
 from celeriac.platform.context import Context
 from celeriac.platform.message import Message
 from celeriac.platform.models.model import ModelLike
 from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import Signature, checks_options, did_you_mean
+
+if TYPE_CHECKING:
+    from celeriac.platform.agents.streaming import OnChunk, Streaming
 
 S = TypeVar("S", default=Any)
 Out = TypeVar("Out", default=str)
@@ -29,6 +37,9 @@ _ALONE_MAX_ITER = 10
 class Agent(Generic[S, Out]):
     """A model with a task and tools; frozen, and free to be used by any number of runs at once."""
 
+    #: whether its turns decide who goes on, and stand in no history
+    is_routing = False
+
     @checks_options
     def __init__(
         self,
@@ -36,43 +47,44 @@ class Agent(Generic[S, Out]):
         *,
         description: str = "",
         system: System = "",
+        assistant: str = "",
         model: ModelLike | None = None,
-        tools: Sequence[Tool[..., Any] | McpServer] = (),
+        tools: Sequence[ToolLike] = (),
         tool_choice: str = "auto",
+        output: type[Out] | Any = None,
         max_iter: int | None = None,
+        history: History[Any] | None = None,
+        window: Window | None = None,
+        enabled: Enabled | None = None,
+        on_start: OnStart | None = None,
+        on_response: OnResponse | None = None,
+        on_tools: OnTools | None = None,
+        on_finish: OnFinish | None = None,
+        on_error: OnError | None = None,
     ) -> None:
         """Check the declaration; raise `ConfigError` for what cannot work.
 
-        `max_iter` is the number of model calls in one turn, ended early by a reply without tool calls. In a network
-        it is 1 by default, as the router is the loop; alone it is 10.
+        `assistant` is how each reply must begin. `max_iter` is the number of model calls in one turn, ended early by
+        a reply without tool calls; in a network it is 1 by default, as the router is the loop, and alone 10.
+        `history` and `window` count where the agent runs alone; in a network `window` is before the network's own.
         """
         if not name or "/" in name:
             raise ConfigError(f"Agent name {name!r} must be a text without '/'")
-        self.name = name
-        self.description = description
-        self.system = system
+        self._options: dict[str, Any] = {key: value for key, value in locals().items() if key != "self"}
+        self.name, self.description = name, description
+        self.system, self.assistant = system, assistant
         self.system_takes_context = callable(system) and Signature(system, what=f"system of {name!r}").takes_context
-        self.model = model
-        self.tools = tuple(tools)
-        self.tool_choice = tool_choice
+        self.model, self.tools, self.tool_choice = model, tuple(tools), tool_choice
+        self.output = output
+        self.shape = None if output is None else OutputShape(output, what=f"Agent {name!r}")
         self.max_iter = max_iter
+        self.history, self.window = history, window
+        self.enabled, self.on_start, self.on_response = enabled, on_start, on_response
+        self.on_tools, self.on_finish, self.on_error = on_tools, on_finish, on_error
         self._check()
 
     def _check(self) -> None:
-        names: list[str] = []
-        servers: list[str] = []
-        for tool in self.tools:
-            if isinstance(tool, McpServer):
-                if tool.name in servers:
-                    raise ConfigError(f"Agent {self.name!r} has two MCP servers named {tool.name!r}")
-                servers.append(tool.name)
-                continue
-            if not isinstance(tool, Tool):
-                fn = getattr(tool, "__name__", repr(tool))
-                raise ConfigError(f"Agent {self.name!r}: {fn} among tools= is no tool; decorate it with @tool")
-            if tool.name in names:
-                raise ConfigError(f"Agent {self.name!r} has two tools named {tool.name!r}; name one with @tool(name=…)")
-            names.append(tool.name)
+        names, servers = check_tools(self.name, self.tools)
         # What a server offers is known at the model call; the toolbox looks then.
         is_servers = any(self.tool_choice.startswith(f"{server}-") for server in servers)
         if self.tool_choice not in (*_CHOICES, *names) and not is_servers:
@@ -87,18 +99,19 @@ class Agent(Generic[S, Out]):
             return self.max_iter
         return 1 if ctx.network.is_network else _ALONE_MAX_ITER
 
+    def is_done_by(self, results: Sequence[Message]) -> bool:
+        """Whether these results of tools end the turn, whatever is left of `max_iter`."""
+        return False
+
     def replace(self, **changes: Any) -> Agent[S, Out]:
         """Return an agent that differs in these options and keeps all others."""
-        kept: dict[str, Any] = {
-            "name": self.name,
-            "description": self.description,
-            "system": self.system,
-            "model": self.model,
-            "tools": self.tools,
-            "tool_choice": self.tool_choice,
-            "max_iter": self.max_iter,
-        }
-        return Agent(**{**kept, **changes})
+        return type(self)(**{**self._options, **changes})
+
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[..., Any]:
+        """Return the agent as a tool of another one: it takes `input`, and its answer is the result."""
+        from celeriac.platform.agents.agent_tool import agent_tool
+
+        return agent_tool(self, name=name, description=description)
 
     async def run(
         self,
@@ -106,23 +119,42 @@ class Agent(Generic[S, Out]):
         *,
         id: str | None = None,
         state: Any = None,
+        thread_id: str | None = None,
         model: ModelLike | None = None,
         max_iter: int | None = None,
+        budget: Budget | None = None,
+        channel: str | None = None,
+        on_chunk: OnChunk | None = None,
     ) -> AgentResult[Out]:
         """Run the agent alone until it answers without a tool call, at most `max_iter` model calls.
 
-        Durable inside a run, in place in a plain script.
+        Durable inside a run, in place in a plain script. Options as those of `Network.run`.
         """
         from celeriac.platform.agents.network import Network
 
         agent = self if max_iter is None else self.replace(max_iter=max_iter)
         alone: Network[Any] = Network.of_one(agent)
-        run = await alone.run(input, id=id, state=state, model=model)
+        run = await alone.run(
+            input,
+            id=id,
+            state=state,
+            thread_id=thread_id,
+            model=model,
+            budget=budget,
+            channel=channel,
+            on_chunk=on_chunk,
+        )
         return run.results[-1]
 
     def run_sync(self, input: str | Message, **options: Any) -> AgentResult[Out]:
         """Run the agent from a plain script without a loop; takes what `run` takes."""
-        from celeriac.platform.agents.network import run_to_end
+        from celeriac.platform.agents.sync import run_to_end
 
         result: AgentResult[Out] = run_to_end(self.run(input, **options))
         return result
+
+    def stream(self, input: str | Message, **options: Any) -> Streaming[AgentResult[Out]]:
+        """Run the agent and watch: `async with agent.stream("…") as stream:`; takes what `run` takes."""
+        from celeriac.platform.agents.streaming import Streaming
+
+        return Streaming(lambda on_chunk: self.run(input, **{**options, "on_chunk": on_chunk}))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
-from celeriac.ids import new_id
 from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.budget import Spending
+from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.state import State
+from celeriac.platform.agents.window import Window
 from celeriac.platform.message import Message, Usage
 from celeriac.platform.models.model import Model
 from celeriac.platform.result import AgentResult
@@ -25,28 +29,45 @@ class NetworkRun(Generic[S]):
     def __init__(
         self,
         *,
+        id: str,
         name: str,
         input: Message,
         agents: Mapping[str, Agent[S, Any]],
         state: State[S],
-        models: Mapping[str, Model],
+        model_of: Callable[[Agent[Any, Any]], Model],
         is_network: bool = True,
+        window: Window | None = None,
     ) -> None:
         """Start before the first turn."""
-        self.id = new_id("run")
+        self.id = id
         self.name = name
         self.input = input
         self.agents = dict(agents)
         self.state = state
-        self.models = dict(models)
+        #: finds the model of an agent in this run
+        self.model_of = model_of
         self.is_network = is_network
+        self.window = window
         #: names of the agents whose turns are to come, first in, first out
         self.stack: list[str] = []
+        #: names of the agents that take part at the moment, for routers
+        self.available: list[str] = list(agents)
         #: turns taken by agents
         self.call_count = 0
         self.stop_reason: StopReason | None = None
+        #: which limit of the budget was reached, in words
+        self.stop_detail = ""
         self.asked_to_stop: StopReason | None = None
+        #: what windows and hooks want to find again at the next turn; plain JSON, remembered with each turn
+        self.notes: dict[str, Any] = {}
+        self.spending: Spending | None = None
+        #: what the choices of routing agents used
+        self.routing_usage = Usage()
         self._earlier = len(state.results)
+
+    def begin(self) -> None:
+        """Take what the state holds now as said before this run."""
+        self._earlier = len(self.state.results)
 
     @property
     def results(self) -> list[AgentResult[Any]]:
@@ -70,14 +91,15 @@ class NetworkRun(Generic[S]):
 
     @property
     def usage(self) -> Usage:
-        """What this run's turns used."""
-        return sum((result.usage for result in self.results), Usage())
+        """What this run's turns used, the choices of routing agents among it."""
+        return sum((result.usage for result in self.results), self.routing_usage)
 
     def view(self, state: State[S]) -> NetworkRun[S]:
         """Return what one of several parallel tool calls sees of this run: a state and a stack of its own."""
         view = copy.copy(self)
         view.state = state
         view.stack = list(self.stack)
+        view.notes = copy.deepcopy(self.notes)
         return view
 
     def schedule(self, *agents: Agent[S, Any] | str) -> None:
@@ -88,38 +110,58 @@ class NetworkRun(Generic[S]):
         """End the network after this turn."""
         self.asked_to_stop = "router"
 
-    def prompt_for(self, agent: str) -> tuple[Message, ...]:
+    def excess(self, now: datetime, more: Usage) -> str | None:
+        """Return which limit of the budget is reached with what a turn under way has used more; None for none."""
+        if self.spending is None:
+            return None
+        spending = self.spending
+        return spending.budget.excess(turns=self.call_count, usage=self.usage + more, since=now - spending.started_at)
+
+    def stop_for_budget(self, detail: str) -> None:
+        """End the network because its budget is used."""
+        self.asked_to_stop, self.stop_detail = "budget", detail
+
+    def prompt_for(self, agent: Agent[Any, Any], *, system: str, since: Sequence[Message] = ()) -> Prompt:
         """Return the conversation as `agent` sees it: what was said before, the new input, then its own turns.
 
-        Own turns follow the input, because they answer it; those of other agents come before, as history.
+        Own turns follow the input, because they answer it; those of other agents come before, as history. For one
+        that routes all turns of this run are answers. `since` is what the turn under way has said.
         """
         earlier = self.state.results[: self._earlier]
-        others = [result for result in self.results if result.agent != agent]
-        own = [result for result in self.results if result.agent == agent]
-        return (
-            *self.state.messages,
-            *(message for result in (*earlier, *others) for message in result.messages),
-            self.input,
-            *(message for result in own for message in result.messages),
+        others = [result for result in self.results if result.agent != agent.name and not agent.is_routing]
+        own = [result for result in self.results if result.agent == agent.name or agent.is_routing]
+        return Prompt(
+            system=system,
+            history=[*self.state.messages, *(message for result in (*earlier, *others) for message in result.messages)],
+            input=self.input,
+            own=[*(message for result in own for message in result.messages), *since],
+            prefill=agent.assistant,
         )
 
     def take(self, memo: Mapping[str, Any]) -> None:
         """Take over what a router's decision or a turn came to, live or remembered."""
         self.stack = list(memo["stack"])
+        self.stop_reason = memo["stop"]
+        self.stop_detail = memo.get("detail", "")
+        self.notes = dict(memo.get("notes", {}))
+        if "usage" in memo:
+            self.routing_usage += Usage.parse(memo["usage"])
         if "result" in memo:
             self.call_count += 1
-            self.state.results.append(AgentResult.parse(memo["result"]))
-        self.stop_reason = memo["stop"]
+            result = AgentResult.parse(memo["result"])
+            shape = self.agents[memo["agent"]].shape
+            self.state.results.append(result if shape is None else replace(result, output=shape.load(result.output)))
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON without models or keys, as a run's output."""
         from celeriac.platform.codec import plain
 
         return {
-            "output": self.output,
+            "output": plain(self.output),
             "text": self.text,
             "thread_id": self.state.thread_id,
             "stop_reason": self.stop_reason,
+            **({"stop_detail": self.stop_detail} if self.stop_detail else {}),
             "results": [result.export() for result in self.results],
             "state": plain(self.state.data),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from celeriac.errors import ConfigError, McpError, StepError
@@ -12,7 +13,29 @@ from celeriac.platform.context import Context
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
 
+#: what models may call
 AnyTool = Tool[..., Any] | McpTool
+#: what may stand among an agent's `tools=`
+ToolLike = Tool[..., Any] | McpServer
+
+
+def check_tools(agent: str, tools: Sequence[ToolLike]) -> tuple[list[str], list[str]]:
+    """Return the names of tools and of MCP servers; raise `ConfigError` for what is neither, or stands twice."""
+    names: list[str] = []
+    servers: list[str] = []
+    for tool in tools:
+        if isinstance(tool, McpServer):
+            if tool.name in servers:
+                raise ConfigError(f"Agent {agent!r} has two MCP servers named {tool.name!r}")
+            servers.append(tool.name)
+            continue
+        if not isinstance(tool, Tool):
+            fn = getattr(tool, "__name__", repr(tool))
+            raise ConfigError(f"Agent {agent!r}: {fn} among tools= is no tool; decorate it with @tool")
+        if tool.name in names:
+            raise ConfigError(f"Agent {agent!r} has two tools named {tool.name!r}; name one with @tool(name=…)")
+        names.append(tool.name)
+    return names, servers
 
 
 class Toolbox:

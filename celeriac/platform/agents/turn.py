@@ -1,172 +1,203 @@
-"""The turn: one agent's model calls with the tool calls that they ask for.
+"""The turn: one agent's model calls with the tool calls that they ask for, and its hooks.
 
-Runs inside the scope of its turn. Each model call and each tool call is a step; the tool calls of one reply run side
-by side on views of the network's run of their own, whose changes are merged in the order of the calls.
+Runs inside the scope of its turn, where each model call and each tool call is a step.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from celeriac.platform.agents.patch import Change, apply, conflicts, diff
-from celeriac.platform.agents.state import State, StateType
-from celeriac.platform.agents.tool import failure, failure_of
-from celeriac.platform.agents.toolbox import AnyTool, Toolbox
+from celeriac.errors import ModelError, StoreUnavailable
+from celeriac.ids import derived_id
+from celeriac.platform.agents.hooks import call_hook
+from celeriac.platform.agents.output import OutputMisfit
+from celeriac.platform.agents.prompt import Prompt
+from celeriac.platform.agents.state import StateType
+from celeriac.platform.agents.telling import TurnTelling
+from celeriac.platform.agents.tool_calls import ToolCalls
+from celeriac.platform.agents.toolbox import Toolbox
 from celeriac.platform.calling import call_function
-from celeriac.platform.context import Context, enter_context
+from celeriac.platform.context import Context
 from celeriac.platform.inference import infer
-from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
-from celeriac.platform.models.model import Model, ModelRequest
+from celeriac.platform.message import Message, Usage
+from celeriac.platform.models.model import Model, ModelReply, ModelRequest
 from celeriac.platform.result import AgentResult
-from celeriac.platform.signature import did_you_mean
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
 
+#: a reply that does not fit its type is mended in at least one more call
+_OUTPUT_TRIES = 2
 
-async def take_turn(
-    ctx: Context[Any], agent: Agent[Any, Any], model: Model, prompt: Sequence[Message], state_type: StateType
-) -> AgentResult[Any]:
-    """Let the agent answer, with at most `agent.max_iter` model calls; it stops at a reply without tool calls.
 
-    `prompt` is the conversation up to now, the new input in it. Changes that tools make to the state are merged into
-    `ctx.state`.
-    """
-    system = agent.system
-    if callable(system):
-        system = await call_function(ctx.step.kernel, system, *((ctx,) if agent.system_takes_context else ()))
-    messages: list[Message] = []
-    usage, calls_made = Usage(), 0
-    reply = None
-    toolbox = Toolbox(agent)
-    for _ in range(agent.turn_limit(ctx)):
-        await toolbox.refresh(ctx)
+class Turn:
+    """One turn of one agent; `take` it once."""
+
+    def __init__(
+        self, ctx: Context[Any], agent: Agent[Any, Any], model: Model, state_type: StateType, telling: TurnTelling
+    ) -> None:
+        """Take the turn in the scope that `ctx` is in; what hooks and tools do to the state ends in `ctx.state`."""
+        self._ctx, self._agent, self._model = ctx.bound(agent=agent, telling=telling), agent, model
+        self._state_type, self._telling = state_type, telling
+        self._toolbox = Toolbox(agent)
+        self._messages: list[Message] = []
+        self._usage = Usage()
+        self._id = derived_id("res", ctx.run.id, ctx.step.path)
+        self._last: ModelReply | None = None
+        self._given: tuple[Message, ...] = ()
+        self._output: Any = None
+        self._misfits = 0
+        #: why the turn ended before the agent was done
+        self._stopped = ""
+
+    async def take(self) -> AgentResult[Any]:
+        """Let the agent answer, with at most `agent.turn_limit` model calls; it stops at a reply without tool calls.
+
+        Raises what a model call, a hook or a required server failed with, unless `on_error` has an answer to it.
+        """
+        self._telling.started(self._id)
+        try:
+            await self._converse()
+            result = await call_hook(self._ctx, self._agent.on_finish, self._result())
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            answer = await self._answer_to(error)
+            if answer is None:
+                self._telling.failed(error)
+                raise
+            result = answer
+        self._telling.ended(result)
+        return result
+
+    async def _converse(self) -> None:
+        for number in range(1, self._limit() + 1):
+            if self._is_over_budget():
+                return
+            await self._toolbox.refresh(self._ctx)
+            prompt = await self._prompt()
+            if prompt.stopped is not None:
+                self._stopped = prompt.stopped
+                return
+            said = await self._ask(prompt, is_first=number == 1)
+            if not await self._goes_on(said):
+                return
+        self._stopped = "max_iter"
+
+    def _limit(self) -> int:
+        limit = self._agent.turn_limit(self._ctx)
+        return limit if self._agent.shape is None else max(limit, _OUTPUT_TRIES)
+
+    def _is_over_budget(self) -> bool:
+        excess = self._ctx.network.excess(self._ctx.step.kernel.now(), self._usage)
+        if excess is not None:
+            self._ctx.network.stop_for_budget(excess)
+            self._stopped = f"budget: {excess}"
+        return excess is not None
+
+    # -- one model call -----------------------------------------------------------------------------------------
+
+    async def _prompt(self) -> Prompt:
+        """Make the prompt of the next call and let the window and the hook change it."""
+        agent = self._agent
+        system = agent.system
+        if callable(system):
+            given = (self._ctx,) if agent.system_takes_context else ()
+            system = await call_function(self._ctx.step.kernel, system, *given)
+        note = self._toolbox.note
+        prompt: Prompt = self._ctx.network.prompt_for(
+            agent, system=f"{system}\n\n{note}".strip() if note else str(system), since=self._messages
+        )
+        window = agent.window or self._ctx.network.window
+        prompt = await call_hook(self._ctx, window, prompt)
+        return await call_hook(self._ctx, agent.on_start, prompt)
+
+    async def _ask(self, prompt: Prompt, *, is_first: bool) -> AgentResult[Any]:
+        """Call the model, and return its reply as the hook leaves it."""
+        toolbox, agent = self._toolbox, self._agent
+        self._given = prompt.messages
         request = ModelRequest(
             agent=agent.name,
-            system=f"{system}\n\n{toolbox.note}".strip() if toolbox.note else system,
-            messages=(*prompt, *messages),
+            system=prompt.system,
+            messages=prompt.messages,
             tools=tuple(tool.spec for tool in toolbox.tools.values()),
-            tool_choice=toolbox.choice,
+            # A choice that forces a tool is kept once: the agent could never answer.
+            tool_choice=toolbox.choice if is_first or toolbox.choice == "none" else "auto",
+            output=None if agent.shape is None else agent.shape.spec,
+            prefill=prompt.prefill,
         )
-        reply = await infer(ctx.step, "infer", model, request)
-        usage += reply.usage
-        messages.append(reply.message(agent.name))
-        if not reply.tool_calls:
-            break
-        calls = _Calls(ctx, toolbox.tools, state_type)
-        messages += await calls.make(reply.tool_calls, first=calls_made + 1)
-        calls_made += len(reply.tool_calls)
-    usage += Usage(tool_calls=calls_made)
-    result: AgentResult[Any] = AgentResult(
-        agent=agent.name,
-        model=(reply and reply.by) or f"{model.provider}:{model.name}",
-        messages=tuple(messages),
-        output="",
-        usage=usage,
-        finish_reason=reply.finish_reason if reply else "stop",
-        prompt=tuple(prompt),
-        raw=dict(reply.raw) if reply else {},
-    )
-    return AgentResult(**{**result.__dict__, "output": result.text})
+        reply = await infer(self._ctx.step, "infer", self._model, request, listener=self._telling.listener())
+        if prompt.prefill and reply.text:
+            reply = replace(reply, text=prompt.prefill + reply.text)
+        self._last = reply
+        self._usage += reply.usage
+        said = await call_hook(self._ctx, agent.on_response, self._as_result(reply))
+        self._messages += said.messages
+        for message in said.messages:
+            self._telling.replied(message)
+        return said
 
+    async def _goes_on(self, said: AgentResult[Any]) -> bool:
+        """Do what the reply asks for; return whether the model is to be called again."""
+        if not said.tool_calls:
+            return self._agent.shape is not None and not self._reads(said.text)
+        calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling)
+        results = await calls.make(said.tool_calls, first=self._usage.tool_calls + 1)
+        self._usage += Usage(tool_calls=len(results))
+        self._messages += results
+        await call_hook(self._ctx, self._agent.on_tools, replace(said, messages=(*said.messages, *results)))
+        return not self._agent.is_done_by(results) and self._ctx.network.asked_to_stop is None
 
-class _Calls:
-    """The tool calls of one reply."""
-
-    def __init__(self, ctx: Context[Any], tools: Mapping[str, AnyTool], state_type: StateType) -> None:
-        self._ctx = ctx
-        self._tools = tools
-        self._state_type = state_type
-
-    async def make(self, calls: Sequence[ToolCall], *, first: int) -> list[Message]:
-        """Run the calls, those that may side by side; return the messages with their results, in order."""
-        messages = []
-        for group in _groups(list(enumerate(calls, first)), self._tools):
-            made = [self._step(number, call) for number, call in group]
-            values = [await made[0]] if len(made) == 1 else await asyncio.gather(*made)
-            self._merge(values)
-            for (_, call), value in zip(group, values, strict=True):
-                result = ToolResult(call_id=call.id, name=call.name, data=value.get("data"), error=value.get("error"))
-                messages.append(Message.tool(result, agent=self._ctx.agent.name))
-        return messages
-
-    async def _step(self, number: int, call: ToolCall) -> dict[str, Any]:
-        tool = self._tools.get(call.name)
-        value: dict[str, Any]
+    def _reads(self, text: str) -> bool:
+        """Take the answer as the type that it must have; else ask the model to mend it, once more at least."""
+        assert self._agent.shape is not None
         try:
-            value = await self._ctx.step.scoped(
-                f"tool:{number}:{_plain(call.name)}",
-                lambda: self._answer(tool, call),
-                kind="tool",
-                input=call.input,
-                retries=tool.retries if tool else 0,
-                usage=lambda _: Usage(tool_calls=1),
-            )
-        except Exception as error:  # noqa: BLE001  # a tool fails its call, never the run
-            return failure_of(error)
-        return value
+            self._output = self._agent.shape.read(text)
+        except OutputMisfit as misfit:
+            self._misfits += 1
+            if self._misfits >= self._limit():
+                raise ModelError(f"Agent {self._agent.name!r}: {misfit}", kind="output") from misfit
+            id = derived_id("msg", self._id, f"misfit:{self._misfits}")
+            self._messages.append(Message("user", f"{misfit}. Answer again, with nothing but the JSON.", id=id))
+            return False
+        return True
 
-    async def _answer(self, tool: AnyTool | None, call: ToolCall) -> dict[str, Any]:
-        if tool is None:
-            near = did_you_mean(call.name, self._tools)
-            return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
-        before = self._state_type.dump(self._ctx.state.data)
-        view = State(
-            self._state_type.load(before, self._ctx.state.data),
-            messages=self._ctx.state.messages,
-            results=self._ctx.state.results,
-            thread_id=self._ctx.state.thread_id,
+    # -- the result ---------------------------------------------------------------------------------------------
+
+    def _as_result(self, reply: ModelReply) -> AgentResult[Any]:
+        message = reply.message(self._agent.name)
+        return replace(self._result(), messages=(message,), output=reply.text, usage=reply.usage)
+
+    def _result(self) -> AgentResult[Any]:
+        """Return what the turn came to up to now."""
+        reply = self._last
+        result: AgentResult[Any] = AgentResult(
+            id=self._id,
+            agent=self._agent.name,
+            model=(reply and reply.by) or f"{self._model.provider}:{self._model.name}",
+            messages=tuple(self._messages),
+            output=self._output,
+            usage=self._usage,
+            finish_reason=reply.finish_reason if reply else "stop",
+            stopped=self._stopped,
+            created_at=self._ctx.step.kernel.now(),
+            prompt=self._given,
+            raw=dict(reply.raw) if reply else {},
         )
-        network = self._ctx.network.view(view)
-        ctx = self._ctx.bound(tool_call=call, state=view, network=network)
-        known = len(network.stack)
-        with enter_context(ctx):
-            try:
-                content = await tool.answer(ctx.step.kernel, ctx)
-            except Exception as error:
-                if tool.retries:
-                    raise
-                return failure_of(error)
-        if "error" in content:
-            return content
-        patch = diff(before, self._state_type.dump(view.data))
-        change = {"patch": patch, "scheduled": network.stack[known:], "stop": network.asked_to_stop}
-        return content | {part: value for part, value in change.items() if value}
+        return result if self._agent.shape is not None else replace(result, output=result.text)
 
-    def _merge(self, values: Sequence[dict[str, Any]]) -> None:
-        network = self._ctx.network
-        for value in values:
-            network.schedule(*value.get("scheduled", ()))
-            network.asked_to_stop = value.get("stop", network.asked_to_stop)
-        patches: list[list[Change]] = [value.get("patch", []) for value in values]
-        if not any(patches):
-            return
-        merged = self._state_type.dump(self._ctx.state.data)
-        for patch in patches:
-            merged = apply(merged, patch)
-        self._ctx.state.data = self._state_type.load(merged, self._ctx.state.data)
-        if twice := conflicts(patches):
-            self._ctx.log.warning("Parallel tool calls set the same state twice, the later call won: %s", twice)
-
-
-def _groups(calls: list[tuple[int, ToolCall]], tools: Mapping[str, AnyTool]) -> list[list[tuple[int, ToolCall]]]:
-    """Split the calls, in order, into groups that may run side by side; a tool with parallel=False stands alone."""
-    groups: list[list[tuple[int, ToolCall]]] = []
-    is_open = False
-    for number, call in calls:
-        tool = tools.get(call.name)
-        is_parallel = tool is None or tool.parallel
-        if is_open and is_parallel:
-            groups[-1].append((number, call))
-        else:
-            groups.append([(number, call)])
-        is_open = is_parallel
-    return groups
-
-
-def _plain(name: str) -> str:
-    """Return a tool's name as a model gave it so that it can stand in a path."""
-    return re.sub(r"[^\w.-]", "_", name)[:100] or "unnamed"
+    async def _answer_to(self, error: Exception) -> AgentResult[Any] | None:
+        """Return what the agent's hook makes of a failure; None where it has nothing to say."""
+        hook: Callable[..., Any] | None = self._agent.on_error
+        if hook is None:
+            return None
+        answer = await call_function(self._ctx.step.kernel, hook, self._ctx, error)
+        if isinstance(answer, str):
+            id = derived_id("msg", self._id, "error")
+            said = Message("assistant", answer, agent=self._agent.name, id=id)
+            self._telling.replied(said)
+            return replace(self._result(), messages=(*self._messages, said), output=answer, stopped="error")
+        result: AgentResult[Any] | None = answer
+        return result

@@ -89,6 +89,10 @@ class DurableKernel:
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + conduct.link_budget.total_seconds()
 
+    def now(self) -> datetime:
+        """Return the time of the installation's clock."""
+        return self._clock.now()
+
     @property
     def suspending(self) -> bool:
         """Whether the link ends before the run does."""

@@ -7,7 +7,7 @@ Agents and `step.ai` build a `ModelRequest`; an adapter turns it into the provid
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from celeriac.platform.message import FinishReason, Message, ToolCall, Usage, Verbatim
@@ -85,6 +85,8 @@ class ModelReply:
     """
 
     model: str
+    #: of the message that it becomes; given by whoever asks
+    id: str = ""
     by: str = ""
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -98,7 +100,8 @@ class ModelReply:
 
     def message(self, agent: str | None = None) -> Message:
         """Return the reply as the conversation keeps it."""
-        return Message.assistant(self.text, tool_calls=self.tool_calls, agent=agent, verbatim=self.verbatim)
+        said = Message.assistant(self.text, tool_calls=self.tool_calls, agent=agent, verbatim=self.verbatim)
+        return replace(said, id=self.id) if self.id else said
 
 
 class Model(Protocol):

@@ -1,0 +1,307 @@
+"""Running a network: its turns, each a scope whose memo holds the result and the change to the state.
+
+A finished turn costs one memo on replay; the router's decision before it is one more. The same code runs in a plain
+script, with an inline step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from celeriac.errors import ConfigError
+from celeriac.ids import derived_id, slug
+from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.budget import Budget, Spending
+from celeriac.platform.agents.history import keep_results, open_thread
+from celeriac.platform.agents.hooks import is_enabled
+from celeriac.platform.agents.network_run import NetworkRun
+from celeriac.platform.agents.patch import apply, conflicts, diff
+from celeriac.platform.agents.router import Decision, Router, decision_of
+from celeriac.platform.agents.routing_agent import RoutingAgent
+from celeriac.platform.agents.state import State
+from celeriac.platform.agents.telling import Telling, TurnTelling
+from celeriac.platform.agents.turn import Turn
+from celeriac.platform.calling import call_function
+from celeriac.platform.context import Context, current_context, enter_context
+from celeriac.platform.inline import local_context
+from celeriac.platform.message import NOTHING, Message
+from celeriac.platform.models.catalog import resolve
+from celeriac.platform.models.model import Model
+from celeriac.platform.result import AgentResult
+from celeriac.platform.scope import current_scope
+from celeriac.platform.signature import did_you_mean
+
+if TYPE_CHECKING:
+    from celeriac.platform.agents.network import Models, Network
+    from celeriac.platform.agents.streaming import OnChunk
+
+Memo = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What one run of a network was asked to be."""
+
+    input: str | Message
+    id: str | None
+    state: Any
+    thread_id: str | None
+    router: Router | RoutingAgent[Any] | None
+    model: Models | None
+    max_iter: int
+    budget: Budget | None
+    channel: str | None
+    on_chunk: OnChunk | None
+
+
+async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
+    """Run the network as wished, in the run that we are in or in place."""
+    message = wish.input if isinstance(wish.input, Message) else Message.user(wish.input)
+    ctx = current_context() if current_scope() is not None else None
+    ctx = ctx or local_context(network.name, {"input": message.text})
+    model_of = _models(network, ctx, wish.model)
+    for agent in network.agents.values():
+        model_of(agent)  # before anything starts
+    prefix = "network" if network.is_network else "agent"
+    with ctx.step.scope(wish.id or f"{prefix}:{slug(network.name)}"):
+        run = NetworkRun(
+            id=derived_id("run", ctx.run.id, ctx.step.path),
+            name=network.name,
+            input=message,
+            agents=network.agents,
+            state=_state(network, wish),
+            model_of=model_of,
+            is_network=network.is_network,
+            window=network.window,
+        )
+        bound = ctx.bound(network=run, state=run.state)
+        with enter_context(bound):
+            await _Running(network, bound, run, wish).go()
+    return run
+
+
+def _state(network: Network[Any], wish: Wish) -> State[Any]:
+    given = wish.state
+    if isinstance(given, State):
+        state = State(given.data, messages=given.messages, results=given.results, thread_id=given.thread_id)
+    else:
+        kind = network.state_type
+        state = State(kind.fresh() if given is None else kind.take(given))
+    state.thread_id = wish.thread_id or state.thread_id
+    return state
+
+
+def _models(network: Network[Any], ctx: Context[Any], given: Models | None) -> Callable[[Agent[Any, Any]], Model]:
+    """Return what finds the model of an agent, or raises `ConfigError`."""
+    replaced = ctx.part("model")
+    by_name = given if isinstance(given, Mapping) else {}
+    for_all = None if isinstance(given, Mapping) else given
+    router = network.router.name if isinstance(network.router, RoutingAgent) else ""
+    if unknown := next((name for name in by_name if name not in network.agents and name != router), None):
+        near = did_you_mean(unknown, network.agents)
+        raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
+    found: dict[str, Model] = {}
+
+    def model_of(agent: Agent[Any, Any]) -> Model:
+        if agent.name not in found:
+            model = (
+                replaced
+                or by_name.get(agent.name)
+                or for_all
+                or agent.model
+                or network.default_model
+                or ctx.part("default_model")
+            )
+            if model is None:
+                raise ConfigError(
+                    f"Agent {agent.name!r} has no model; give it model=, or {network.name!r} a default_model="
+                )
+            found[agent.name] = resolve(model)
+        return found[agent.name]
+
+    return model_of
+
+
+class _Running:
+    """Takes the turns of one run."""
+
+    def __init__(self, network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wish: Wish) -> None:
+        self._network, self._ctx, self._run, self._wish = network, ctx, run, wish
+        self._type = network.state_type
+        self._telling = Telling(ctx, run, channel=wish.channel, on_chunk=wish.on_chunk)
+
+    async def go(self) -> None:
+        """Take turns until there is a reason to stop."""
+        run = self._run
+        await open_thread(self._ctx, run, self._network.history)
+        run.begin()
+        if self._wish.budget is not None:
+            run.spending = Spending(budget=self._wish.budget, started_at=await self._started_at(self._wish.budget))
+        self._telling.started()
+        try:
+            if not self._network.is_network:
+                run.schedule(*self._network.agents)
+            while run.stop_reason is None:
+                await self._advance()
+        except Exception as error:
+            await self._telling.failed(error)
+            raise
+        await self._telling.ended()
+
+    async def _started_at(self, budget: Budget) -> datetime:
+        """Return when the run began; remembered where that counts."""
+        now = self._ctx.step.kernel.now
+
+        async def note() -> str:
+            return now().isoformat()
+
+        if budget.time is None:
+            return now()
+        return datetime.fromisoformat(await self._ctx.step.scoped("started", note, kind="run"))
+
+    async def _advance(self) -> None:
+        """Take one turn, or several at once, with the router's decision before."""
+        run, router = self._run, self._wish.router
+        if run.call_count >= self._wish.max_iter:
+            run.stop_reason = "max_iter" if run.is_network else "router"
+            return
+        at_once: list[str] = []
+        if router is not None:
+            memo = await self._remember("route", lambda: self._route(router))
+            at_once = memo["at_once"]
+        if at_once:
+            await self._turns_at_once(at_once[: self._wish.max_iter - run.call_count])
+        elif run.stop_reason is None:
+            name = run.stack[0]
+            await self._remember("turn", lambda: self._turn(name))
+            self._tell_turn(1)
+            await keep_results(self._ctx, run, self._network.history, run.results[-1:])
+
+    async def _remember(self, name: str, body: Callable[[], Awaitable[Memo]]) -> Memo:
+        """Run a body as a step whose memo holds the change to the state, and take over what it came to."""
+        run = self._run
+        before = self._type.dump(run.state.data)
+
+        async def change() -> Memo:
+            came = await body()
+            return came | {"patch": diff(before, self._type.dump(run.state.data))}
+
+        memo: Memo = await self._ctx.step.scoped(
+            f"{name}:{run.call_count + 1}",
+            change,
+            kind="turn" if name == "turn" else "run",
+            input={"state": before} if name == "turn" else None,
+        )
+        run.state.data = self._type.load(apply(before, memo["patch"]), run.state.data)
+        run.take(memo)
+        return memo
+
+    # -- the router ---------------------------------------------------------------------------------------------
+
+    async def _route(self, router: Router | RoutingAgent[Any]) -> Memo:
+        """Ask the router; its answer is a memo of its own, so that it is asked once, also when the turn parks."""
+        run, ctx = self._run, self._ctx
+        if (excess := run.excess(ctx.step.kernel.now(), NOTHING)) is not None:
+            return {"stack": run.stack, "stop": "budget", "detail": excess, "at_once": [], "notes": run.notes}
+        run.available = [name for name, agent in run.agents.items() if await is_enabled(ctx, agent.enabled)]
+        route: Any = router if isinstance(router, RoutingAgent) else await call_function(ctx.step.kernel, router, ctx)
+        memo: Memo = {}
+        if isinstance(route, RoutingAgent):
+            self._network.check_descriptions()
+            result = await self._take(ctx, route, TurnTelling())
+            memo["usage"], memo["routed_by"] = result.usage.export(), result.export()
+            route = await route.route(ctx.bound(agent=route), result)
+        decision = self._decided(route)
+        at_once = list(decision.names) if decision.at_once else []
+        run.schedule(*(() if at_once else decision.names))
+        stop = run.asked_to_stop or (None if run.stack or at_once else "router")
+        return memo | {
+            "agents": list(decision.names),
+            "at_once": at_once if stop is None else [],
+            "stack": run.stack,
+            "stop": stop,
+            "detail": run.stop_detail,
+            "notes": run.notes,
+        }
+
+    def _decided(self, route: Any) -> Decision:
+        return decision_of(route, self._run.agents, self._run.available, self._network.name)
+
+    # -- the turns ----------------------------------------------------------------------------------------------
+
+    async def _take(self, ctx: Context[Any], agent: Agent[Any, Any], telling: TurnTelling) -> AgentResult[Any]:
+        return await Turn(ctx, agent, self._run.model_of(agent), self._type, telling).take()
+
+    async def _turn(self, name: str) -> Memo:
+        run = self._run
+        agent = run.agents[name]
+        telling = self._telling.turn(name, run.call_count + 1)
+        result = await self._take(self._ctx, agent, telling)
+        return _memo_of(run, name, result, run.stack[1:])
+
+    async def _turns_at_once(self, names: Sequence[str]) -> None:
+        """Let several agents take their turns side by side, and merge what they did to the state in their order."""
+        run = self._run
+        before = self._type.dump(run.state.data)
+        first = run.call_count + 1
+        steps = [
+            asyncio.ensure_future(self._turn_on_view(before, name, number)) for number, name in enumerate(names, first)
+        ]
+        try:
+            memos = [await step for step in steps]
+        finally:
+            for step in steps:
+                step.cancel()
+        merged = before
+        for memo in memos:
+            merged = apply(merged, memo["patch"])
+            stack, stop = [*run.stack, *memo["stack"]], memo["stop"] or run.stop_reason
+            run.take({**memo, "stack": stack, "stop": stop, "notes": {**run.notes, **memo["notes"]}})
+        run.state.data = self._type.load(merged, run.state.data)
+        self._tell_turn(len(names))
+        await keep_results(self._ctx, run, self._network.history, run.results[-len(names) :])
+        if twice := conflicts([memo["patch"] for memo in memos]):
+            self._ctx.log.warning("Parallel turns set the same state twice, the later agent won: %s", twice)
+
+    async def _turn_on_view(self, before: Any, name: str, number: int) -> Memo:
+        """Take a turn on a copy of the state; its memo has what it scheduled and changed itself."""
+        run = self._run
+        state = State(
+            self._type.load(before, run.state.data),
+            messages=run.state.messages,
+            results=run.state.results,
+            thread_id=run.state.thread_id,
+        )
+        view = run.view(state)
+        view.stack = []
+        ctx = self._ctx.bound(network=view, state=state)
+
+        async def change() -> Memo:
+            with enter_context(ctx):
+                result = await self._take(ctx, view.agents[name], self._telling.turn(name, number))
+            return _memo_of(view, name, result, view.stack) | {"patch": diff(before, self._type.dump(state.data))}
+
+        memo: Memo = await ctx.step.scoped(f"turn:{number}", change, kind="turn", input={"state": before})
+        return memo
+
+    def _tell_turn(self, count: int) -> None:
+        """Tell the last turns as they are remembered; who saw them live sees nothing twice."""
+        run = self._run
+        for place in range(-count, 0):
+            result = run.results[place]
+            self._telling.turn(result.agent, run.call_count + place + 1).replayed(result)
+
+
+def _memo_of(run: NetworkRun[Any], name: str, result: AgentResult[Any], stack: Sequence[str]) -> Memo:
+    return {
+        "agent": name,
+        "result": result.export(),
+        "stack": list(stack),
+        "stop": run.asked_to_stop,
+        "detail": run.stop_detail,
+        "notes": run.notes,
+    }

@@ -1,0 +1,147 @@
+"""The tool calls of one reply: each a step, side by side, on views of the network's run of their own.
+
+What the calls change in the state is merged in the order of the calls, live and on replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+from celeriac.ids import derived_id
+from celeriac.platform.agents.patch import Change, apply, conflicts, diff
+from celeriac.platform.agents.state import State, StateType
+from celeriac.platform.agents.telling import TurnTelling
+from celeriac.platform.agents.tool import failure, failure_of
+from celeriac.platform.agents.toolbox import AnyTool
+from celeriac.platform.context import Context, enter_context
+from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
+from celeriac.platform.signature import did_you_mean
+
+#: a call with its number in the turn
+_Numbered = tuple[int, ToolCall]
+
+
+class ToolCalls:
+    """Makes the tool calls of one reply."""
+
+    def __init__(
+        self, ctx: Context[Any], tools: Mapping[str, AnyTool], state_type: StateType, telling: TurnTelling
+    ) -> None:
+        """Work in the scope of the turn that `ctx` is in."""
+        self._ctx = ctx
+        self._tools = tools
+        self._state_type = state_type
+        self._telling = telling
+
+    async def make(self, calls: Sequence[ToolCall], *, first: int) -> list[Message]:
+        """Run the calls, those that may side by side; return the messages with their results, in order.
+
+        Results are told in the order of the calls too, each as soon as it and those before it are there.
+        """
+        messages: list[Message] = []
+        for group in _groups(list(enumerate(calls, first)), self._tools):
+            values: list[dict[str, Any]] = []
+            under_way = self._start(group)
+            try:
+                for (number, call), step in zip(group, under_way, strict=True):
+                    values.append(await step)
+                    messages.append(self._message(number, call, values[-1]))
+            finally:
+                for step in under_way:
+                    if isinstance(step, asyncio.Task):
+                        step.cancel()
+            self._merge(values)
+        return messages
+
+    def _start(self, group: Sequence[_Numbered]) -> list[Awaitable[dict[str, Any]]]:
+        """Begin the calls; one that is alone is made in the turn's own task."""
+        if len(group) == 1:
+            return [self._step(*group[0])]
+        return [asyncio.ensure_future(self._step(number, call)) for number, call in group]
+
+    def _message(self, number: int, call: ToolCall, value: Mapping[str, Any]) -> Message:
+        result = ToolResult(call_id=call.id, name=call.name, data=value.get("data"), error=value.get("error"))
+        self._telling.answered(number, result)
+        id = derived_id("msg", self._ctx.run.id, self._ctx.step.path, str(number))
+        return Message("tool", tool_result=result, agent=self._ctx.agent.name, id=id)
+
+    async def _step(self, number: int, call: ToolCall) -> dict[str, Any]:
+        tool = self._tools.get(call.name)
+        value: dict[str, Any]
+        try:
+            value = await self._ctx.step.scoped(
+                f"tool:{number}:{_plain(call.name)}",
+                lambda: self._answer(tool, call),
+                kind="tool",
+                input=call.input,
+                retries=tool.retries if tool else 0,
+                usage=lambda _: Usage(tool_calls=1),
+            )
+        except Exception as error:  # noqa: BLE001  # a tool fails its call, never the run
+            return failure_of(error)
+        return value
+
+    async def _answer(self, tool: AnyTool | None, call: ToolCall) -> dict[str, Any]:
+        if tool is None:
+            near = did_you_mean(call.name, self._tools)
+            return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
+        before = self._state_type.dump(self._ctx.state.data)
+        view = State(
+            self._state_type.load(before, self._ctx.state.data),
+            messages=self._ctx.state.messages,
+            results=self._ctx.state.results,
+            thread_id=self._ctx.state.thread_id,
+        )
+        network = self._ctx.network.view(view)
+        ctx = self._ctx.bound(tool_call=call, state=view, network=network)
+        known = len(network.stack)
+        with enter_context(ctx):
+            try:
+                content = await tool.answer(ctx.step.kernel, ctx)
+            except Exception as error:
+                if tool.retries:
+                    raise
+                return failure_of(error)
+        if "error" in content:
+            return content
+        patch = diff(before, self._state_type.dump(view.data))
+        change = {"patch": patch, "scheduled": network.stack[known:], "stop": network.asked_to_stop}
+        return content | {part: value for part, value in change.items() if value}
+
+    def _merge(self, values: Sequence[dict[str, Any]]) -> None:
+        network = self._ctx.network
+        for value in values:
+            network.schedule(*value.get("scheduled", ()))
+            network.asked_to_stop = value.get("stop", network.asked_to_stop)
+        patches: list[list[Change]] = [value.get("patch", []) for value in values]
+        if not any(patches):
+            return
+        merged = self._state_type.dump(self._ctx.state.data)
+        for patch in patches:
+            merged = apply(merged, patch)
+        self._ctx.state.data = self._state_type.load(merged, self._ctx.state.data)
+        if twice := conflicts(patches):
+            self._ctx.log.warning("Parallel tool calls set the same state twice, the later call won: %s", twice)
+
+
+def _groups(calls: list[_Numbered], tools: Mapping[str, AnyTool]) -> list[list[_Numbered]]:
+    """Split the calls, in order, into groups that may run side by side; a tool with parallel=False stands alone."""
+    groups: list[list[_Numbered]] = []
+    is_open = False
+    for number, call in calls:
+        tool = tools.get(call.name)
+        is_parallel = tool is None or tool.parallel
+        if is_open and is_parallel:
+            groups[-1].append((number, call))
+        else:
+            groups.append([(number, call)])
+        is_open = is_parallel
+    return groups
+
+
+def _plain(name: str) -> str:
+    """Return a tool's name as a model gave it so that it can stand in a path."""
+    return re.sub(r"[^\w.-]", "_", name)[:100] or "unnamed"
