@@ -86,7 +86,7 @@ async def test_a_semaphore_around_waits_parks() -> None:
         await asyncio.gather(nap("a"), nap("b"))
         return "rested"
 
-    async with Harness(app) as h:
+    async with asyncio.timeout(10), Harness(app) as h:  # a run that does not park never comes to rest
         [run] = await h.send("go")
         assert h.run(run.id).status == "parked"
         await h.advance("1h")

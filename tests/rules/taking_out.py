@@ -19,6 +19,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 #: what a copy needs beside the package
 _LINKED = ("pyproject.toml", "tests")
 
+#: files of tests that have no other database
+_ON_POSTGRES = ("rules/test_moves_that_meet.py", "tenants/test_row_security")
+
 #: a copied test that takes longer hangs, and a test that hangs shows nothing
 _PATIENCE_SECONDS = 60
 
@@ -39,7 +42,7 @@ class TakingOut:
     @property
     def needs_postgres(self) -> bool:
         """Whether the test can show it only on Postgres."""
-        return self.test.startswith("rules/test_moves_that_meet.py")
+        return self.test.startswith(_ON_POSTGRES) or self.test.endswith("[postgres]")
 
 
 class Copy:

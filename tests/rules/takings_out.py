@@ -10,6 +10,8 @@ from rules.taking_out import TakingOut
 _DURABLE = "celeriac/platform/durable"
 _STORE = "celeriac/platform/store"
 _MEETING = "rules/test_moves_that_meet.py"
+_WALL = "tenants/test_row_security.py"
+_LOGINS = "tenants/test_row_security_logins.py"
 
 #: the steps of a run are inserted by what its row says, and the row is not updated
 _WITHOUT_ITS_LOCK = """
@@ -199,6 +201,14 @@ TAKEN_OUT = (
         test="durable/test_parking.py::test_a_body_that_executes_keeps_the_run_from_parking",
     ),
     TakingOut(
+        rule=21,
+        lost="where only unknown awaits are left they are cut",
+        file=f"{_DURABLE}/parking.py",
+        text="            self._timer = self._loop.call_later(UNKNOWN_AWAIT_SECONDS, self._cut)\n",
+        instead="            self._timer = None\n",
+        test="durable/test_parking.py::test_a_semaphore_around_waits_parks",
+    ),
+    TakingOut(
         rule=22,
         lost="a closed scope takes no step",
         file=f"{_DURABLE}/record.py",
@@ -213,5 +223,109 @@ TAKEN_OUT = (
         text="            if _awaits(owner, task):\n",
         instead="            if owner is None:\n",
         test="durable/test_standing_still.py::test_asyncio_timeout_around_a_wait_is_refused[False]",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a policy asks for the tenant",
+        file="celeriac/row_security.py",
+        text='f"CREATE POLICY {WEB} ON {table} TO {WEB} USING ({own})',
+        instead='f"CREATE POLICY {WEB} ON {table} TO {WEB} USING (true)',
+        test=f"{_WALL}::test_without_filters_the_wall_alone_shows_what_filters_show[runs]",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a row may not be written for another tenant",
+        file="celeriac/row_security.py",
+        text="WITH CHECK ({own})",
+        instead="WITH CHECK (true)",
+        test=f"{_WALL}::test_a_row_of_another_tenant_cannot_be_inserted",
+    ),
+    TakingOut(
+        rule=29,
+        lost="the wall stands before the owner of the tables as well",
+        file="celeriac/row_security.py",
+        text="ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; ",
+        instead="ENABLE ROW LEVEL SECURITY; ",
+        test=f"{_LOGINS}::test_membership_alone_opens_nothing",
+    ),
+    TakingOut(
+        rule=29,
+        lost="no tenant is not the tenant of the empty name",
+        file="celeriac/row_security.py",
+        text="nullif(current_setting('app.tenant_id', true), '')",
+        instead="current_setting('app.tenant_id', true)",
+        test=f"{_WALL}::test_who_names_no_tenant_is_not_the_operator",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a tenant is named for one transaction",
+        file="celeriac/row_security.py",
+        text="'{quoted}', true)\"",
+        instead="'{quoted}', false)\"",
+        test=f"{_WALL}::test_a_tenant_is_forgotten_with_its_transaction",
+    ),
+    TakingOut(
+        rule=29,
+        lost="every transaction names its tenant or none",
+        file="celeriac/database.py",
+        text='return f"BEGIN; {set_tenant(tenant_id)}"',
+        instead='return f"BEGIN; {set_tenant(tenant_id)}" if tenant_id else "BEGIN"',
+        test=f"{_WALL}::test_a_tenant_is_forgotten_at_the_next_checkout[false]",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a connection enters its role",
+        file="celeriac/postgres.py",
+        text="        if stands:\n            connection.execute(",
+        instead="        if stands:\n            str(",
+        test=f"{_WALL}::test_a_transaction_that_names_no_tenant_sees_nothing[runs]",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a login has nothing of its roles before it enters them",
+        file="celeriac/row_security.py",
+        text='return f"GRANT {role} TO {login} WITH INHERIT FALSE, SET TRUE"',
+        instead='return f"GRANT {role} TO {login} WITH INHERIT TRUE, SET TRUE"',
+        test=f"{_LOGINS}::test_membership_alone_opens_nothing",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a wall that a membership opens is not raised",
+        file="celeriac/row_security.py",
+        text="        elif not is_super and row is not None and row.is_open:\n",
+        instead="        elif is_super and row is None:\n",
+        test=f"{_LOGINS}::test_a_wall_that_a_membership_opens_is_not_raised",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a membership that opens the wall is told of",
+        file="celeriac/row_security.py",
+        text="        elif row.is_open and not is_super:\n",
+        instead="        elif row.is_open and row.is_above:\n",
+        test=f"{_LOGINS}::test_a_membership_that_opens_the_wall_is_told_of",
+    ),
+    TakingOut(
+        rule=29,
+        lost="the engine works in a role of its own",
+        file="celeriac/wiring.py",
+        text="return connect(url, role=ENGINE, row_security=mode), connect",
+        instead="return connect(url, role=WEB, row_security=mode), connect",
+        test=f"{_WALL}::test_the_engine_commits_for_two_tenants_at_once",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a group is committed in the name of no tenant",
+        file=f"{_STORE}/sql_journal.py",
+        text="            with single(self._engine) as connection:\n                bases",
+        instead="            with single(self._walled, entries[0].tenant_id) as connection:\n                bases",
+        test=f"{_WALL}::test_the_engine_commits_for_two_tenants_at_once",
+    ),
+    TakingOut(
+        rule=29,
+        lost="a statement of the engine asks for the tenant",
+        file=f"{_STORE}/sql_journal_postgres.py",
+        text="WHERE id = %s AND tenant_id = %s AND fence",
+        instead="WHERE id = %s AND %s <> '' AND fence",
+        test="store/test_store_journal.py::test_another_tenants_entry_is_not_stored[postgres]",
     ),
 )

@@ -10,8 +10,16 @@ from sqlalchemy.exc import DBAPIError
 from walls_stage import ASKED, World, answer, filters_removed, world
 
 from celeriac.database import metadata, migrate, reading, single, transaction
-from celeriac.platform.store.tables import bulk_actions
+from celeriac.platform.durable.memo import Entry
+from celeriac.platform.store.sql_journal_postgres import commit_on_postgres
+from celeriac.platform.store.sql_shares import share_out
+from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.tables import bulk_actions, pauses
 from celeriac.row_security import missing, rule_of
+from celeriac.settings import Settings
+from celeriac.wiring import build
+from store.store_stage import step_done
+from web.bank_runs import Desk
 
 #: what would change the other tenant's data for the tests that follow
 CHANGING = ("abort", "rerun", "cancel", "signal", "memory")
@@ -71,6 +79,48 @@ def test_a_tenant_is_forgotten_at_the_next_checkout(stage: World, is_local: str)
         pid = connection.exec_driver_sql(named).one()[1]
     with reading(stage.walled) as connection:
         assert connection.exec_driver_sql("SELECT pg_backend_pid(), count(*) FROM runs").one() == (pid, 0)
+
+
+def test_a_tenant_is_forgotten_with_its_transaction(stage: World) -> None:
+    """So that one which is opened in a way that names none sees nothing, whoever had the connection before."""
+    seen = text("SELECT pg_backend_pid(), count(*) > 0 FROM runs")
+    stage.walled.dispose()  # a connection may remember what a test has set for its life
+    with single(stage.walled, stage.other) as connection:
+        pid, has_seen = connection.execute(seen).one()
+    with stage.walled.connect() as connection:
+        assert (has_seen, *connection.execute(seen).one()) == (True, pid, False)
+
+
+def test_who_names_no_tenant_is_not_the_operator(stage: World) -> None:
+    """What holds for all tenants is stored under the empty name, and a finished transaction leaves that behind."""
+    SqlStore(stage.engine).pause("", "bank", "nightly-report", is_paused=True)
+    with single(stage.walled) as connection:
+        lifted = connection.execute(pauses.delete().where(pauses.c.tenant_id == "")).rowcount
+    SqlStore(stage.engine).pause("", "bank", "nightly-report", is_paused=False)
+    assert lifted == 0
+
+
+def test_the_engine_commits_for_two_tenants_at_once(postgres_server: str) -> None:
+    with world(postgres_server) as own:
+        rooms = build(Settings(database_url=own.url, _env_file=None))  # type: ignore[call-arg]
+        assert rooms.store.commit(steps_of_both(own)) == [1, 1]
+        rooms.close()
+
+
+def test_under_one_tenants_name_the_step_of_another_is_refused(postgres_server: str) -> None:
+    """Which is why the engine has a role of its own."""
+    with world(postgres_server) as own:
+        shares = share_out(steps_of_both(own))
+        with transaction(own.walled, own.me) as connection:
+            committed = commit_on_postgres(connection, shares)
+    assert [shares[place].tenant_id for place in committed] == [own.me]
+
+
+def steps_of_both(world: World) -> list[Entry]:
+    """Return a step of a run of each tenant, to be committed as one group."""
+    store = SqlStore(world.engine)
+    store.pause(world.other, "bank", "support", is_paused=False)
+    return [step_done(Desk(store, tenant).started().claim, "charge") for tenant in (world.me, world.other)]
 
 
 def test_a_row_of_another_tenant_cannot_be_inserted(stage: World) -> None:

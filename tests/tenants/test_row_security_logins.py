@@ -13,7 +13,7 @@ from walls_stage import database_of_a_login
 
 from celeriac.database import connect, metadata, migrate, reading
 from celeriac.errors import ConfigError
-from celeriac.row_security import ENGINE, Mode, missing
+from celeriac.row_security import ENGINE, WEB, Mode, missing
 from celeriac.tenants.tenant import Tenants
 from services import fresh_database
 
@@ -54,31 +54,52 @@ def make_a_tenant(url: str) -> None:
         Tenants(engine).create("Acme")
 
 
-def admit(server: str, login: str) -> None:
-    """Do as the administrator what the doctor says."""
+def admit(server: str, url: str) -> None:
+    """Do as the administrator what the doctor says to this login."""
     with psycopg.connect(server, autocommit=True) as admin:
-        for role in ("celeriac_engine", "celeriac_web"):
-            admin.execute(f"GRANT {role} TO {login} WITH INHERIT FALSE, SET TRUE".encode())
+        for todo in (todo for _, todo in told(url) if todo != "celeriac migrate"):
+            admin.execute(todo.encode())
+
+
+def open_up(server: str, login: str) -> None:
+    """Make the login a member in the way of old, by which it has what the roles may at once."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        for role in (ENGINE, WEB):
+            admin.execute(f"GRANT {role} TO {login} WITH INHERIT TRUE".encode())
 
 
 def test_membership_alone_opens_nothing(server: str) -> None:
     """A connection that has entered no role sees no row, though its login may enter both and owns the tables."""
-    with database_of_a_login(server) as (url, login):
-        admit(server, login)
+    with database_of_a_login(server) as (url, _):
+        admit(server, url)
         migrate(url)
         make_a_tenant(url)
         assert (rows_seen(url, None), rows_seen(url, ENGINE)) == (0, 1)
 
 
 def test_a_membership_that_opens_the_wall_is_told_of(server: str) -> None:
+    """By it a connection that has entered nothing sees what the engine sees."""
     with database_of_a_login(server) as (url, login):
-        admit(server, login)
+        admit(server, url)
         migrate(url)
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"GRANT celeriac_engine TO {login} WITH INHERIT TRUE".encode())
-        [(what, todo)] = told(url)
-        assert what == f"{login} has what celeriac_engine may without entering it"
-        assert todo == f"GRANT celeriac_engine TO {login} WITH INHERIT FALSE, SET TRUE"
+        make_a_tenant(url)
+        open_up(server, login)
+        assert rows_seen(url, None) == 1
+        assert told(url) == [
+            (
+                f"{login} has what {role} may without entering it",
+                f"GRANT {role} TO {login} WITH INHERIT FALSE, SET TRUE",
+            )
+            for role in (ENGINE, WEB)
+        ]
+
+
+def test_a_wall_that_a_membership_opens_is_not_raised(server: str) -> None:
+    """It would look like one and be none."""
+    with database_of_a_login(server) as (url, login):
+        open_up(server, login)
+        with pytest.raises(ConfigError, match=f"GRANT celeriac_engine TO {login} WITH INHERIT FALSE"):
+            migrate(url, row_security="required")
 
 
 def test_a_login_that_may_make_no_roles_works_by_the_filter_alone(
@@ -106,19 +127,19 @@ def test_a_wall_that_is_required_is_raised_or_nothing_begins(server: str) -> Non
 
 def test_the_wall_that_was_not_there_stands_once_the_administrator_has_done_his_part(server: str) -> None:
     """Connections that are open then are cut, as they would see nothing."""
-    with database_of_a_login(server) as (url, login):
+    with database_of_a_login(server) as (url, _):
         migrate(url)
         with engine_of(url, ENGINE) as engine:
             tenants = Tenants(engine)
             tenants.create("Acme")
-            admit(server, login)
+            admit(server, url)
             migrate(url)
             assert (rows_seen(url, None), len(tenants.list())) == (0, 1)
 
 
 def test_a_login_that_lost_its_membership_is_told_instead_of_seeing_nothing(server: str) -> None:
     with database_of_a_login(server) as (url, login):
-        admit(server, login)
+        admit(server, url)
         migrate(url)
         with psycopg.connect(server, autocommit=True) as admin:
             admin.execute(f"REVOKE celeriac_engine FROM {login}".encode())
@@ -127,8 +148,8 @@ def test_a_login_that_lost_its_membership_is_told_instead_of_seeing_nothing(serv
 
 
 def test_the_wall_is_taken_down_where_it_is_not_wanted(server: str) -> None:
-    with database_of_a_login(server, "CREATEROLE") as (url, login):
-        admit(server, login)
+    with database_of_a_login(server, "CREATEROLE") as (url, _):
+        admit(server, url)
         migrate(url)
         make_a_tenant(url)
         migrate(url, row_security="off")

@@ -77,9 +77,11 @@ def world(server: str) -> Iterator[World]:
         action = operations.begin(other, "cancel", RunFilter(function_id="support")).id
         [memory] = mem0_memories(engine, "hashing").add(other, "ada", "likes canaries")
         event_id = SqlReads(engine).run(other, run).event_id
-        yield World(url, engine, walled, me, other, run, waiting, event_id, action, memory.id)
-        engine.dispose()
-        walled.dispose()
+        try:
+            yield World(url, engine, walled, me, other, run, waiting, event_id, action, memory.id)
+        finally:
+            engine.dispose()
+            walled.dispose()
 
 
 def vectors(engine: Engine) -> SqlVectors:
