@@ -157,6 +157,17 @@ def test_a_burial_of_the_living_is_reported() -> None:
     assert broken(replace(honest(), worker_moves=[*honest().worker_moves, replace(buried, has_heir=True)])) == {}
 
 
+def test_an_outage_of_the_database_is_no_excuse_for_a_burial() -> None:
+    """However long: everybody was silent, so nobody may judge; the verdict tells its length and who joined anew."""
+    away = Trouble(kind="database", since=4.0, until=19.0, fault="F6:crashed")
+    buried = WorkerMove(id="wrk_1", pid=FIRST, what="left", has_heir=False, at=19.2)
+    anew = replace(buried, id="wrk_2", pid=SECOND, has_heir=True)
+    evidence = replace(honest(), troubles=[away], worker_moves=[*honest().worker_moves, buried, anew])
+    [verdict] = [one for one in judge(evidence) if one.id == "outage"]
+    assert list(verdict.breaches) == [f"worker wrk_1 (pid {FIRST}) was buried at 19.200 and lived"]
+    assert verdict.evidence == {"longest_outage_s": 15.0, "workers_that_joined_anew": 1}
+
+
 def test_a_worker_that_ends_by_itself_is_reported() -> None:
     """Unless it took poison, or could open no file any more."""
     fell = Trouble(kind="death", since=8.0, until=8.0, pids=(SECOND,), is_unasked=True, detail="exit code 1")

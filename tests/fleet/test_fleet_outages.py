@@ -9,6 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from celeriac.chaos.chronicle import keep_chronicle
+from celeriac.database import connect
 from fleet.servers import PostgresServer
 from fleet.worker_fleet import Fleet
 from services import fresh_database, running_postgres
@@ -34,6 +36,23 @@ def fleet(tmp_path: Path, postgres: PostgresServer) -> Iterator[Fleet]:
     """Two workers on that Postgres."""
     with fresh_database(postgres.url) as url, Fleet(tmp_path, url) as fleet:
         fleet.start_two()
+        yield fleet
+
+
+@pytest.fixture
+def watched(tmp_path: Path, postgres: PostgresServer) -> Iterator[Fleet]:
+    """Three workers that come back from an outage at different times, and triggers that note whose rows go."""
+    with (
+        fresh_database(postgres.url) as url,
+        Fleet(tmp_path, url, CELERIAC_HEARTBEAT_SECONDS="1") as fleet,
+    ):
+        engine = connect(url)
+        keep_chronicle(engine)
+        engine.dispose()
+        fleet.launch_two()
+        fleet.start()
+        for worker in fleet.workers:
+            worker.wait_until_ready()
         yield fleet
 
 
@@ -106,3 +125,24 @@ def test_a_long_outage_of_the_database_loses_nothing(fleet: Fleet, postgres: Pos
     assert fleet.count("fence > 2") == 0
     assert len(fleet.notes.of("began")) <= RUNS * STEPS + RUNS
     assert fleet.sql("SELECT run_id FROM steps GROUP BY run_id HAVING count(*) <> max(seq)") == []
+
+
+def test_after_a_long_outage_of_the_database_nobody_is_judged_by_another(
+    watched: Fleet, postgres: PostgresServer
+) -> None:
+    """The first to be back finds all others as silent as it was itself; each joins anew by itself, as soon as it can.
+
+    The row of a worker that others bury goes while its process has no other.
+    """
+    tenant, processes = watched.tenant(), sorted(worker.pid for worker in watched.workers)
+    events = start_runs(watched, tenant)
+    postgres.crash()
+    crashed = time.monotonic()
+    wait_until(lambda: time.monotonic() - crashed > 4.5, what="the dead time to pass")
+    postgres.start()
+    watched.reconnect()
+    watched.wait_for_all()
+    gone = "SELECT pid, has_heir FROM chaos_workers WHERE what = 'left' ORDER BY pid"
+    left = wait_until(lambda: (rows := watched.sql(gone))[2:] and rows, what="all workers to be back")
+    assert [(row.pid, row.has_heir) for row in left] == [(pid, True) for pid in processes]
+    assert [watched.run_of(tenant, event).output for event in events] == RIGHT
