@@ -146,7 +146,7 @@ TAKEN_OUT = (
     TakingOut(
         rule=18,
         lost="each tool call works on a state of its own",
-        file="celeriac/platform/agents/turn.py",
+        file="celeriac/platform/agents/tool_calls.py",
         text="            self._state_type.load(before, self._ctx.state.data),\n",
         instead="            self._ctx.state.data,\n",
         test="agents/test_durable_networks.py"
