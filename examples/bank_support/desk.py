@@ -93,7 +93,7 @@ def briefed(ctx: Context[Case]) -> str:
 
 def specialist(name: str, description: str, *, may_block: bool = False) -> Agent[Case]:
     """A desk that looks up the policy and replies; some may ask for a card block."""
-    tools: list[Tool[..., Any]] = [look_up_policy, reply_to_customer]
+    tools: list[Tool] = [look_up_policy, reply_to_customer]
     if may_block:
         tools.insert(0, ask_for_card_block)
     return Agent[Case](name, description=description, system=briefed, tools=tools, tool_choice="any")

@@ -67,7 +67,7 @@ def by_state(ctx: Context[Plan]) -> Agent[Plan] | None:
 network = Network[Plan]("Planning", agents=[planner], state=Plan, router=by_state)
 Network[Plan]("Mixed", agents=[planner, cashier], router=by_state)  # type: ignore[list-item]
 Network[Plan]("Other", agents=[planner], state=Cart, router=by_state)  # type: ignore[arg-type]
-Agent("a", tolls=[write_plan])  # type: ignore[call-arg]
+Agent("a", tolls=[write_plan])  # type: ignore[call-overload]
 Agent("a", tools=[len])  # type: ignore[list-item]
 Network("n", agents=[anybody], max_iter="3", router=lambda ctx: None)  # type: ignore[arg-type]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, Unpack, overload
 
 from typing_extensions import TypeVar
 
@@ -12,6 +12,7 @@ from celeriac.platform.agents.budget import Budget
 from celeriac.platform.agents.history import History
 from celeriac.platform.agents.hooks import Enabled, OnError, OnFinish, OnResponse, OnStart, OnTools
 from celeriac.platform.agents.output import OutputShape
+from celeriac.platform.agents.state import State
 from celeriac.platform.agents.tool import Tool
 from celeriac.platform.agents.toolbox import ToolLike, check_tools
 from celeriac.platform.agents.window import Window
@@ -27,8 +28,38 @@ if TYPE_CHECKING:
 S = TypeVar("S", default=Any)
 Out = TypeVar("Out", default=str)
 
-#: a fixed prompt, or what makes it for a turn
-System = str | Callable[[Context[Any]], Any] | Callable[[], Any]
+
+class SystemOfNothing(Protocol):
+    """A function without parameters that makes a prompt; no `Callable`, so that a lambda is typed by the other one."""
+
+    def __call__(self) -> str | Awaitable[str]:
+        """Return the prompt."""
+        ...
+
+
+#: a fixed prompt, or what makes it for a model call
+System = str | Callable[[Context[S]], str | Awaitable[str]] | SystemOfNothing
+
+
+class AgentOptions(TypedDict, Generic[S], total=False):
+    """The options of `Agent` but for `output`, as type checkers know them; see `Agent`."""
+
+    description: str
+    system: System[S]
+    assistant: str
+    model: ModelLike | None
+    tools: Sequence[ToolLike[S]]
+    tool_choice: str
+    max_iter: int | None
+    history: History[S] | None
+    window: Window | None
+    enabled: Enabled[S] | None
+    on_start: OnStart[S] | None
+    on_response: OnResponse[S] | None
+    on_tools: OnTools[S] | None
+    on_finish: OnFinish[S] | None
+    on_error: OnError[S] | None
+
 
 _CHOICES = ("auto", "any", "none")
 _ALONE_MAX_ITER = 10
@@ -40,27 +71,35 @@ class Agent(Generic[S, Out]):
     #: whether its turns decide who goes on, and stand in no history
     is_routing = False
 
+    @overload
+    def __init__(
+        self: Agent[S, str], name: str, *, output: None = None, **options: Unpack[AgentOptions[S]]
+    ) -> None: ...
+    @overload
+    def __init__(self, name: str, *, output: type[Out], **options: Unpack[AgentOptions[S]]) -> None: ...
+    @overload
+    def __init__(self: Agent[S, Any], name: str, *, output: Any, **options: Unpack[AgentOptions[S]]) -> None: ...
     @checks_options
     def __init__(
         self,
         name: str,
         *,
         description: str = "",
-        system: System = "",
+        system: System[S] = "",
         assistant: str = "",
         model: ModelLike | None = None,
-        tools: Sequence[ToolLike] = (),
+        tools: Sequence[ToolLike[S]] = (),
         tool_choice: str = "auto",
-        output: type[Out] | Any = None,
+        output: Any = None,
         max_iter: int | None = None,
-        history: History[Any] | None = None,
+        history: History[S] | None = None,
         window: Window | None = None,
-        enabled: Enabled | None = None,
-        on_start: OnStart | None = None,
-        on_response: OnResponse | None = None,
-        on_tools: OnTools | None = None,
-        on_finish: OnFinish | None = None,
-        on_error: OnError | None = None,
+        enabled: Enabled[S] | None = None,
+        on_start: OnStart[S] | None = None,
+        on_response: OnResponse[S] | None = None,
+        on_tools: OnTools[S] | None = None,
+        on_finish: OnFinish[S] | None = None,
+        on_error: OnError[S] | None = None,
     ) -> None:
         """Check the declaration; raise `ConfigError` for what cannot work.
 
@@ -107,7 +146,7 @@ class Agent(Generic[S, Out]):
         """Return an agent that differs in these options and keeps all others."""
         return type(self)(**{**self._options, **changes})
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Tool[..., Any]:
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Tool:
         """Return the agent as a tool of another one: it takes `input`, and its answer is the result."""
         from celeriac.platform.agents.agent_tool import agent_tool
 
@@ -118,7 +157,7 @@ class Agent(Generic[S, Out]):
         input: str | Message,
         *,
         id: str | None = None,
-        state: Any = None,
+        state: S | State[S] | None = None,
         thread_id: str | None = None,
         model: ModelLike | None = None,
         max_iter: int | None = None,

@@ -7,7 +7,9 @@ never on its replay. None as an answer leaves things as they are.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import TypeVar
 
 from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
     from celeriac.platform.agents.prompt import Prompt
 
 T = TypeVar("T")
+S = TypeVar("S", default=Any)
 
-Enabled = Callable[[Context[Any]], bool] | Callable[[Context[Any]], Awaitable[bool]]
-OnStart = Callable[[Context[Any], "Prompt"], Any]
-OnResponse = Callable[[Context[Any], AgentResult[Any]], Any]
-OnTools = Callable[[Context[Any], AgentResult[Any]], Any]
-OnFinish = Callable[[Context[Any], AgentResult[Any]], Any]
-OnError = Callable[[Context[Any], Exception], Any]
+# One callable each, not one for `def` and one for `async def`: mypy types a lambda by a single candidate alone.
+Enabled = Callable[[Context[S]], bool | Awaitable[bool]]
+OnStart = Callable[[Context[S], "Prompt"], "Prompt | Awaitable[Prompt | None] | None"]
+OnResponse = Callable[[Context[S], AgentResult[Any]], AgentResult[Any] | Awaitable[AgentResult[Any] | None] | None]
+OnTools = Callable[[Context[S], AgentResult[Any]], object]
+OnFinish = OnResponse[S]
+OnError = Callable[[Context[S], Exception], AgentResult[Any] | str | Awaitable[AgentResult[Any] | str | None] | None]
 
 #: the options of an agent that are hooks
 HOOKS = ("enabled", "on_start", "on_response", "on_tools", "on_finish", "on_error")
@@ -37,6 +41,6 @@ async def call_hook(ctx: Context[Any], hook: Callable[..., Any] | None, given: T
     return given if answer is None else answer
 
 
-async def is_enabled(ctx: Context[Any], enabled: Enabled | None) -> bool:
+async def is_enabled(ctx: Context[Any], enabled: Enabled[Any] | None) -> bool:
     """Ask whether an agent takes part now."""
     return enabled is None or bool(await call_function(ctx.step.kernel, enabled, ctx))

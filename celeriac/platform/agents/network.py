@@ -38,11 +38,11 @@ class Network(Generic[S]):
         agents: Sequence[Agent[S, Any]],
         description: str = "",
         state: type[S] | Callable[[], S] | None = None,
-        router: Router | RoutingAgent[S] | None = None,
+        router: Router[S] | RoutingAgent[S] | None = None,
         default_model: ModelLike | None = None,
         max_iter: int = 25,
         budget: Budget | None = None,
-        history: History[Any] | None = None,
+        history: History[S] | None = None,
         window: Window | None = None,
         client_state: Sequence[str] = (),
     ) -> None:
@@ -54,7 +54,7 @@ class Network(Generic[S]):
         """
         self.name, self.description = name, description
         self.agents = {agent.name: agent for agent in agents}
-        self.router: Router | RoutingAgent[S] | None = RoutingAgent[S]() if router is None else router
+        self.router: Router[S] | RoutingAgent[S] | None = RoutingAgent[S]() if router is None else router
         self.default_model, self.max_iter = default_model, max_iter
         self.budget, self.history, self.window = budget, history, window
         self.client_state = tuple(client_state)
@@ -105,7 +105,7 @@ class Network(Generic[S]):
         id: str | None = None,
         state: S | State[S] | None = None,
         thread_id: str | None = None,
-        router: Router | RoutingAgent[S] | None = None,
+        router: Router[S] | RoutingAgent[S] | None = None,
         model: Models | None = None,
         max_iter: int | None = None,
         budget: Budget | None = None,

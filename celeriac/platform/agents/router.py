@@ -6,10 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from typing_extensions import TypeVar
+
 from celeriac.errors import RouterError
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.context import Context
 from celeriac.platform.signature import did_you_mean
+
+S = TypeVar("S", default=Any)
 
 
 class Parallel:
@@ -24,8 +28,9 @@ class Parallel:
 
 
 #: an agent or its name, several to take turns in order, several at once, or None: nothing more to do
-Route = Agent[Any, Any] | str | Sequence[Agent[Any, Any] | str] | Parallel | None
-Router = Callable[[Context[Any]], Route] | Callable[[Context[Any]], Awaitable[Route]]
+Route = Agent[S, Any] | str | Sequence[Agent[S, Any] | str] | Parallel | None
+#: one callable, not one for `def` and one for `async def`: mypy types a lambda by a single candidate alone
+Router = Callable[[Context[S]], Route[S] | Awaitable[Route[S]]]
 
 
 @dataclass(frozen=True)

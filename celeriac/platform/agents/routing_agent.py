@@ -5,7 +5,7 @@ With nothing given it is the stock one: it is shown the agents that take part, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from typing_extensions import TypeVar
@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from celeriac.errors import ConfigError, ToolError
 from celeriac.platform.agents.agent import Agent, System
 from celeriac.platform.agents.hooks import OnError, OnResponse, OnStart
+from celeriac.platform.agents.router import Route
 from celeriac.platform.agents.tool import tool
 from celeriac.platform.agents.toolbox import ToolLike
 from celeriac.platform.calling import call_function
@@ -24,7 +25,7 @@ from celeriac.platform.signature import checks_options
 
 S = TypeVar("S", default=Any)
 
-OnRoute = Callable[[Context[Any], AgentResult[Any]], Any]
+OnRoute = Callable[[Context[S], AgentResult[Any]], Route[S] | Awaitable[Route[S]]]
 
 DEFAULT_NAME = "Default routing agent"
 #: model calls in one choice: a name that does not exist goes back to the model
@@ -59,15 +60,15 @@ class RoutingAgent(Agent[S, str]):
         name: str = DEFAULT_NAME,
         *,
         description: str = "",
-        system: System | None = None,
+        system: System[S] | None = None,
         model: ModelLike | None = None,
-        tools: Sequence[ToolLike] | None = None,
+        tools: Sequence[ToolLike[S]] | None = None,
         tool_choice: str = "any",
         max_iter: int | None = None,
-        on_route: OnRoute | None = None,
-        on_start: OnStart | None = None,
-        on_response: OnResponse | None = None,
-        on_error: OnError | None = None,
+        on_route: OnRoute[S] | None = None,
+        on_start: OnStart[S] | None = None,
+        on_response: OnResponse[S] | None = None,
+        on_error: OnError[S] | None = None,
     ) -> None:
         """Check the declaration; raise `ConfigError` for tools without `on_route`, which reads them.
 
@@ -90,7 +91,7 @@ class RoutingAgent(Agent[S, str]):
             on_error=on_error,
         )
         self._options = options
-        self.on_route: OnRoute = on_route or _on_route
+        self.on_route: OnRoute[S] = on_route or _on_route
 
     def is_done_by(self, results: Sequence[Message]) -> bool:
         """A choice that was made ends the turn."""

@@ -50,7 +50,7 @@ class Wish:
     id: str | None
     state: Any
     thread_id: str | None
-    router: Router | RoutingAgent[Any] | None
+    router: Router[Any] | RoutingAgent[Any] | None
     model: Models | None
     max_iter: int
     budget: Budget | None
@@ -202,7 +202,7 @@ class _Running:
 
     # -- the router ---------------------------------------------------------------------------------------------
 
-    async def _route(self, router: Router | RoutingAgent[Any]) -> Memo:
+    async def _route(self, router: Router[Any] | RoutingAgent[Any]) -> Memo:
         """Ask the router; its answer is a memo of its own, so that it is asked once, also when the turn parks."""
         run, ctx = self._run, self._ctx
         if (excess := run.excess(ctx.step.kernel.now(), NOTHING)) is not None:

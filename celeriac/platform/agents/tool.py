@@ -9,9 +9,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, Protocol, overload
 
 from pydantic import ValidationError
+from typing_extensions import ParamSpec, TypeVar
 
 from celeriac.errors import CeleriacError, ConfigError, StepError, ToolError
 from celeriac.platform.calling import call_function
@@ -21,14 +22,15 @@ from celeriac.platform.models.model import ToolSpec
 from celeriac.platform.placement import PLACES
 from celeriac.platform.signature import Signature, checks_options, problems
 
-P = ParamSpec("P")
-R = TypeVar("R")
+S = TypeVar("S", default=Any)
+P = ParamSpec("P", default=...)
+R = TypeVar("R", default=Any)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
-class Tool(Generic[P, R]):
-    """A function that models may call; still callable with its own signature."""
+class Tool(Generic[S, P, R]):
+    """A function that models may call; still callable with its own signature. `S` is the state that it needs."""
 
     @checks_options
     def __init__(
@@ -108,8 +110,19 @@ def failure_of(error: Exception) -> dict[str, Any]:
     return failure(name, str(error))
 
 
+class _Decorator(Protocol):
+    """What `@tool(…)` is: it keeps the signature, and the state that the context names."""
+
+    @overload
+    def __call__(self, fn: Callable[Concatenate[Context[S], P], R], /) -> Tool[S, Concatenate[Context[S], P], R]: ...
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Tool[Any, P, R]: ...
+
+
 @overload
-def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
+def tool(fn: Callable[Concatenate[Context[S], P], R], /) -> Tool[S, Concatenate[Context[S], P], R]: ...
+@overload
+def tool(fn: Callable[P, R], /) -> Tool[Any, P, R]: ...
 @overload
 def tool(
     *,
@@ -118,7 +131,7 @@ def tool(
     retries: int = 0,
     parallel: bool = True,
     queue: str | None = None,
-) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+) -> _Decorator: ...
 def tool(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a tool of a function: `@tool`, or `@tool(name=…, retries=…)`.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypeVar
+
 from celeriac.errors import ConfigError, McpError, StepError
 from celeriac.platform.agents.mcp_server import McpServer, McpTool, digest
 from celeriac.platform.agents.tool import Tool
@@ -13,13 +15,15 @@ from celeriac.platform.context import Context
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
 
+S = TypeVar("S", default=Any)
+
 #: what models may call
-AnyTool = Tool[..., Any] | McpTool
+AnyTool = Tool | McpTool
 #: what may stand among an agent's `tools=`
-ToolLike = Tool[..., Any] | McpServer
+ToolLike = Tool[S, ..., Any] | McpServer
 
 
-def check_tools(agent: str, tools: Sequence[ToolLike]) -> tuple[list[str], list[str]]:
+def check_tools(agent: str, tools: Sequence[ToolLike[Any]]) -> tuple[list[str], list[str]]:
     """Return the names of tools and of MCP servers; raise `ConfigError` for what is neither, or stands twice."""
     names: list[str] = []
     servers: list[str] = []
