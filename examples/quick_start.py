@@ -1,20 +1,21 @@
 """Quick start: a DevOps team of two experts, routed by plain code over the state that they share.
 
-From the root of the repository, with a key of the provider in the environment and no server at all:
+From the root of the repository, offline and without a key; a script answers in the place of a model:
 
-    python -m examples.quick_start "How do I find slow queries, and who may see them?"
+    python -m examples.quick_start
 
-The same network as durable runs: `celeriac dev examples.quick_start:app`, then
+With a model and a question of your own: `python -m examples.quick_start --model openai:gpt-4.1-mini "…"`. The same
+network as durable runs: `celeriac dev examples.quick_start:app`, then
 `. .celeriac/env && celeriac send agent-kit/network-devops-team '{"input": "…"}'`.
 """
 
 from __future__ import annotations
 
-import argparse
-
 from pydantic import BaseModel
 
 from celeriac import Agent, App, Context, Network, anthropic, tool
+from examples.script import Part, Script, call
+from examples.stage import command_line, model_of, show
 
 
 class Answers(BaseModel):
@@ -41,7 +42,7 @@ dba = Agent[Answers](
     tool_choice="provide_answer",
 )
 security = Agent[Answers](
-    "Database security expert",
+    "Database Security Expert",
     description="Provides expert guidance on PostgreSQL security",
     system="You are a PostgreSQL security expert. Answer only through the tool.",
     tools=[provide_answer],
@@ -70,14 +71,24 @@ app = App("agent-kit")
 app.network(devops)  # started by the event "agent-kit/network-devops-team" with {"input": "…"}
 
 
+QUESTION = "How do I find slow queries, and who may see them?"
+SLOW = "Load pg_stat_statements, then order its rows by total_exec_time."
+WHO = "Grant pg_read_all_stats to whoever tunes queries; everybody else sees only their own."
+SCRIPT = Script(
+    Part("PostgreSQL expert", says=call("provide_answer", answer=SLOW)),
+    Part("PostgreSQL security expert", says=call("provide_answer", answer=WHO)),
+)
+
+
 def main() -> None:
     """Ask the team here, in this process."""
-    parser = argparse.ArgumentParser(prog="python -m examples.quick_start")
-    parser.add_argument("question")
-    parser.add_argument("--model", help="another model, such as openai:gpt-4.1")
-    options = parser.parse_args()
-    run = devops.run_sync(options.question, model=options.model)
-    print(f"Database administrator: {run.state.data.dba}\n\nSecurity expert: {run.state.data.security}")
+    parser = command_line("quick_start", __doc__)
+    parser.add_argument("question", nargs="?", default=QUESTION)
+    given = parser.parse_args()
+    with model_of(given.model, SCRIPT, like="anthropic") as model:
+        run = devops.run_sync(given.question, model=model)
+    show(run)
+    print(f"\nOn performance: {run.state.data.dba}\nOn security: {run.state.data.security}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from celeriac.testing.model_server import ModelServer, WireCall, WireReply, Wire
 from examples import durable_function, mcp_tools, quick_start
 
 ANSWERS = {"Database administrator": [call("provide_answer", answer="use pg_stat_statements")]}
-BOTH = ANSWERS | {"Database security expert": [call("provide_answer", answer="only for pg_monitor")]}
+BOTH = ANSWERS | {"Database Security Expert": [call("provide_answer", answer="only for pg_monitor")]}
 ORDER = {"order_id": "o1", "item": "lamp"}
 
 

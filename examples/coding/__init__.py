@@ -1,0 +1,1 @@
+"""A planner and an editor that mend a bug in a git repository."""

@@ -1,0 +1,59 @@
+"""Each example comes to the same in a plain script and as durable runs on real workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celeriac import NetworkRun
+from celeriac.types import Model
+from examples import quick_start
+from examples.coding.app import CodeState, coding
+from examples.coding.sample import PROBLEM, make_repository
+from plays.playing import Stage, facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """One example, played twice."""
+
+    name: str
+    in_a_script: Callable[[Model, Path], Awaitable[NetworkRun[Any]]]
+    event: str
+    data: Callable[[Path], Mapping[str, Any]]
+    varying: tuple[str, ...] = ()
+
+
+async def mend(model: Model, folder: Path) -> NetworkRun[Any]:
+    make_repository(folder)
+    return await coding.run(PROBLEM, state=CodeState(repo=str(folder)), model=model)
+
+
+def issue(folder: Path) -> dict[str, str]:
+    commit = make_repository(folder)
+    return {"repo": str(folder), "base_commit": commit, "problem_statement": PROBLEM}
+
+
+PLAYS = [
+    Play(
+        name="quick_start",
+        in_a_script=lambda model, _: quick_start.devops.run(quick_start.QUESTION, model=model),
+        event="agent-kit/network-devops-team",
+        data=lambda _: {"input": quick_start.QUESTION},
+    ),
+    Play(name="coding", in_a_script=mend, event="coding/issue.opened", data=issue, varying=("repo",)),
+]
+
+
+@pytest.mark.parametrize("play", PLAYS, ids=lambda play: play.name)
+def test_a_plain_script_and_real_workers_come_to_the_same(play: Play, stage: Stage, tmp_path: Path) -> None:
+    """Texts, tool calls with their results, state, and why it ended."""
+    here = asyncio.run(play.in_a_script(stage.model, tmp_path / "here")).export()
+    there = stage.completed(stage.send(play.event, play.data(tmp_path / "there"))).output
+    assert here["results"], "the example does something"
+    assert facts(there, varying=play.varying) == facts(here, varying=play.varying)
