@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
+from celeriac.errors import RouterError
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.budget import Spending
 from celeriac.platform.agents.prompt import Prompt
@@ -18,6 +19,7 @@ from celeriac.platform.agents.window import Window
 from celeriac.platform.message import Message, Usage
 from celeriac.platform.models.model import Model
 from celeriac.platform.result import AgentResult
+from celeriac.platform.signature import did_you_mean
 
 S = TypeVar("S", default=Any)
 StopReason = Literal["router", "max_iter", "budget", "cancelled", "error"]
@@ -103,8 +105,12 @@ class NetworkRun(Generic[S]):
         return view
 
     def schedule(self, *agents: Agent[S, Any] | str) -> None:
-        """Put agents at the end of the stack."""
-        self.stack += [agent.name if isinstance(agent, Agent) else agent for agent in agents]
+        """Put agents at the end of the stack; raise `RouterError` for one that the network does not have."""
+        names = [agent.name if isinstance(agent, Agent) else agent for agent in agents]
+        if unknown := next((name for name in names if name not in self.agents), None):
+            near = did_you_mean(unknown, self.agents)
+            raise RouterError(f"{unknown!r} cannot be scheduled: network {self.name!r} has no such agent{near}")
+        self.stack += names
 
     def stop(self) -> None:
         """End the network after this turn."""

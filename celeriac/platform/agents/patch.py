@@ -25,14 +25,19 @@ def diff(before: Any, after: Any, path: tuple[str, ...] = ()) -> list[Change]:
             if key not in after:
                 changes.append({"op": "remove", "path": [*path, key]})
         for key, value in after.items():
-            if key in before:
-                changes += diff(before[key], value, (*path, key))
-            else:
-                changes.append({"op": "set", "path": [*path, key], "value": value})
+            changes += diff(before[key], value, (*path, key)) if key in before else _new(value, (*path, key))
         return changes
     if isinstance(before, list) and isinstance(after, list) and before == after[: len(before)] != after:
         return [{"op": "append", "path": list(path), "value": after[len(before) :]}]
     return [{"op": "set", "path": list(path), "value": after}]
+
+
+def _new(value: Any, path: tuple[str, ...]) -> list[Change]:
+    """Return the changes that make a value where there is none, so that two who make it at once come together."""
+    if isinstance(value, dict) and value:
+        return [change for key, one in value.items() for change in _new(one, (*path, key))]
+    op = "append" if isinstance(value, list) and value else "set"
+    return [{"op": op, "path": list(path), "value": value}]
 
 
 def apply(value: Any, changes: Sequence[Change]) -> Any:

@@ -218,6 +218,9 @@ class _Running:
         decision = self._decided(route)
         at_once = list(decision.names) if decision.at_once else []
         run.schedule(*(() if at_once else decision.names))
+        if disabled := [name for name in run.stack if name not in run.available]:
+            ctx.log.warning("Agents that were scheduled are disabled now and left out: %s", disabled)
+            run.stack = [name for name in run.stack if name in run.available]
         stop = run.asked_to_stop or (None if run.stack or at_once else "router")
         return memo | {
             "agents": list(decision.names),

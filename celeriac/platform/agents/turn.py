@@ -48,7 +48,7 @@ class Turn:
         self._last: ModelReply | None = None
         self._given: tuple[Message, ...] = ()
         self._output: Any = None
-        self._misfits = 0
+        self._system: str | None = None
         #: why the turn ended before the agent was done
         self._stopped = ""
 
@@ -73,22 +73,26 @@ class Turn:
         return result
 
     async def _converse(self) -> None:
-        for number in range(1, self._limit() + 1):
-            if self._is_over_budget():
-                return
+        limit = self._agent.turn_limit(self._ctx)
+        made = 0
+        while not self._is_over_budget():
             await self._toolbox.refresh(self._ctx)
             prompt = await self._prompt()
             if prompt.stopped is not None:
                 self._stopped = prompt.stopped
                 return
-            said = await self._ask(prompt, is_first=number == 1)
-            if not await self._goes_on(said):
+            said = await self._ask(prompt, is_first=made == 0)
+            made += 1
+            if said.tool_calls:
+                is_over = await self._call_tools(said)
+            else:
+                is_over = self._agent.shape is None or self._reads(said.text, is_last=made >= max(limit, _OUTPUT_TRIES))
+            if is_over:
                 return
-        self._stopped = "max_iter"
-
-    def _limit(self) -> int:
-        limit = self._agent.turn_limit(self._ctx)
-        return limit if self._agent.shape is None else max(limit, _OUTPUT_TRIES)
+            if made >= limit and said.tool_calls:
+                # In a network that is how turns end: the router is the loop.
+                self._stopped = "max_iter" if self._agent.max_iter or not self._ctx.network.is_network else ""
+                return
 
     def _is_over_budget(self) -> bool:
         excess = self._ctx.network.excess(self._ctx.step.kernel.now(), self._usage)
@@ -102,17 +106,18 @@ class Turn:
     async def _prompt(self) -> Prompt:
         """Make the prompt of the next call and let the window and the hook change it."""
         agent = self._agent
-        system = agent.system
-        if callable(system):
-            given = (self._ctx,) if agent.system_takes_context else ()
-            system = await call_function(self._ctx.step.kernel, system, *given)
-        note = self._toolbox.note
-        prompt: Prompt = self._ctx.network.prompt_for(
-            agent, system=f"{system}\n\n{note}".strip() if note else str(system), since=self._messages
-        )
+        if self._system is None:
+            self._system = await self._made_system()
+        system = "\n\n".join(part for part in (self._system, self._toolbox.note) if part)
+        prompt = self._ctx.network.prompt_for(agent, system=system, since=self._messages)
         window = agent.window or self._ctx.network.window
         prompt = await call_hook(self._ctx, window, prompt)
         return await call_hook(self._ctx, agent.on_start, prompt)
+
+    async def _made_system(self) -> str:
+        """Make the system prompt, once a turn."""
+        system, given = self._agent.system, (self._ctx,) if self._agent.system_takes_context else ()
+        return str(await call_function(self._ctx.step.kernel, system, *given)) if callable(system) else system
 
     async def _ask(self, prompt: Prompt, *, is_first: bool) -> AgentResult[Any]:
         """Call the model, and return its reply as the hook leaves it."""
@@ -139,27 +144,24 @@ class Turn:
             self._telling.replied(message)
         return said
 
-    async def _goes_on(self, said: AgentResult[Any]) -> bool:
-        """Do what the reply asks for; return whether the model is to be called again."""
-        if not said.tool_calls:
-            return self._agent.shape is not None and not self._reads(said.text)
+    async def _call_tools(self, said: AgentResult[Any]) -> bool:
+        """Make the calls of a reply; return whether they end the turn."""
         calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling)
         results = await calls.make(said.tool_calls, first=self._usage.tool_calls + 1)
         self._usage += Usage(tool_calls=len(results))
         self._messages += results
         await call_hook(self._ctx, self._agent.on_tools, replace(said, messages=(*said.messages, *results)))
-        return not self._agent.is_done_by(results) and self._ctx.network.asked_to_stop is None
+        return self._agent.is_done_by(results) or self._ctx.network.asked_to_stop is not None
 
-    def _reads(self, text: str) -> bool:
-        """Take the answer as the type that it must have; else ask the model to mend it, once more at least."""
+    def _reads(self, text: str, *, is_last: bool) -> bool:
+        """Take the answer as the type that it must have; else let the model mend it, or raise `ModelError`."""
         assert self._agent.shape is not None
         try:
             self._output = self._agent.shape.read(text)
         except OutputMisfit as misfit:
-            self._misfits += 1
-            if self._misfits >= self._limit():
+            if is_last:
                 raise ModelError(f"Agent {self._agent.name!r}: {misfit}", kind="output") from misfit
-            id = derived_id("msg", self._id, f"misfit:{self._misfits}")
+            id = derived_id("msg", self._id, f"misfit:{len(self._messages)}")
             self._messages.append(Message("user", f"{misfit}. Answer again, with nothing but the JSON.", id=id))
             return False
         return True
