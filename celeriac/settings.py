@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     cache_seconds: float = Field(3_600.0, gt=0, allow_inf_nan=False, description="how long step results stay in Redis")
     fetch_allow: str = Field("", description="private networks that fetches may reach, like 10.1.0.0/16,10.2.0.0/16")
     mcp_stdio: bool = Field(False, description="whether MCP servers may be commands, which run with a worker's rights")
+    allow_model_calls: bool = Field(False, description="whether tests may call the providers of models themselves")
     memory_embedder: str = Field("hashing", description="embedder of the memories: hashing, or openai:<model>")
 
     @property

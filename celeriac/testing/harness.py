@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
@@ -30,6 +31,7 @@ from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
 from celeriac.platform.flow.meter import Allowance, Meter
+from celeriac.platform.models.live_calls import in_test
 from celeriac.platform.models.model import Model
 from celeriac.platform.placement import PLACES
 from celeriac.platform.run import Run
@@ -89,9 +91,11 @@ class Harness:
         self._meter = Meter(self._rooms.buckets, lambda _: self._allowance, self.ledger, now=self.clock.now)
         self._intake = Intake(self._rooms.store, self._dispatcher, admit=self._meter.admit_events)
         self._links: list[Queued] = []
+        self._as_test = ExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start the engine on the running loop."""
+        """Start the engine on the running loop; models are not called at their providers' addresses from here on."""
+        self._as_test.enter_context(in_test())
         self._advancing = ThreadPoolExecutor(64, thread_name_prefix="harness-links")
         self._threads = ThreadPoolExecutor(64, thread_name_prefix="harness-bodies")
         self._start()
@@ -99,6 +103,7 @@ class Harness:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop; what is not settled is dropped, and sessions with MCP servers are closed."""
+        self._as_test.close()
         self._engine.close()
         await close_servers()
         self._advancing.shutdown(wait=False)

@@ -33,6 +33,7 @@ IN_WORDS = {
     "CELERIAC_DEFAULT_TENANT": "none",
     "CELERIAC_FETCH_ALLOW": "none",
     "CELERIAC_MCP_STDIO": "false",
+    "CELERIAC_ALLOW_MODEL_CALLS": "false",
     "CELERIAC_ENCRYPTION_KEYS": "none",
 }
 

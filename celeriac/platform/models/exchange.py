@@ -30,6 +30,7 @@ from celeriac.platform.models.failure import (
 )
 from celeriac.platform.models.form import Asked, Assembler, Form
 from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.models.live_calls import check_live_call
 from celeriac.platform.models.model import ApiKey, ModelReply, ModelRequest
 
 
@@ -47,15 +48,17 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     async def reply(self, where: clients.Endpoint, asked: Asked) -> ModelReply:
-        """Ask and read the answer."""
+        """Ask and read the answer; raise `ConfigError` in a test that would call the provider itself."""
         await outside.load(self.sdk, pricing.TABLE)
         body = self.form.write(asked)
+        check_live_call(where.provider, where.base_url)
         return await outside.apart(self._reply(where, asked, body))
 
     async def stream(self, where: clients.Endpoint, asked: Asked) -> AsyncGenerator[Delta | ModelReply, None]:
         """Ask and yield the pieces of the answer, its usage, and then the whole reply."""
         await outside.load(self.sdk, pricing.TABLE)
         body = self.form.streamed(self.form.write(asked))
+        check_live_call(where.provider, where.base_url)
         async with aclosing(outside.each_apart(self._stream(where, asked, body))) as items:
             async for item in items:
                 yield item
