@@ -24,11 +24,12 @@ MOST_POINTS = 60
 
 
 class DyingStore(LocalStore):
-    """A store at whose n-th write for a link the workers that execute die."""
+    """A store at whose n-th write for a link the workers that execute die, and again so many writes `later`."""
 
-    def __init__(self, clock: ManualClock, at: int) -> None:
+    def __init__(self, clock: ManualClock, at: int, *later: int) -> None:
         super().__init__(clock)
         self._left = at
+        self._later = list(later)
         self.has_died = False
 
     def commit(self, entries: Sequence[Entry]) -> list[int | None]:
@@ -50,10 +51,13 @@ class DyingStore(LocalStore):
 
     def _dies(self) -> bool:
         self._left -= 1
-        if self._left == 0:
-            self.has_died = True
-            self.bury(["a", "b"])
-        return self._left == 0
+        if self._left != 0:
+            return False
+        self.has_died = True
+        self.bury(["a", "b"])
+        if self._later:
+            self._left = self._later.pop(0)
+        return True
 
 
 @dataclass

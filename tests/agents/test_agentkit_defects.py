@@ -162,9 +162,7 @@ async def test_w09_three_decisions_are_three_calls_of_the_router(links: Any) -> 
         calls.append("system")
         return ""
 
-    def hook(ctx: Context, result: Any) -> None:
-        calls.append("hook")
-
+    hook = lambda ctx, result: calls.append("hook")  # noqa: E731
     agents = [Agent(name, tools=[look], system=system, on_finish=hook) for name in "ab"]
     app = App("once", default_model=MODEL)
     app.network(Network("N", agents=agents, router=router), on="go", links=links)
