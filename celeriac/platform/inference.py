@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, TypeVar, TypeVarTuple, overload
+from typing import Any, Protocol, TypeVar, TypeVarTuple, overload
 
 from celeriac.errors import ConfigError, ModelError
-from celeriac.ids import new_id
+from celeriac.ids import derived_id, new_id
 from celeriac.platform.codec import storable
 from celeriac.platform.context import current_context
 from celeriac.platform.flow.meter import Toll
@@ -18,6 +18,7 @@ from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.delta import Delta
 from celeriac.platform.models.estimate import estimate
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
+from celeriac.platform.output import OutputMisfit, OutputShape
 from celeriac.platform.result import AgentResult
 from celeriac.platform.step import Step
 
@@ -31,6 +32,15 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+class Described(Protocol):
+    """What a model can be told of: a tool."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as it is offered."""
+        ...
+
+
 class Ai:
     """`ctx.step.ai`: model calls without an agent."""
 
@@ -38,6 +48,7 @@ class Ai:
         """Call in the scope in which `step` is."""
         self._step = step
 
+    @overload
     async def infer(
         self,
         id: str,
@@ -45,26 +56,70 @@ class Ai:
         prompt: str | Message | Sequence[Message],
         *,
         system: str = "",
-        tools: Sequence[ToolSpec] = (),
-    ) -> AgentResult[str]:
+        tools: Sequence[ToolSpec | Described] = (),
+        output: None = None,
+    ) -> AgentResult[str]: ...
+    @overload
+    async def infer(
+        self,
+        id: str,
+        model: ModelLike,
+        prompt: str | Message | Sequence[Message],
+        *,
+        system: str = "",
+        tools: Sequence[ToolSpec | Described] = (),
+        output: type[T],
+    ) -> AgentResult[T]: ...
+    @overload
+    async def infer(
+        self,
+        id: str,
+        model: ModelLike,
+        prompt: str | Message | Sequence[Message],
+        *,
+        system: str = "",
+        tools: Sequence[ToolSpec | Described] = (),
+        output: Any,
+    ) -> AgentResult[Any]: ...
+    async def infer(
+        self,
+        id: str,
+        model: ModelLike,
+        prompt: str | Message | Sequence[Message],
+        *,
+        system: str = "",
+        tools: Sequence[ToolSpec | Described] = (),
+        output: Any = None,
+    ) -> AgentResult[Any]:
         """Ask a model once and remember the reply; tool calls are returned and not executed.
 
-        `.raw` is the provider's own body.
+        With `output=` the reply is read as that type. One that does not fit goes back to the model once, as a step
+        named like this one; then `ModelError` of kind `output` is raised. A reply that calls tools has no output yet:
+        None. `.raw` is the provider's own body.
         """
-        single = Message.user(prompt) if isinstance(prompt, str) else prompt
-        messages = (single,) if isinstance(single, Message) else tuple(single)
-        request = ModelRequest(system=system, messages=messages, tools=tuple(tools))
-        reply = await infer(self._step, id, resolve(model), request)
-        return AgentResult(
-            agent="",
-            output=reply.text,
-            model=reply.model,
-            messages=(reply.message(),),
-            usage=reply.usage,
-            finish_reason=reply.finish_reason,
-            prompt=messages,
-            raw=dict(reply.raw),
+        asked = resolve(model)
+        shape = None if output is None else OutputShape(output, what=f"Step {id!r}")
+        request = ModelRequest(
+            system=system,
+            messages=_said(prompt),
+            tools=tuple(tool if isinstance(tool, ToolSpec) else tool.spec for tool in tools),
+            output=None if shape is None else shape.spec,
         )
+        reply = await infer(self._step, id, asked, request)
+        if shape is None or reply.tool_calls:
+            return _result(asked, request, reply, output=None if shape else reply.text)
+        try:
+            return _result(asked, request, reply, output=shape.read(reply.text))
+        except OutputMisfit as misfit:
+            told = Message("user", misfit.told)
+            again = replace(request, messages=(*request.messages, reply.message(), told))
+        mended = await infer(self._step, id, asked, again)
+        try:
+            value = shape.read(mended.text)
+        except OutputMisfit as misfit:
+            raise ModelError(f"Step {id!r}: {misfit}", kind="output") from misfit
+        mended = replace(mended, usage=reply.usage + mended.usage)
+        return _result(asked, again, mended, output=value)
 
     @overload
     def wrap(self, id: str, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> Awaitable[T]: ...
@@ -108,6 +163,25 @@ async def infer(
         model=lambda value: _name(model, value),
     )
     return _parse(value)
+
+
+def _said(prompt: str | Message | Sequence[Message]) -> tuple[Message, ...]:
+    single = Message.user(prompt) if isinstance(prompt, str) else prompt
+    return (single,) if isinstance(single, Message) else tuple(single)
+
+
+def _result(model: Model, request: ModelRequest, reply: ModelReply, *, output: Any) -> AgentResult[Any]:
+    return AgentResult(
+        id=derived_id("res", reply.id) if reply.id else new_id("res"),  # the same on a replay
+        agent="",
+        output=output,
+        model=reply.by or f"{model.provider}:{model.name}",
+        messages=(reply.message(),),
+        usage=reply.usage,
+        finish_reason=reply.finish_reason,
+        prompt=request.messages,
+        raw=dict(reply.raw),
+    )
 
 
 async def _asked(model: Model, request: ModelRequest, listener: Listener | None) -> ModelReply:

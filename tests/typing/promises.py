@@ -103,6 +103,11 @@ async def shop(ctx: Context, cart_id: str) -> dict[str, int]:
     await ctx.step.wait_for_event("paid", "shop/paid")  # type: ignore[call-arg]
     assert_type(await ctx.step.send_event("tell", "shop/closed", {"id": cart_id}), list[str])
     assert_type((await ctx.step.ai.infer("ask", "openai:gpt-4.1", "Why?")).text, str)
+    assert_type((await ctx.step.ai.infer("ask", "openai:gpt-4.1", "Why?")).output, str)
+    assert_type((await ctx.step.ai.infer("ask", "openai:gpt-4.1", "Why?", output=Plan)).output, Plan)
+    assert_type((await ctx.step.ai.infer("ask", "openai:gpt-4.1", "Why?", output=list[int])).output, list[int])
+    assert_type((await ctx.step.ai.infer("ask", "openai:gpt-4.1", "Why?", tools=[write_plan])).tool_calls[0].name, str)
+    await ctx.step.ai.infer("ask", "openai:gpt-4.1", 7)  # type: ignore[call-overload]
     return {}
 
 

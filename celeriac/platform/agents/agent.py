@@ -11,7 +11,6 @@ from celeriac.errors import ConfigError
 from celeriac.platform.agents.budget import Budget
 from celeriac.platform.agents.history import History
 from celeriac.platform.agents.hooks import Enabled, OnError, OnFinish, OnResponse, OnStart, OnTools
-from celeriac.platform.agents.output import OutputShape
 from celeriac.platform.agents.state import State
 from celeriac.platform.agents.tool import Tool
 from celeriac.platform.agents.toolbox import ToolLike, check_tools
@@ -19,6 +18,7 @@ from celeriac.platform.agents.window import Window
 from celeriac.platform.context import Context
 from celeriac.platform.message import Message
 from celeriac.platform.models.model import ModelLike
+from celeriac.platform.output import OutputShape
 from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import Signature, checks_options, did_you_mean
 

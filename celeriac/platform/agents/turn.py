@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from celeriac.errors import ModelError, StoreUnavailable
 from celeriac.ids import derived_id
 from celeriac.platform.agents.hooks import call_hook
-from celeriac.platform.agents.output import OutputMisfit
 from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.state import StateType
 from celeriac.platform.agents.telling import TurnTelling
@@ -23,6 +22,7 @@ from celeriac.platform.context import Context
 from celeriac.platform.inference import infer
 from celeriac.platform.message import Message, Usage
 from celeriac.platform.models.model import Model, ModelReply, ModelRequest
+from celeriac.platform.output import OutputMisfit
 from celeriac.platform.result import AgentResult
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Turn:
             if is_last:
                 raise ModelError(f"Agent {self._agent.name!r}: {misfit}", kind="output") from misfit
             id = derived_id("msg", self._id, f"misfit:{len(self._messages)}")
-            self._messages.append(Message("user", f"{misfit}. Answer again, with nothing but the JSON.", id=id))
+            self._messages.append(Message("user", misfit.told, id=id))
             return False
         return True
 

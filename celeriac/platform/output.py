@@ -16,7 +16,12 @@ _WRAP = "value"
 
 
 class OutputMisfit(ValueError):
-    """A reply that is not of the type; its text is what the model is told."""
+    """A reply that is not of the type; its text says what is wrong with it."""
+
+    @property
+    def told(self) -> str:
+        """What the model is told, so that it can mend its reply."""
+        return f"{self}. Answer again, with nothing but the JSON."
 
 
 class OutputShape:
