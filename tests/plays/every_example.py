@@ -7,10 +7,12 @@ from examples import quick_start
 from examples.coding.app import app as coding_app
 from examples.coding.script import SCRIPT as CODING
 from examples.script import Script
+from examples.support_desk.app import app as support_desk_app
+from examples.support_desk.script import SCRIPT as SUPPORT_DESK
 
 app = App("every-example")
-for one in (quick_start.app, coding_app):
+for one in (quick_start.app, coding_app, support_desk_app):
     app.include(one)
 
 #: what a model says to all of them
-SCRIPT = Script(*(part for script in (quick_start.SCRIPT, CODING) for part in script.parts))
+SCRIPT = Script(*(part for script in (quick_start.SCRIPT, CODING, SUPPORT_DESK) for part in script.parts))

@@ -40,6 +40,13 @@ class Stage:
         """Wait until the event's run waits for something."""
         return self.fleet.wait_for_status(self.tenant, event_id, "parked", timeout=30)
 
+    def replace_workers(self) -> None:
+        """Kill all workers, and start others."""
+        for worker in self.fleet.workers:
+            if worker.is_running:
+                worker.kill()
+        self.fleet.start_two()
+
 
 def facts(exported: Mapping[str, Any], *, varying: Collection[str] = ()) -> dict[str, Any]:
     """Return what a run came to without ids, times and the fields of the state that say where it ran."""

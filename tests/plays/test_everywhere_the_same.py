@@ -15,6 +15,8 @@ from celeriac.types import Model
 from examples import quick_start
 from examples.coding.app import CodeState, coding
 from examples.coding.sample import PROBLEM, make_repository
+from examples.support_desk.app import CREATED, desk, task_of
+from examples.support_desk.records import TICKETS
 from plays.playing import Stage, facts
 
 
@@ -45,6 +47,15 @@ PLAYS = [
         in_a_script=lambda model, _: quick_start.devops.run(quick_start.QUESTION, model=model),
         event="agent-kit/network-devops-team",
         data=lambda _: {"input": quick_start.QUESTION},
+    ),
+    *(
+        Play(
+            name=f"support_desk {ticket}",
+            in_a_script=lambda model, _, ticket=ticket: desk.run(task_of(TICKETS[ticket]), model=model),
+            event=CREATED,
+            data=lambda _, ticket=ticket: {"ticket_id": ticket},
+        )
+        for ticket in ("T123", "T124")
     ),
     Play(name="coding", in_a_script=mend, event="coding/issue.opened", data=issue, varying=("repo",)),
 ]

@@ -1,0 +1,1 @@
+"""A support desk whose technical agent may ask a developer, and waits for the answer."""
