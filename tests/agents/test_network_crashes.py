@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from network_programs import Programmed, TurnPlan, app_of, network_of, played, programs, what_is_said
 
 from celeriac.clock import ManualClock
 from celeriac.testing import Harness
 from crash_points import DyingStore, Play
 from engine_stage import Stage
+from network_programs import FULL, Programmed, TurnPlan, app_of, network_of, played, programs, what_is_said
 
 deaths = st.lists(st.integers(min_value=1, max_value=12), min_size=1, max_size=4)
 
@@ -45,14 +45,6 @@ def test_a_run_that_dies_anywhere_comes_to_the_same(plans: list[TurnPlan], point
     expected = asyncio.run(undisturbed(plans))
     found, twice = asyncio.run(dying(plans, points))
     assert found == expected and twice == []
-
-
-#: one of everything: turns at once, steps and waits in tools, a failure, somebody scheduled
-FULL = [
-    TurnPlan(("ann", "bob"), ((("work", "bb"), ("note", "a"), ("nap", "a")), (("note", "ccc"),))),
-    TurnPlan(("cy",), ((("fail", "a"), ("hand_over", "bb"), ("note", "bb")), ())),
-    TurnPlan(("ann",), ((("nap", "a"), ("work", "bb")), (("note", "a"),))),
-]
 
 
 async def test_a_run_that_dies_at_any_one_point_comes_to_the_same() -> None:

@@ -6,6 +6,7 @@ same answer, as a patient provider's would.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from celeriac.testing import Harness
 
 AGENTS = ("ann", "bob", "cy")
 
+#: how long a nap takes: on a clock that a test moves, or on one that nobody does
+NAP = os.environ.get("PROGRAM_NAP", "1h")
+
 
 @tool
 def note(ctx: Context, word: str) -> int:
@@ -32,7 +36,7 @@ def note(ctx: Context, word: str) -> int:
 @tool
 async def nap(ctx: Context, word: str) -> str:
     """Sleep, then count."""
-    await ctx.step.sleep("nap", "1h")
+    await ctx.step.sleep("nap", NAP)
     ctx.state.data["naps"] = ctx.state.data.get("naps", 0) + 1
     return word
 
@@ -135,6 +139,14 @@ _agents = st.lists(st.sampled_from(AGENTS), min_size=1, max_size=2, unique=True)
 _turn = st.builds(TurnPlan, _agents, st.lists(_calls, min_size=2, max_size=2).map(tuple))
 
 programs = st.lists(_turn, min_size=1, max_size=3)
+
+
+#: one of everything: turns at once, steps and waits in tools, a failure, somebody scheduled
+FULL = [
+    TurnPlan(("ann", "bob"), ((("work", "bb"), ("note", "a"), ("nap", "a")), (("note", "ccc"),))),
+    TurnPlan(("cy",), ((("fail", "a"), ("hand_over", "bb"), ("note", "bb")), ())),
+    TurnPlan(("ann",), ((("nap", "a"), ("work", "bb")), (("note", "a"),))),
+]
 
 
 async def played(harness: Harness) -> dict[str, Any]:
