@@ -12,6 +12,7 @@ from celeriac import App
 from celeriac.platform.models.model import ModelReply, ModelRequest
 from fleet.apps import note
 from network_programs import FULL, Programmed, network_of
+from waiting import work_for
 
 
 class Slow(Programmed):
@@ -21,7 +22,7 @@ class Slow(Programmed):
         """Answer as the program says."""
         run_id, _, path = (request.origin or "").partition(" ")
         note("asked", run=run_id, path=path)
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(work_for, 0.05)
         reply = await super().infer(request)
         note("replied", run=run_id, path=path)
         return reply
