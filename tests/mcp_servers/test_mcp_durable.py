@@ -29,7 +29,7 @@ async def wait(ctx: Context) -> None:
 
 def app_with(server: McpServer) -> App:
     """Return an app whose one agent has the server's tools, and one that waits."""
-    app = App("mcp")
+    app = App("mcp", default_model="openai:gpt-4.1-mini")
     agent = Agent("a", tools=[server, wait], max_iter=4)
     app.network(Network("N", agents=[agent], router=lambda ctx: None if ctx.network.call_count else agent), on="go")
     return app
