@@ -97,7 +97,9 @@ class Ai:
         named like this one; then `ModelError` of kind `output` is raised. A reply that calls tools has no output yet:
         None. `.raw` is the provider's own body.
         """
-        asked = resolve(model)
+        context = current_context()
+        replaced = None if context is None else context.part("model")  # a harness's, which stands for every model
+        asked = resolve(model) if replaced is None else replaced
         shape = None if output is None else OutputShape(output, what=f"Step {id!r}")
         request = ModelRequest(
             system=system,

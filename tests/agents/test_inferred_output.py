@@ -124,3 +124,24 @@ async def test_a_tool_of_a_script_may_ask_too() -> None:
 
     result = await Agent("a", tools=[sort], model=ScriptedModel([call("sort"), "ok"])).run("go")
     assert result.tool_results[0].data == "application/pdf output"
+
+
+async def test_the_model_of_a_harness_answers_in_place_of_the_one_that_is_named() -> None:
+    app = App("named")
+
+    @tool
+    async def think(ctx: Context) -> str:
+        """Think."""
+        return (await ctx.step.ai.infer("think", "openai:gpt-4.1-mini", "?")).text
+
+    @app.function(on="go")
+    async def ask(ctx: Context) -> list[str]:
+        said = (await ctx.step.ai.infer("ask", "anthropic:claude-haiku-4-5", "Hi")).text
+        agent = Agent("a", tools=[think], model="openai:gpt-4.1-mini")
+        return [said, (await agent.run("Hi")).text]
+
+    model = ScriptedModel(["scripted", call("think"), "in the tool", "done"])
+    async with Harness(app, model) as h:
+        [run] = await h.send("go")
+        assert run.output == ["scripted", "done"], run.error
+    model.assert_done()

@@ -14,7 +14,7 @@ from celeriac.platform.message import Message
 from celeriac.platform.models import clients
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.compatible import azure_openai, gemini, grok
-from celeriac.platform.models.model import ModelRequest
+from celeriac.platform.models.model import ModelReply, ModelRequest
 from celeriac.testing.model_server import ModelServer, WireReply, WireRequest
 
 #: what each one's request must look like: provider, path, the header with the key and its value
@@ -25,8 +25,9 @@ ASKED = {
 }
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize("model", ASKED)
-async def test_the_provider_is_asked_at_its_address_with_its_header(model: str) -> None:
+async def test_the_provider_is_asked_at_its_address_with_its_header(model: str, is_streamed: bool) -> None:
     """The server refuses a key in another header, and Azure's URL without its version."""
     heard: list[WireRequest] = []
 
@@ -35,12 +36,15 @@ async def test_the_provider_is_asked_at_its_address_with_its_header(model: str) 
         return WireReply(text="Hi")
 
     with ModelServer(respond) as server:
-        reply = await MODELS[model](server).infer(TWO_CALLS)
+        declared = MODELS[model](server)
+        streamed = [one async for one in declared.stream(TWO_CALLS)] if is_streamed else []
+        reply = streamed[-1] if is_streamed else await declared.infer(TWO_CALLS)
     [request] = heard
     provider, path, header, value = ASKED[model]
     assert (request.provider, request.path, request.headers[header]) == (provider, path, value)
+    assert request.is_streamed is is_streamed
     assert (request.system, len(request.messages), request.tools[0].name) == ("Be brief.", 4, LOOK_UP.name)
-    assert (reply.text, reply.usage.cost_usd > 0) == ("Hi", True)
+    assert isinstance(reply, ModelReply) and (reply.text, reply.usage.cost_usd > 0) == ("Hi", True)
 
 
 async def test_openais_organisation_is_told_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +71,8 @@ async def test_azure_speaks_the_responses_api_too() -> None:
     with ModelServer(lambda request: WireReply(text=request.path)) as server:
         model = azure_openai("gpt-4.1", api="responses", api_key=KEY, endpoint=server.azure_endpoint)
         assert (await model.infer(TWO_CALLS)).text == "/openai/responses"
+        *_, reply = [item async for item in model.stream(TWO_CALLS)]
+    assert isinstance(reply, ModelReply) and reply.text == "/openai/responses"
 
 
 @pytest.mark.parametrize(
