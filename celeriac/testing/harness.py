@@ -31,6 +31,7 @@ from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
 from celeriac.platform.flow.meter import Allowance, Meter
+from celeriac.platform.memory.memory import Memories
 from celeriac.platform.models.live_calls import in_test
 from celeriac.platform.models.model import Model
 from celeriac.platform.placement import PLACES
@@ -69,10 +70,11 @@ class Harness:
         limits: TenantLimits | None = None,
         conduct: Conduct | None = None,
         allowance: Allowance | None = None,
+        memories: Memories | None = None,
     ) -> None:
         """Run the app's functions for one tenant; `model` replaces every model of the app.
 
-        `allowance` limits its calls of models.
+        `allowance` limits its calls of models; `memories` keeps what the app remembers, in memory by default.
         """
         self.clock = ManualClock()
         #: what models have cost, as the budgets of the `allowance` see it; a test may set it
@@ -84,7 +86,7 @@ class Harness:
         self._app = app
         self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400), tenants=lambda: [self.tenant])
         self._conduct = conduct or Conduct()
-        self._registry = app.registry(self._conduct, memories=self._rooms.memories, model=model)
+        self._registry = app.registry(self._conduct, memories=memories or self._rooms.memories, model=model)
         self._dispatcher = Dispatcher(
             self._rooms.gate, self, lambda _: limits or TenantLimits(), self._rooms.store.declared
         )

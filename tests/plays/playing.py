@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from celeriac import openai
 from celeriac.platform.run import Run
 from celeriac.testing.model_server import ModelServer
 from celeriac.types import Delta, Model, ModelReply, ModelRequest
-from fleet.worker_fleet import Fleet
+from fleet.worker_fleet import Fleet, WorkerHandle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,8 @@ class Stage:
     fleet: Fleet
     server: ModelServer
     tenant: str
+    #: workers of other queues, by their queue
+    others: dict[str, WorkerHandle] = field(default_factory=dict)
 
     @property
     def model(self) -> Model:
@@ -39,6 +41,20 @@ class Stage:
     def parked(self, event_id: str) -> Run:
         """Wait until the event's run waits for something."""
         return self.fleet.wait_for_status(self.tenant, event_id, "parked", timeout=30)
+
+    def of_another_tenant(self) -> Stage:
+        """Return the same stage for a tenant that is new."""
+        return replace(self, tenant=self.fleet.tenant("another"))
+
+    def serve(self, queue: str) -> None:
+        """Have a worker for a queue of its own."""
+        if queue not in self.others or not self.others[queue].is_running:
+            self.others[queue] = self.fleet.start(queues=queue)
+
+    def stop_serving(self, queue: str) -> None:
+        """Have no worker for the queue."""
+        if queue in self.others and self.others[queue].is_running:
+            self.others[queue].stop()
 
     def replace_workers(self) -> None:
         """Kill all workers, and start others."""

@@ -1,0 +1,1 @@
+"""Assistants that remember their users across conversations."""
