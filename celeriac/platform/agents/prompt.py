@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from celeriac.platform.message import Message
+from celeriac.platform.message import NOTHING, Message
 
 
 class Prompt:
@@ -24,6 +24,8 @@ class Prompt:
         self.input = input
         #: how the reply must begin
         self.prefill = prefill
+        #: what model calls used that a window or a hook made for it; counted as the turn's
+        self.usage = NOTHING
         #: why the call is to be skipped; None: it is made
         self.stopped: str | None = None
         self._own = {id(message) for message in own}
@@ -33,9 +35,17 @@ class Prompt:
         self.stopped = why
 
     @property
+    def before(self) -> list[Message]:
+        """What stands before the input."""
+        return [message for message in self.history if id(message) not in self._own]
+
+    @property
+    def since(self) -> list[Message]:
+        """What the agent itself has said since the input, with the results of its tools."""
+        return [message for message in self.history if id(message) in self._own]
+
+    @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation as the model gets it; an input that says nothing is left out."""
         is_said = bool(self.input.text or self.input.attachments)
-        before = [message for message in self.history if id(message) not in self._own]
-        since = [message for message in self.history if id(message) in self._own]
-        return (*before, *([self.input] if is_said else ()), *since)
+        return (*self.before, *([self.input] if is_said else ()), *self.since)

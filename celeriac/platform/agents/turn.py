@@ -112,6 +112,7 @@ class Turn:
         prompt = self._ctx.network.prompt_for(agent, system=system, since=self._messages)
         window = agent.window or self._ctx.network.window
         prompt = await call_hook(self._ctx, window, prompt)
+        self._usage += prompt.usage
         return await call_hook(self._ctx, agent.on_start, prompt)
 
     async def _made_system(self) -> str:
