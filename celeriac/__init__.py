@@ -13,8 +13,11 @@ from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.router import Parallel
 from celeriac.platform.agents.routing_agent import RoutingAgent
+from celeriac.platform.agents.sql_history import SqlHistory
 from celeriac.platform.agents.state import State
+from celeriac.platform.agents.summarise import Summarise
 from celeriac.platform.agents.tool import Tool, tool
+from celeriac.platform.agents.truncate_tokens import TruncateTokens
 from celeriac.platform.app import App
 from celeriac.platform.context import Context
 from celeriac.platform.durable.function import Function
@@ -66,8 +69,11 @@ __all__ = [
     "Parallel",
     "Prompt",
     "RoutingAgent",
+    "SqlHistory",
     "State",
+    "Summarise",
     "Tool",
+    "TruncateTokens",
     "tool",
     # models
     "anthropic",

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         description="id:base64 of 32 bytes, separated by commas; the first encrypts tenants' secrets, all decrypt",
     )
     secret_key: str = Field(
-        "", repr=False, description="signs sessions and sign-in links; needed to serve beyond this host"
+        "", repr=False, description="signs sessions, sign-in links and results; needed to serve beyond this host"
     )
     app: str | None = Field(None, description="the user's app as module:attribute")
     app_version: str | None = Field(None, description="recorded with functions whose app names no version")

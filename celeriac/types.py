@@ -1,5 +1,6 @@
 """Names for annotations, and `not_durable`."""
 
+from celeriac.platform.agents.window import Window
 from celeriac.platform.inline import not_durable
 from celeriac.platform.message import Attachment, ToolCall, ToolResult, Usage
 from celeriac.platform.models.delta import (
@@ -32,5 +33,6 @@ __all__ = [
     "ToolSpec",
     "Usage",
     "UsageDelta",
+    "Window",
     "not_durable",
 ]

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from celeriac.clock import Clock
 from celeriac.errors import ConfigError, NotFoundError
+from celeriac.platform.agents.threads import Threads
 from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher, Links
@@ -80,13 +81,13 @@ class Installation:
     secrets: Secrets
     #: opens no connection and loads no Mem0 before it is used
     memories: Memories
+    threads: Threads
     #: ends the connections to the database and to Redis; for those who build an installation for a while
     close: Callable[[], None]
 
 
 def build(settings: Settings) -> Installation:
     """Build an installation; opens no connection yet."""
-    from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.celery_links import CeleryLinks
     from celeriac.platform.store.redis_cache import RedisCache
     from celeriac.platform.store.redis_connection import connect as connect_redis
@@ -130,7 +131,7 @@ def build(settings: Settings) -> Installation:
         meter=meter,
         secrets=_secrets(settings, engine, walled),
         **_who_may(engine, walled),
-        memories=mem0_memories(walled, settings.memory_embedder, _most_memories(tenants)),
+        **_what_is_remembered(settings, walled, tenants),
         close=close,
     )
 
@@ -152,6 +153,17 @@ def _who_may(engine: Engine, walled: Engine) -> dict[str, Any]:
         "invitations": Invitations(engine, people),
         "audit": Audit(engine, walled=walled),
         "given_answers": GivenAnswers(engine),
+    }
+
+
+def _what_is_remembered(settings: Settings, walled: Engine, tenants: Tenants) -> dict[str, Any]:
+    """Build the rooms of memories and conversations, both behind the wall of their tenant."""
+    from celeriac.platform.memory.mem0 import mem0_memories
+    from celeriac.platform.store.sql_threads import SqlThreads
+
+    return {
+        "memories": mem0_memories(walled, settings.memory_embedder, _most(tenants, "memories")),
+        "threads": SqlThreads(walled, _most(tenants, "threads")),
     }
 
 
@@ -220,10 +232,12 @@ class LocalRooms:
     cache: LocalCache
     buckets: Buckets
     memories: Memories
+    threads: Threads
 
 
 def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Sequence[str]] = tuple) -> LocalRooms:
     """Build the in-memory twins, moved by `clock`; `tenants` tells the active ones."""
+    from celeriac.platform.agents.local_threads import LocalThreads
     from celeriac.platform.memory.local_memories import LocalMemories
     from celeriac.platform.store.local_buckets import LocalBuckets
     from celeriac.platform.store.local_cache import LocalCache
@@ -236,6 +250,7 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
         cache=LocalCache(),
         buckets=LocalBuckets(clock),
         memories=LocalMemories(),
+        threads=LocalThreads(),
     )
 
 
@@ -271,10 +286,11 @@ def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:
     return limits
 
 
-def _most_memories(tenants: Tenants) -> Callable[[str], int | None]:
+def _most(tenants: Tenants, limit: Literal["memories", "threads"]) -> Callable[[str], int | None]:
     def most(tenant_id: str) -> int | None:
         try:
-            return tenants.limits(tenant_id).memories
+            found: int | None = getattr(tenants.limits(tenant_id), limit)
+            return found
         except NotFoundError:
             return None
 

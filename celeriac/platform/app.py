@@ -16,6 +16,7 @@ from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.ids import slug
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.network import Network
+from celeriac.platform.agents.network_event import Id, UserInput, run_for_event
 from celeriac.platform.context import Context
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.declaration import Declaration, EventSchema
@@ -31,15 +32,24 @@ from celeriac.platform.durable.options import (
     read_options,
 )
 from celeriac.platform.event import RESERVED, Event
+from celeriac.platform.flow.limits import Concurrency
 from celeriac.platform.models.model import Model, ModelLike
 from celeriac.platform.sending import Sending
 from celeriac.platform.signature import checks_options, problems
 
 if TYPE_CHECKING:
+    from celeriac.platform.agents.history import History
+    from celeriac.platform.agents.seals import Seals
+    from celeriac.platform.agents.threads import Threads
     from celeriac.platform.memory.memory import Memories, Memory
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_THREAD = "event.data.thread_id"
+
+#: what a network with a history has by default; a run without a thread waits for no other
+ONE_RUN_A_THREAD = Concurrency(1, key=f"has({_THREAD}) && {_THREAD} != null ? {_THREAD} : event.id", hold="run")
 
 
 class App(Sending):
@@ -51,15 +61,20 @@ class App(Sending):
         name: str,
         *,
         memory: Memory | None = None,
+        history: History[Any] | None = None,
         default_model: ModelLike | None = None,
         retries: int = 4,
         version: str | None = None,
     ) -> None:
-        """Start empty; `version` defaults to the deployment's CELERIAC_APP_VERSION."""
+        """Start empty; `version` defaults to the deployment's CELERIAC_APP_VERSION.
+
+        `history` keeps the conversations of the networks that have none of their own.
+        """
         if not name or name != slug(name):
             raise ConfigError(f"App name {name!r} must be lower case letters, digits and dashes; try {slug(name)!r}")
         self.name = name
         self.memory = memory
+        self.history = history
         self.default_model = default_model
         self.retries = retries
         self._version = version
@@ -92,30 +107,44 @@ class App(Sending):
     def network(
         self, network: Network[Any], *, id: str | None = None, **options: Unpack[RunOptions]
     ) -> Function[..., Any]:
-        """Expose a network as a function, started by `<app>/network-<name>` with `{"input": …}` by default."""
+        """Expose a network as a function, started by `<app>/network-<name>` with `{"input": …}` by default.
+
+        The event may also have `thread_id`, `state`, `history` and `channel`. With a history one run at a time has a
+        thread, unless `concurrency` says something else.
+        """
         check_names(options, RunOptions, "App.network")
         network.check_models(self.default_model)
-
-        async def run(ctx: Context[Any], input: str) -> dict[str, Any]:
-            return (await network.run(input)).export()
-
-        name = id or f"network-{slug(network.name)}"
-        read = replace(read_options(f"Function {name!r}", options), description=network.description)
-        return self._declare(run, name, read, options.get("on_failure"))
+        return self._expose(network, id or f"network-{slug(network.name)}", options)
 
     def agent(
         self, agent: Agent[Any, Any], *, id: str | None = None, **options: Unpack[RunOptions]
     ) -> Function[..., Any]:
-        """Expose an agent as a function, started by `<app>/agent-<name>` with `{"input": …}` by default."""
+        """Expose an agent as a function, started by `<app>/agent-<name>` with `{"input": …}` by default.
+
+        Its events and its threads are like those of a network.
+        """
         check_names(options, RunOptions, "App.agent")
+        alone: Network[Any] = Network.of_one(agent)
+        return self._expose(alone, id or f"agent-{slug(agent.name)}", options)
 
-        async def run(ctx: Context[Any], input: str) -> dict[str, Any]:
-            result = await agent.run(input)
-            return {"output": result.output, "text": result.text, "results": [result.export()]}
+    def _expose(self, network: Network[Any], id: str, options: RunOptions) -> Function[..., Any]:
+        async def run(
+            ctx: Context[Any],
+            input: str | UserInput,
+            *,
+            thread_id: Id | None = None,
+            state: dict[str, Any] | None = None,
+            history: list[dict[str, Any]] | None = None,
+            channel: str | None = None,
+        ) -> dict[str, Any]:
+            return await run_for_event(
+                ctx, network, input=input, thread_id=thread_id, state=state, history=history, channel=channel
+            )
 
-        name = id or f"agent-{slug(agent.name)}"
-        read = replace(read_options(f"Function {name!r}", options), description=agent.description)
-        return self._declare(run, name, read, options.get("on_failure"))
+        if options.get("concurrency") is None and (network.history or self.history) is not None:
+            options = {**options, "concurrency": ONE_RUN_A_THREAD}
+        read = replace(read_options(f"Function {id!r}", options), description=network.description)
+        return self._declare(run, id, read, options.get("on_failure"))
 
     def event(self, name: str, model: type[BaseModel]) -> None:
         """Bind a model to an event name: data that does not fit is refused, and `ctx.event.data` has its type."""
@@ -183,10 +212,19 @@ class App(Sending):
             for name, model in self.events.items()
         ]
 
-    def registry(self, conduct: Conduct, *, memories: Memories | None = None, model: Model | None = None) -> Registry:
+    def registry(
+        self,
+        conduct: Conduct,
+        *,
+        memories: Memories | None = None,
+        threads: Threads | None = None,
+        seals: Seals | None = None,
+        model: Model | None = None,
+    ) -> Registry:
         """Return what an engine needs of the app: its functions, and how each is run.
 
-        `memories` keeps what `ctx.memory` remembers; `model` replaces every model, for tests.
+        `memories` keeps what `ctx.memory` remembers, `threads` the conversations of `SqlHistory`; `seals` marks the
+        results that a client may hand back; `model` replaces every model, for tests.
         """
         owners = {app.name: app for app in (self, *self._included)}
 
@@ -201,7 +239,13 @@ class App(Sending):
                 ctx = as_told(ctx, self.read_event)
             elif function.options.rules.batch:
                 ctx = ctx.of_events([self.read_event(event) for event in ctx.events])
-            parts: dict[str, Any] = {"model": model, "default_model": owner.default_model}
+            parts: dict[str, Any] = {
+                "model": model,
+                "default_model": owner.default_model,
+                "history": owner.history,
+                "threads": threads,
+                "seals": seals,
+            }
             if owner.memory is not None and memories is not None:
                 parts["memory"] = owner.memory.bind(ctx, memories, ctx.step.kernel.executor)
             return ctx.bound(**parts)

@@ -9,11 +9,10 @@ import base64
 import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, Self
 
 from celeriac.errors import ConfigError
-from celeriac.ids import new_id
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "tool", "length", "refusal", "content_filter"]
@@ -127,9 +126,8 @@ class Message:
 
     @classmethod
     def user(cls, text: str, id: str | None = None, *, attachments: Sequence[Attachment] = ()) -> Self:
-        """Make a user's message."""
-        said_at = datetime.now(UTC)
-        return cls("user", text, id=id or new_id("msg"), created_at=said_at, attachments=tuple(attachments))
+        """Make a user's message; one without an id is given one by the run that it begins, the same on each replay."""
+        return cls("user", text, id=id, attachments=tuple(attachments))
 
     @classmethod
     def assistant(

@@ -16,6 +16,7 @@ from celeriac.clock import SyncedClock
 from celeriac.collector import set_aside_what_is_loaded
 from celeriac.errors import ConfigError
 from celeriac.platform.agents.mcp_server import close_servers
+from celeriac.platform.agents.seals import Seals
 from celeriac.platform.app import App
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.store import Link
@@ -84,7 +85,12 @@ class WorkerProcess:
         rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()
         self._engine = Engine(
-            self._app.registry(conduct(self._settings, choose_key=key_chooser(rooms)), memories=rooms.memories),
+            self._app.registry(
+                conduct(self._settings, choose_key=key_chooser(rooms)),
+                memories=rooms.memories,
+                threads=rooms.threads,
+                seals=Seals.of(self._settings.secret_key),
+            ),
             store=rooms.store,
             cache=rooms.cache,
             dispatcher=rooms.dispatcher,

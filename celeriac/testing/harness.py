@@ -17,6 +17,7 @@ from typing import Any, Self
 from celeriac.clock import Duration, ManualClock, duration
 from celeriac.errors import NotFoundError
 from celeriac.platform.agents.mcp_server import close_servers
+from celeriac.platform.agents.seals import Seals
 from celeriac.platform.app import App
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
@@ -86,7 +87,13 @@ class Harness:
         self._app = app
         self._rooms = local_rooms(self.clock, dead_after=timedelta(days=400), tenants=lambda: [self.tenant])
         self._conduct = conduct or Conduct()
-        self._registry = app.registry(self._conduct, memories=memories or self._rooms.memories, model=model)
+        self._registry = app.registry(
+            self._conduct,
+            memories=memories or self._rooms.memories,
+            threads=self._rooms.threads,
+            seals=Seals(b"harness"),
+            model=model,
+        )
         self._dispatcher = Dispatcher(
             self._rooms.gate, self, lambda _: limits or TenantLimits(), self._rooms.store.declared
         )

@@ -22,10 +22,10 @@ from store.store_stage import step_done
 from web.bank_runs import Desk
 
 #: what would change the other tenant's data for the tests that follow
-CHANGING = ("abort", "rerun", "cancel", "signal", "memory")
+CHANGING = ("abort", "rerun", "cancel", "signal", "memory", "talk")
 
 #: tables in which the other tenant has rows
-FILLED = ("events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "tenants")
+FILLED = ("events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "threads", "messages", "tenants")
 
 
 @pytest.fixture(scope="module")

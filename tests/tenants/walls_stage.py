@@ -14,6 +14,7 @@ import psycopg
 from sqlalchemy import Engine, event
 
 from celeriac.database import connect, migrate
+from celeriac.platform.agents.threads import Entry
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.run_filter import RunFilter
@@ -25,12 +26,15 @@ from celeriac.platform.memory.sql_vectors import SqlVectors
 from celeriac.platform.store.sql_operations import SqlOperations
 from celeriac.platform.store.sql_reads import SqlReads
 from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.sql_threads import SqlThreads
 from celeriac.row_security import ENGINE, WEB
 from celeriac.tenants.tenant import Tenants
 from services import fresh_database
 from web.bank_runs import Desk
 
 EMBEDDER = embedder("hashing")
+#: a thread of the other tenant's
+THREAD = "thread"
 [CANARIES] = EMBEDDER.embed(["canaries"])
 
 #: a comparison of a tenant's column with whatever it is compared with
@@ -76,6 +80,8 @@ def world(server: str) -> Iterator[World]:
         store.pause(other, "bank", "support", is_paused=True)
         action = operations.begin(other, "cancel", RunFilter(function_id="support")).id
         [memory] = mem0_memories(engine, "hashing").add(other, "ada", "likes canaries")
+        SqlThreads(engine).open(other, THREAD)
+        SqlThreads(engine).append(other, THREAD, [said("canaries")])
         event_id = SqlReads(engine).run(other, run).event_id
         try:
             yield World(url, engine, walled, me, other, run, waiting, event_id, action, memory.id)
@@ -87,6 +93,11 @@ def world(server: str) -> Iterator[World]:
 def vectors(engine: Engine) -> SqlVectors:
     """Return the store of memories, without the check that Mem0's answers go through."""
     return SqlVectors(engine, EMBEDDER.name)
+
+
+def said(text: str) -> Entry:
+    """Return a message of a thread."""
+    return Entry(id=f"msg_{text}", kind="user", data={"role": "user", "text": text}, checksum="")
 
 
 #: all that people ask of the database for one tenant, here with the ids of another
@@ -111,6 +122,8 @@ ASKED: dict[str, Callable[[World, Engine], Any]] = {
     "signal": lambda w, e: SqlStore(w.engine, walled=e).signal(w.me, "canary", None).is_awaited,
     "memories": lambda w, e: vectors(e).list({"user_id": Scope.of(w.me, "ada").key}),
     "search": lambda w, e: vectors(e).search("", CANARIES, 5, {"user_id": Scope.of(w.me, "ada").key}),
+    "thread": lambda w, e: SqlThreads(e).entries(w.me, THREAD, last=9),
+    "talk": lambda w, e: SqlThreads(e).append(w.me, THREAD, [said("budgies")]),
     "memory": lambda w, e: mem0_memories(e, "hashing").delete(w.me, w.memory),
 }
 

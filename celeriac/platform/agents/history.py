@@ -6,7 +6,8 @@ before the new message is kept, and every turn's result is kept as soon as the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", default=Any)
 
+#: the time of a message that says none
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class History(Generic[S]):
-    """Override what you keep; what is left as it is keeps nothing."""
+    """Override what you keep; what is left as it is keeps nothing.
+
+    A call may be made again after a crash, so keep what it brings once under its id.
+    """
 
     async def create_thread(self, ctx: Context[S], thread_id: str) -> str:
         """Make the thread if there is none, and return its id."""
@@ -41,31 +48,29 @@ class History(Generic[S]):
         """Keep the results of turns, each once under its id."""
 
 
-async def open_thread(ctx: Context[Any], run: NetworkRun[Any], history: History[Any] | None) -> None:
+async def open_thread(
+    ctx: Context[Any], run: NetworkRun[Any], history: History[Any] | None, *, is_told: bool = False
+) -> None:
     """Bring the run into its thread: what was said before becomes its history, and its input is kept.
 
-    A run that brings a conversation along is not given another one. Raises `ConfigError` for a thread without history.
+    A run that brings a conversation along, or `is_told` by its sender what was said, is not given another one. Raises
+    `ConfigError` for a thread without history.
     """
     if history is None:
-        if run.state.thread_id is not None:
+        if run.state.thread_id is not None and not is_told:
             raise ConfigError(f"{run.name!r} was given a thread_id and has no history=; give it SqlHistory(), or no id")
         return
     wanted = run.state.thread_id or derived_id("thr", ctx.run.id, ctx.step.path)
-    brings_its_own = bool(run.state.messages or run.state.results)
-
-    async def opened() -> dict[str, Any]:
-        thread_id = await history.create_thread(ctx, wanted)
-        found = () if brings_its_own else await history.get(ctx, thread_id)
-        await history.append_user_message(ctx, thread_id, run.input)
-        return {"thread_id": thread_id, "said": [_kept(one) for one in found]}
-
-    memo = await ctx.step.scoped("history", opened, kind="run", retries=None)
-    run.state.thread_id = memo["thread_id"]
-    for one in memo["said"]:
-        if "result" in one:
-            run.state.results.append(AgentResult.parse(one["result"]))
-        else:
-            run.state.results.append(_as_result(Message.parse(one["message"])))
+    if _overrides(history, "create_thread"):
+        thread_id: str = await _as_step(ctx, "history:thread", lambda: history.create_thread(ctx, wanted))
+    else:
+        thread_id = wanted
+    is_given = is_told or bool(run.state.messages or run.state.results)
+    if not is_given and _overrides(history, "get"):
+        run.state.results += await _read(ctx, run, history, thread_id)
+    run.state.thread_id = thread_id
+    if _overrides(history, "append_user_message"):
+        await _as_step(ctx, "history:message", lambda: history.append_user_message(ctx, thread_id, run.input))
 
 
 async def keep_results(
@@ -73,20 +78,48 @@ async def keep_results(
 ) -> None:
     """Keep what turns came to, in the thread of the run."""
     thread_id = run.state.thread_id
-    if history is None or thread_id is None or not results:
+    if history is None or thread_id is None or not results or not _overrides(history, "append_results"):
         return
-
-    async def keep() -> None:
-        await history.append_results(ctx, thread_id, results)
-
-    await ctx.step.scoped(f"history:{run.call_count}", keep, kind="run", retries=None)
+    step = f"history:results:{run.call_count}"
+    await _as_step(ctx, step, lambda: history.append_results(ctx, thread_id, results))
 
 
-def _kept(one: Message | AgentResult[Any]) -> dict[str, Any]:
+def as_result(message: Message) -> AgentResult[Any]:
+    """Return a message as what the state keeps in the order of the conversation, the same on each replay."""
+    who = message.agent or message.role
+    id = message.id or derived_id("res", who, message.text)
+    return AgentResult(
+        agent=who, output=message.text, messages=(message,), id=id, created_at=message.created_at or _LONG_AGO
+    )
+
+
+async def _read(
+    ctx: Context[Any], run: NetworkRun[Any], history: History[Any], thread_id: str
+) -> list[AgentResult[Any]]:
+    """Return what was said in the thread, but for the run's own message: an earlier attempt may have kept it."""
+
+    async def get() -> list[dict[str, Any]]:
+        return [_exported(one) for one in await history.get(ctx, thread_id)]
+
+    said = [_parsed(one) for one in await _as_step(ctx, "history:get", get)]
+    return [one for one in said if run.input.id is None or one.id != run.input.id]
+
+
+async def _as_step(ctx: Context[Any], id: str, hook: Callable[[], Awaitable[Any]]) -> Any:
+    async def call() -> Any:
+        return await hook()
+
+    return await ctx.step.scoped(id, call, kind="run", retries=None)
+
+
+def _overrides(history: History[Any], name: str) -> bool:
+    """Whether a call does anything; one that does not costs no step."""
+    return getattr(type(history), name) is not getattr(History, name)
+
+
+def _exported(one: Message | AgentResult[Any]) -> dict[str, Any]:
     return {"message": one.export()} if isinstance(one, Message) else {"result": one.export()}
 
 
-def _as_result(message: Message) -> AgentResult[Any]:
-    """Return a message as what the state keeps in the order of the conversation."""
-    who = message.agent or message.role
-    return AgentResult(agent=who, output=message.text, messages=(message,), id=message.id or derived_id("res", who))
+def _parsed(one: dict[str, Any]) -> AgentResult[Any]:
+    return AgentResult.parse(one["result"]) if "result" in one else as_result(Message.parse(one["message"]))

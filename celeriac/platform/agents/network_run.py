@@ -68,8 +68,19 @@ class NetworkRun(Generic[S]):
         self._earlier = len(state.results)
 
     def begin(self) -> None:
-        """Take what the state holds now as said before this run."""
+        """Take what the state holds now as said before this run, each agent's output as the type it has."""
+        self.state.results = [self._typed(result) for result in self.state.results]
         self._earlier = len(self.state.results)
+
+    def _typed(self, result: AgentResult[Any]) -> AgentResult[Any]:
+        """Return a result that was kept as JSON with its output as its agent's type, where it still fits that."""
+        shape = self.agents[result.agent].shape if result.agent in self.agents else None
+        if shape is None:
+            return result
+        try:
+            return replace(result, output=shape.load(result.output))
+        except ValueError:
+            return result
 
     @property
     def results(self) -> list[AgentResult[Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from celeriac.errors import ConfigError
 from celeriac.ids import derived_id, slug
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.budget import Budget, Spending
-from celeriac.platform.agents.history import keep_results, open_thread
+from celeriac.platform.agents.history import History, keep_results, open_thread
 from celeriac.platform.agents.hooks import is_enabled
 from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.patch import apply, conflicts, diff
@@ -56,6 +56,9 @@ class Wish:
     budget: Budget | None
     channel: str | None
     on_chunk: OnChunk | None
+    #: whether an event asks for it, and whether its sender said what was said before
+    is_for_event: bool = False
+    is_told: bool = False
 
 
 async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
@@ -71,7 +74,7 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
         run = NetworkRun(
             id=derived_id("run", ctx.run.id, ctx.step.path),
             name=network.name,
-            input=message,
+            input=_named(message, ctx),
             agents=network.agents,
             state=_state(network, wish),
             model_of=model_of,
@@ -80,19 +83,36 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
         )
         bound = ctx.bound(network=run, state=run.state)
         with enter_context(bound):
-            await _Running(network, bound, run, wish).go()
+            await _Running(network, bound, run, wish, _history(network, ctx, run, wish)).go()
     return run
 
 
+def _named(message: Message, ctx: Context[Any]) -> Message:
+    """Return the input with an id and a time that are the same on each replay."""
+    id = message.id or derived_id("msg", ctx.run.id, ctx.step.path)
+    return replace(message, id=id, created_at=message.created_at or ctx.run.created_at or ctx.step.kernel.now())
+
+
 def _state(network: Network[Any], wish: Wish) -> State[Any]:
-    given = wish.state
+    """Return a state of the run's own: what a caller gives is copied, so that two runs never share it."""
+    given, kind = wish.state, network.state_type
     if isinstance(given, State):
-        state = State(given.data, messages=given.messages, results=given.results, thread_id=given.thread_id)
+        data = kind.take(given.data)
+        state = State(data, messages=given.messages, results=given.results, thread_id=given.thread_id)
     else:
-        kind = network.state_type
         state = State(kind.fresh() if given is None else kind.take(given))
     state.thread_id = wish.thread_id or state.thread_id
     return state
+
+
+def _history(network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wish: Wish) -> History[Any] | None:
+    """Return where the run's conversation is kept: as its network says, else its app.
+
+    What runs inside of another network, and an agent that is only asked something, has no thread unless it names one.
+    """
+    is_conversation = wish.is_for_event or (network.is_network and ctx.part("network") is None)
+    of_app: History[Any] | None = ctx.part("history")
+    return network.history or (of_app if is_conversation or run.state.thread_id is not None else None)
 
 
 def _models(network: Network[Any], ctx: Context[Any], given: Models | None) -> Callable[[Agent[Any, Any]], Model]:
@@ -129,15 +149,17 @@ def _models(network: Network[Any], ctx: Context[Any], given: Models | None) -> C
 class _Running:
     """Takes the turns of one run."""
 
-    def __init__(self, network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wish: Wish) -> None:
-        self._network, self._ctx, self._run, self._wish = network, ctx, run, wish
+    def __init__(
+        self, network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wish: Wish, history: History[Any] | None
+    ) -> None:
+        self._network, self._ctx, self._run, self._wish, self._history = network, ctx, run, wish, history
         self._type = network.state_type
         self._telling = Telling(ctx, run, channel=wish.channel, on_chunk=wish.on_chunk)
 
     async def go(self) -> None:
         """Take turns until there is a reason to stop."""
         run = self._run
-        await open_thread(self._ctx, run, self._network.history)
+        await open_thread(self._ctx, run, self._history, is_told=self._wish.is_told)
         run.begin()
         if self._wish.budget is not None:
             run.spending = Spending(budget=self._wish.budget, started_at=await self._started_at(self._wish.budget))
@@ -179,7 +201,7 @@ class _Running:
             name = run.stack[0]
             await self._remember("turn", lambda: self._turn(name))
             self._tell_turn(1)
-            await keep_results(self._ctx, run, self._network.history, run.results[-1:])
+            await keep_results(self._ctx, run, self._history, run.results[-1:])
 
     async def _remember(self, name: str, body: Callable[[], Awaitable[Memo]]) -> Memo:
         """Run a body as a step whose memo holds the change to the state, and take over what it came to."""
@@ -266,7 +288,7 @@ class _Running:
             run.take({**memo, "stack": stack, "stop": stop, "notes": {**run.notes, **memo["notes"]}})
         run.state.data = self._type.load(merged, run.state.data)
         self._tell_turn(len(names))
-        await keep_results(self._ctx, run, self._network.history, run.results[-len(names) :])
+        await keep_results(self._ctx, run, self._history, run.results[-len(names) :])
         if twice := conflicts([memo["patch"] for memo in memos]):
             self._ctx.log.warning("Parallel turns set the same state twice, the later agent won: %s", twice)
 

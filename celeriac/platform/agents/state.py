@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic
 
@@ -99,6 +99,18 @@ class StateType:
             return copy.deepcopy(given if self._adapter is None else self._adapter.validate_python(given))
         except ValidationError as error:
             raise ConfigError(f"Network {self._network!r}: run(state=…) does not fit: {problems(error)}") from error
+
+    def begin(self, given: Mapping[str, Any]) -> Any:
+        """Make a new object with these fields, by the names that the type has for them.
+
+        Raises Pydantic's `ValidationError` for a value that does not fit, and `ConfigError` where others are required.
+        """
+        if not given:
+            return self.fresh()
+        if self._adapter is not None:
+            return self._adapter.validate_python(copy.deepcopy(dict(given)), by_alias=False, by_name=True)
+        made = self.fresh()
+        return self.load({**self.dump(made), **given}, made)
 
     def dump(self, data: Any) -> Any:
         """Return the data as plain JSON."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text, UniqueConstraint, text
 
+import celeriac.platform.store.thread_tables
 import celeriac.platform.store.usage_tables  # noqa: F401 (what is made with these)
 from celeriac.database import Moment, metadata
 from celeriac.row_security import SHARED, owned_by
