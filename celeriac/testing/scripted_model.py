@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from celeriac.errors import NonRetriableError
 from celeriac.platform.message import ToolCall, Usage
@@ -52,8 +52,8 @@ class ScriptedModel:
     """A model that follows a script: one list for all, or one for each agent by name.
 
     A request that the script has no line for raises `AssertionError` with the agent's name; `assert_done` raises it
-    for lines that nobody asked for. `requests` holds what was asked, in order. As a stream, each text and all arguments
-    come in `pieces`.
+    for lines that nobody asked for, as the end of `with model:` does. `requests` holds what was asked, in order. As a
+    stream, each text and all arguments come in `pieces`.
     """
 
     provider = "scripted"
@@ -70,6 +70,15 @@ class ScriptedModel:
         self._pieces = pieces
         self._ids = itertools.count(1)
         self.requests: list[ModelRequest] = []
+
+    def __enter__(self) -> Self:
+        """Expect all lines to be asked for by the end of the block."""
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        """Do as `assert_done` where nothing else went wrong."""
+        if failed is None:
+            self.assert_done()
 
     async def infer(self, request: ModelRequest) -> ModelReply:
         """Answer with the next line."""

@@ -7,8 +7,9 @@ from typing import Any
 from conversations import KEY
 from scripted_provider import ScriptedProvider, anthropic_message
 
-from celeriac import Agent, App, Context, Network, anthropic, tool
+from celeriac import Agent, App, Context, Message, Network, anthropic, tool
 from celeriac.testing import Harness
+from celeriac.types import Attachment
 
 THOUGHT = {"type": "thinking", "thinking": "I must look.", "signature": "sealed"}
 HIDDEN = {"type": "redacted_thinking", "data": "sealed too"}
@@ -86,3 +87,24 @@ def waiting_desk(model: Any) -> App:
         return (await agent.run("Tea?")).text
 
     return app
+
+
+async def test_a_picture_of_the_input_is_sent_at_each_call_also_after_a_crash() -> None:
+    """It stands where the message stands, in the provider's own words."""
+    picture = Attachment.of(b"\x89PNG", "image/png")
+    app, call = App("looks"), {"type": "tool_use", "id": "a", "name": "ask", "input": {"what": "it"}}
+    async with ScriptedProvider(anthropic_message(call, stop="tool_use"), anthropic_message()) as provider:
+        agent = Agent("Ann", model=anthropic("claude-haiku-4-5", api_key=KEY, base_url=provider.url), tools=[ask])
+
+        @app.function(on="shop/asked")
+        async def look(ctx: Context) -> str:
+            return (await agent.run(Message.user("What is it?", attachments=[picture]))).text
+
+        async with Harness(app) as h:
+            [run] = await h.send("shop/asked", {})
+            await h.restart()
+            await h.send("shop/answered", {"text": "A cup."})
+            assert h.run(run.id).output == "Hello"
+    sent = [asked.body["messages"][0]["content"] for asked in provider.asked]
+    assert [[block["type"] for block in content] for content in sent] == [["image", "text"]] * 2
+    assert sent[1][0]["source"]["data"] == picture.data

@@ -70,6 +70,21 @@ async def test_the_pieces_of_a_recorded_stream_make_up_its_reply(exchange: Excha
     assert len(found) > 5 and reply.usage.cost_usd > 0 and (reply.text or reply.tool_calls)
 
 
+@pytest.mark.parametrize("file", BARE, ids=lambda file: file.stem)
+async def test_the_pieces_of_a_bare_stream_make_up_its_reply(file: Any) -> None:
+    """Against what stands in its events, read here by hand."""
+    events = events_of(file.read_text())
+    found, reply = await streamed_bare(file.stem)
+    deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+    began = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    said = "".join(delta["text"] for delta in deltas if delta["type"] == "text_delta")
+    used = [event["usage"]["output_tokens"] for event in events if event["type"] == "message_delta"]
+    assert (reply.text, joined(found, TextDelta)) == (said, said)
+    assert [call.name for call in reply.tool_calls] == [one["name"] for one in began if one["type"] == "tool_use"]
+    assert joined(found, CallDelta) == "".join(one.get("partial_json", "") for one in deltas)
+    assert (reply.usage.output_tokens, found[-1]) == (used[-1], UsageDelta(usage=reply.usage))
+
+
 @pytest.mark.parametrize("exchange", STREAMS)
 def test_every_field_of_a_recorded_stream_is_read_or_ignored_with_a_reason(exchange: Exchange) -> None:
     """What a provider adds to an event is noticed."""

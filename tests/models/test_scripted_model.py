@@ -65,3 +65,13 @@ async def test_an_agent_that_the_script_does_not_know_fails_by_name() -> None:
         await Agent("Boss", model=model).run("Hi")
     with pytest.raises(AssertionError, match="'Clerk': 1"):
         model.assert_done()
+
+
+async def test_a_block_expects_its_script_to_be_used_up() -> None:
+    """A failure inside is not hidden by the lines that it left."""
+    with pytest.raises(AssertionError, match="lines left"), ScriptedModel(["one", "two"]) as model:
+        await model.infer(HELLO)
+    with pytest.raises(KeyError), ScriptedModel(["one"]):
+        raise KeyError
+    with ScriptedModel(["one"]) as model:
+        await model.infer(HELLO)
