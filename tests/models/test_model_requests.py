@@ -19,7 +19,7 @@ from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.delta import TextDelta
 from celeriac.platform.models.form import Asked
 from celeriac.platform.models.messages import MessagesForm
-from celeriac.platform.models.model import Model, ModelReply, ModelRequest, OutputSpec
+from celeriac.platform.models.model import Model, ModelReply, ModelRequest, OutputSpec, ToolSpec
 from celeriac.platform.models.openai import openai
 from celeriac.platform.models.responses import ResponsesForm
 from celeriac.testing.model_server import ModelServer, WireCall, WireReply, WireRequest
@@ -306,3 +306,43 @@ async def test_a_key_that_needs_a_context_is_missing_without_one() -> None:
     with pytest.raises(ModelError, match="context") as caught:
         await openai("gpt-4.1", api_key=lambda ctx: str(ctx)).infer(HELLO)
     assert caught.value.kind == "auth"
+
+
+# -- strict tools -------------------------------------------------------------------------------------------------
+
+LOOSE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+}
+LOOSE["required"] = ["city"]
+
+
+@pytest.mark.parametrize(
+    ("form", "strict", "says"),
+    [
+        ("chat", None, None),
+        ("chat", True, True),
+        ("responses", None, True),
+        ("responses", False, False),
+        ("anthropic", None, None),
+        ("anthropic", True, True),
+    ],
+)
+async def test_a_tool_is_strict_where_it_says_so_or_the_provider_does_by_default(
+    form: str, strict: bool | None, says: bool | None
+) -> None:
+    """What is strict requires everything, and takes null for what may be left out."""
+    sent = ToolSpec(name="weather", description="", schema=LOOSE, strict=strict)
+    body = await body_of(form, ModelRequest(messages=(Message.user("Turin?"),), tools=(sent,)))
+    tool = body["tools"][0].get("function", body["tools"][0])
+    schema = tool.get("parameters", tool.get("input_schema"))
+    assert tool.get("strict") == says
+    assert schema["required"] == (["city", "days"] if says else ["city"])
+    assert ("null" in str(schema["properties"]["days"])) == bool(says)
+
+
+async def test_a_schema_that_cannot_be_strict_is_sent_as_it_is_where_strict_is_the_default() -> None:
+    anything = {"type": "object", "properties": {"data": {}}}
+    sent = ToolSpec(name="keep", description="", schema=anything)
+    body = await body_of("responses", ModelRequest(messages=(Message.user("Keep it"),), tools=(sent,)))
+    assert (body["tools"][0]["strict"], body["tools"][0]["parameters"]) == (False, anything)

@@ -14,6 +14,7 @@ from celeriac.platform.models import pricing, wire
 from celeriac.platform.models.chat_stream import ChatAssembler
 from celeriac.platform.models.form import Asked
 from celeriac.platform.models.model import ModelReply, ToolSpec
+from celeriac.platform.models.strict_schema import as_strict
 
 _FINISH: dict[object, FinishReason] = {
     "stop": "stop",
@@ -153,7 +154,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)}
+    schema = as_strict(tool.schema) if tool.strict else dict(tool.schema)
+    function = {"name": tool.name, "description": tool.description, "parameters": schema}
     return {"type": "function", "function": function | ({"strict": True} if tool.strict else {})}
 
 

@@ -17,6 +17,7 @@ from celeriac.platform.models.form import Asked
 from celeriac.platform.models.messages_stream import MessageAssembler
 from celeriac.platform.models.model import ModelReply, OutputSpec, ToolSpec
 from celeriac.platform.models.schema_mode import as_schema_mode, fits_schema_mode
+from celeriac.platform.models.strict_schema import as_strict
 
 #: the provider demands a limit on the output; this one holds where the user sets none
 MAX_TOKENS = 4096
@@ -222,8 +223,9 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
     described = {"description": tool.description} if tool.description else {}
+    schema = as_schema_mode(as_strict(tool.schema)) if tool.strict else dict(tool.schema)
     strict = {"strict": True} if tool.strict else {}
-    return {"name": tool.name, **described, "input_schema": dict(tool.schema), **strict}
+    return {"name": tool.name, **described, "input_schema": schema, **strict}
 
 
 def _tool_choice(choice: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ class ToolSpec:
     name: str
     description: str
     schema: Mapping[str, Any]
-    #: ask the provider to hold the model to the schema, where it can; the schema must then be one it accepts
-    strict: bool = False
+    #: whether the provider holds the model to the schema, where it can; None: as the provider does by default
+    strict: bool | None = None
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON."""

@@ -15,6 +15,7 @@ from celeriac.platform.models import pricing, wire
 from celeriac.platform.models.form import Asked
 from celeriac.platform.models.model import ModelReply, ToolSpec
 from celeriac.platform.models.responses_stream import ResponseAssembler
+from celeriac.platform.models.strict_schema import NotStrict, as_strict
 
 _INCOMPLETE: dict[object, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
@@ -152,13 +153,20 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
-    # strict by default here, so it must be said
+    # Strict by default here, so that it must be said where a schema cannot be.
+    schema, is_strict = dict(tool.schema), False
+    if tool.strict is not False:
+        try:
+            schema, is_strict = as_strict(tool.schema), True
+        except NotStrict:
+            if tool.strict:
+                raise
     return {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
-        "parameters": dict(tool.schema),
-        "strict": tool.strict,
+        "parameters": schema,
+        "strict": is_strict,
     }
 
 
