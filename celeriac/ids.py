@@ -14,7 +14,9 @@ from base64 import b32hexencode
 from itertools import count
 from typing import Literal
 
-Kind = Literal["run", "evt", "ten", "key", "wrk", "wai", "mem", "msg", "res", "thr", "blk", "aud", "usr", "inv", "sec"]
+Kind = Literal[
+    "run", "evt", "ten", "key", "wrk", "wai", "mem", "msg", "res", "thr", "blk", "aud", "usr", "inv", "sec", "apr"
+]
 
 _ALPHABET = str.maketrans("ABCDEFGHIJKLMNOPQRSTUV", "ABCDEFGHJKMNPQRSTVWXYZ")
 

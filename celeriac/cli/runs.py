@@ -9,9 +9,9 @@ import click
 
 from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import emit, note
-from celeriac.cli.rooms import rooms, rooms_for, write_down
+from celeriac.cli.rooms import login, rooms, rooms_for, write_down
 from celeriac.cli.run_filter import Moment, confirmed, filter_of, filter_options, json_given
-from celeriac.errors import CeleriacError, ConfigError
+from celeriac.errors import CeleriacError, ConfigError, ConflictError
 
 
 @click.group(cls=Group, example="celeriac runs ls --tenant ten_01J… --status failed")
@@ -127,6 +127,32 @@ def resume(run_id: str, tenant: str, as_json: bool) -> None:
         emit(run_json(run))
     else:
         click.echo(f"{run.id} goes on")
+
+
+@runs.command("approve", example="celeriac runs approve run_01J… apr_01J… --deny --reason 'Too much' --tenant ten_01J…")
+@click.argument("run_id")
+@click.argument("call_id", metavar="CALL")
+@click.option("--deny", is_flag=True, help="Do not let the tool run.")
+@click.option("--reason", help="What the model is told of a denial.")
+@tenant_option
+@json_option
+def approve(run_id: str, call_id: str, *, deny: bool, reason: str | None, tenant: str, as_json: bool) -> None:
+    """Let a tool run that waits for a person, or deny it.
+
+    CALL is the step that `runs get` names, the id of the request, or the provider's id of the call.
+    """
+    from celeriac.platform.approval import Decision
+
+    decision = Decision(approved=not deny, reason=reason, by=login())
+    if not rooms_for(tenant).operator.approve(tenant, run_id, call_id, decision):
+        raise ConflictError(
+            f"No call {call_id!r} of run {run_id!r} waits for a person; it may be decided", code="not_waiting"
+        )
+    write_down(tenant, "run.denied" if deny else "run.approved", run_id)
+    if as_json:
+        emit({"run_id": run_id, "call_id": call_id, "approved": not deny})
+    else:
+        click.echo(f"{call_id} is {'denied' if deny else 'approved'}; {run_id} goes on")
 
 
 @runs.command("purge", example="celeriac runs purge --before 2026-01-31 --dry-run")

@@ -15,6 +15,7 @@ from typing import Any
 
 from celeriac.clock import Duration, duration
 from celeriac.errors import RefusedError
+from celeriac.platform.approval import Decision
 from celeriac.platform.context import current_context
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.function import Function
@@ -80,6 +81,26 @@ class Sending:
         signalled = rooms.store.signal(self._tenant(tenant), name, data)
         rooms.dispatcher.dispatch(signalled.queued)
         return bool(signalled.is_awaited)
+
+    def approve(
+        self,
+        run_id: str,
+        call_id: str,
+        *,
+        approved: bool = True,
+        reason: str | None = None,
+        by: str | None = None,
+        tenant: str | None = None,
+    ) -> bool:
+        """Approve or deny a tool call that waits for a person; return whether this decision counts.
+
+        `call_id` is the id of the request, the provider's id of the call, or the path of its step. A call is decided
+        once: afterwards, and for a call that does not wait, the answer is False. The model is told the `reason` of a
+        denial. Raises `NotFoundError` where there is no such run.
+        """
+        decision = Decision(approved=approved, reason=reason, by=by)
+        is_decided: bool = _rooms().operator.approve(self._tenant(tenant), run_id, call_id, decision)
+        return is_decided
 
     def get_run(self, run_id: str, *, tenant: str | None = None) -> Run:
         """Return a run as it stands; raise `NotFoundError`."""

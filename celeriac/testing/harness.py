@@ -19,6 +19,8 @@ from celeriac.errors import NotFoundError
 from celeriac.platform.agents.mcp_server import close_servers
 from celeriac.platform.agents.seals import Seals
 from celeriac.platform.app import App
+from celeriac.platform.approval import Decision, approval_signal
+from celeriac.platform.durable.approvals import OpenApproval, meant, requests
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
@@ -27,6 +29,7 @@ from celeriac.platform.durable.intake import Intake
 from celeriac.platform.durable.memo import Memo
 from celeriac.platform.durable.performing import perform
 from celeriac.platform.durable.placed import Process, of_member
+from celeriac.platform.durable.record import value_of
 from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
@@ -226,6 +229,27 @@ class Harness:
     def attempts(self, run_id: str) -> list[str]:
         """Return the paths of failed attempts that were tried again, in order."""
         return [attempt.path for attempt in self._rooms.store.all[run_id].attempts]
+
+    async def approve(
+        self, run_id: str, call_id: str, *, approved: bool = True, reason: str | None = None, by: str | None = None
+    ) -> bool:
+        """Decide on a tool call as `App.approve` does, and settle."""
+        found = meant(run_id, self.open_approvals(run_id), call_id)
+        if found is None:
+            return False
+        decision = Decision(approved=approved, reason=reason, by=by)
+        signal = approval_signal(found.request.id)
+        signalled = self._rooms.store.signal(self.tenant, signal, decision.export())
+        self._dispatcher.dispatch(signalled.queued)
+        await self.settle()
+        return signalled.is_awaited
+
+    def open_approvals(self, run_id: str) -> list[OpenApproval]:
+        """Return the tool calls of a run that wait for a person."""
+        if self.run(run_id).is_final:
+            return []
+        values = {memo.path: value_of(memo) for memo in self.steps(run_id) if memo.error is None}
+        return requests(self._rooms.store.all[run_id].waits.values(), values.get)
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to end."""

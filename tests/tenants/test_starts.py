@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from approval_stage import PATH, park_at_approval
 from celeriac import App, Context, RateLimit
 from celeriac.errors import InvalidEventError, NotFoundError, RefusedError
 from celeriac.platform.durable.ending import ending_event
@@ -105,3 +106,15 @@ def test_a_signal_wakes_the_run_that_waits_for_it(deployment: Installation, tena
     assert deployment.store.park(held)
     assert app.signal("go", {"n": 1}, tenant=tenant) is True
     wait_until(lambda: app.get_run(claim.run.id, tenant=tenant).status == "queued", what="the run to be woken")
+
+
+def test_a_tool_call_is_approved_once_by_its_own_tenant(deployment: Installation, tenant: str) -> None:
+    run_id = app.start(work, tenant=tenant).id
+    request = park_at_approval(deployment.store, run_id)
+    other = deployment.tenants.create("Other").id
+    with pytest.raises(NotFoundError):
+        app.approve(run_id, request.id, tenant=other)
+    assert app.approve(run_id, "another call", tenant=tenant) is False
+    assert app.approve(run_id, request.id, by="Ada", tenant=tenant) is True
+    assert app.approve(run_id, PATH, approved=False, tenant=tenant) is False
+    wait_until(lambda: app.get_run(run_id, tenant=tenant).status == "queued", what="the run to be woken")

@@ -6,6 +6,7 @@ store and how to call its body with a context; it runs nothing durable by itself
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,6 +53,11 @@ class Function(Generic[P, R]):
         return f"{self.app}/{self.id}"
 
     @property
+    def description(self) -> str:
+        """What it does, for people and for models that call it: the option, or the docstring."""
+        return self.options.description or inspect.cleandoc(getattr(self.fn, "__doc__", None) or "")
+
+    @property
     def triggers(self) -> tuple[Trigger, ...]:
         """The events that start it: those it names, else the one of its own name, but where it has crons."""
         return self.options.on or (() if self.options.crons else (Trigger(self.name),))
@@ -65,7 +71,6 @@ class Function(Generic[P, R]):
 
         Raises `ConfigError` where a cron needs that tenant and there is none.
         """
-        doc = (getattr(self.fn, "__doc__", None) or "").strip()
         return Declaration(
             app=self.app,
             function_id=self.id,
@@ -74,7 +79,7 @@ class Function(Generic[P, R]):
             rules=self.options.rules,
             queue=self.options.queue or "runs",
             version=version,
-            description=self.options.description or doc.partition("\n\n")[0],
+            description=self.options.description or self.description.partition("\n\n")[0],
             is_internal=self.options.is_internal,
             retries=retries if self.options.retries is None else self.options.retries,
         )

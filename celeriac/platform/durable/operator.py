@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
+from celeriac.platform.approval import Decision, approval_signal
 from celeriac.platform.codec import Uncodable, encode_within
+from celeriac.platform.durable.approvals import meant, open_approvals
 from celeriac.platform.durable.bulk import BulkAction, BulkKind, Count, check_bulk
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.operations import Operations
@@ -78,6 +80,17 @@ class Operator:
         signalled = self._store.signal(tenant_id, name, data)
         self._dispatcher.dispatch(signalled.queued)
         return signalled
+
+    def approve(self, tenant_id: str, run_id: str, call_id: str, decision: Decision) -> bool:
+        """Decide on a tool call that waits for a person; return whether this is the decision that counts.
+
+        `call_id` is the id of the request, the provider's id of the call, or the path of its step. False where no such
+        call is open (any more). Raises `NotFoundError` for an unknown run, and `ConflictError` where several are meant.
+        """
+        found = meant(run_id, open_approvals(self._reads.view(tenant_id, run_id)), call_id)
+        if found is None:
+            return False
+        return self.signal(tenant_id, approval_signal(found.request.id), decision.export()).is_awaited
 
     def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> FunctionView:
         """Let events start no runs of the function for the tenant, or again; raise `NotFoundError` for an unknown one.

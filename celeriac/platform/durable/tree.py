@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from celeriac.platform.durable.approvals import call_path, is_open_approval, tool_of
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.pacing import step_of
 from celeriac.platform.durable.reads import Attempt, StepView
@@ -154,6 +155,8 @@ def _words(wait: Wait, attempts_allowed: int | None) -> str:
         case "event":
             with_match = "" if wait.match_path is None else f" with {wait.match_path} = {_shown(wait.match_value)}"
             return f"waits for event {wait.event_name!r}{with_match} until {until}"
+        case "signal" if is_open_approval(wait):
+            return f"waits for a person to approve {tool_of(wait)!r} at step {call_path(wait)!r} until {until}"
         case "signal":
             return f"waits for signal {signal_of(wait.event_name or '')!r} until {until}"
         case "invoke":

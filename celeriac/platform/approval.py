@@ -1,0 +1,86 @@
+"""The approval: what a person is asked before a tool runs, and how the answer travels.
+
+A call that needs one makes a request that is remembered, and waits for the signal of that request. Written by the
+agents, read by whoever shows or decides what is open; known here to both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+#: how long a call waits for a person; then it is denied
+LONGEST_APPROVAL = timedelta(days=30)
+
+#: the steps inside a tool call: the request that is remembered, and the wait for the answer
+REQUEST_STEP = "request"
+APPROVAL_STEP = "approval"
+
+_SIGNAL = "approval:apr_"
+
+
+def approval_signal(request_id: str) -> str:
+    """Return the signal by which the request is decided."""
+    return f"approval:{request_id}"
+
+
+def is_approval(signal: str) -> bool:
+    """Whether a signal decides on a tool call."""
+    return signal.startswith(_SIGNAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRequest:
+    """What a person has to decide on: one call of one tool."""
+
+    id: str
+    #: the call as the provider names it; unique in a reply, not in a run
+    call_id: str
+    tool: str
+    #: what the model gave
+    input: dict[str, Any]
+    #: ISO 8601; when the call counts as denied
+    expires_at: str
+
+    def export(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "id": self.id,
+            "call_id": self.call_id,
+            "tool": self.tool,
+            "input": self.input,
+            "expires_at": self.expires_at,
+        }
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Self:
+        """Read back what `export` wrote."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What somebody decided, and who that was where they say."""
+
+    approved: bool
+    reason: str | None = None
+    by: str | None = None
+
+    def export(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {"approved": self.approved, "reason": self.reason, "by": self.by}
+
+    @classmethod
+    def parse(cls, data: Any) -> Self:
+        """Read what came with the signal; None, and whatever does not say that it approves, denies."""
+        if data is None:
+            return cls(approved=False, reason=f"Nobody decided within {LONGEST_APPROVAL.days} days")
+        if not isinstance(data, dict):
+            return cls(approved=False)
+        reason, by = data.get("reason"), data.get("by")
+        return cls(
+            approved=data.get("approved") is True,
+            reason=None if reason is None else str(reason),
+            by=None if by is None else str(by),
+        )
