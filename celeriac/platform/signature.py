@@ -58,6 +58,11 @@ class Signature:
             raise ConfigError(f"{what}: its parameters have no JSON schema: {error}") from error
 
     @property
+    def names(self) -> list[str]:
+        """The names of the parameters that are data."""
+        return [parameter.name for parameter in self._data]
+
+    @property
     def required(self) -> list[str]:
         """The names of the parameters that the data must have."""
         return [parameter.name for parameter in self._data if parameter.default is parameter.empty]

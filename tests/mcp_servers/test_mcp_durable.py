@@ -186,3 +186,33 @@ async def test_a_command_is_refused_in_a_run_at_once() -> None:
         [run] = await h.send("go", {"input": "Hi"})
         assert h.run(run.id).status == "failed"
         assert "CELERIAC_MCP_STDIO=true" in str(h.run(run.id).error)
+
+
+@pytest.mark.parametrize("approval", [True, ["gr*"]])
+async def test_a_call_that_needs_a_person_reaches_the_server_once_and_when_approved(
+    approval: bool | list[str], open_limits: McpLimits
+) -> None:
+    model = ScriptedModel([call("t-greet", name="Ann"), call("t-greet", name="Bob"), "done"])
+    with ServedTools("ws") as served:
+        app = app_with(McpServer("t", served.url, approval=approval))
+        async with Harness(app, model, conduct=Conduct(mcp_limits=open_limits)) as h:
+            [run] = await h.send("go", {"input": "Hi"})
+            assert served.tools.calls == []
+            assert await h.approve(run.id, "call_1", approved=False, reason="Not Ann")
+            await h.restart()
+            assert served.tools.calls == []
+            assert await h.approve(run.id, "call_2")
+            told = [m["tool_result"] for m in h.run(run.id).output["results"][0]["messages"] if "tool_result" in m]
+        await close_sessions()
+    assert told[0]["error"] == {"name": "Denied", "message": "Not Ann"}
+    assert (told[1]["data"], served.tools.calls) == ("Hello Bob", ["greet Bob"])
+
+
+async def test_a_call_that_is_not_named_needs_nobody(open_limits: McpLimits) -> None:
+    model = ScriptedModel([call("t-count"), "done"])
+    with ServedTools("ws") as served:
+        app = app_with(McpServer("t", served.url, approval=["greet"]))
+        async with Harness(app, model, conduct=Conduct(mcp_limits=open_limits)) as h:
+            [run] = await h.send("go", {"input": "Hi"})
+            assert (h.run(run.id).status, served.tools.calls) == ("completed", ["count"])
+        await close_sessions()

@@ -153,7 +153,8 @@ async def test_two_tools_of_one_name_are_refused() -> None:
         ({"name": "t", "url": "https://x.test", "transport": "wss"}, "did you mean 'ws'"),
         ({"name": "t", "command": ["x"], "auth": "y"}, "env="),
         ({"name": "t", "url": "https://x.test", "include": "list_*"}, "are lists"),
-        ({"name": "t", "url": "https://x.test", "approval": True}, "Unknown option 'approval'"),
+        ({"name": "t", "url": "https://x.test", "approval": "list_*"}, "approval= are lists"),
+        ({"name": "t", "url": "https://x.test", "aproval": True}, "did you mean 'approval'"),
     ],
 )
 def test_a_declaration_that_cannot_work_is_refused(options: dict[str, Any], message: str) -> None:

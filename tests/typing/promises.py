@@ -163,5 +163,26 @@ app.network(network, batch=Batch(2, timeout=1))  # type: ignore[call-arg]
 assert_type(app.start(shop, {"cart_id": "c"}), Run)
 assert_type(app.wait("run_1", timeout="10s"), Run)
 assert_type(app.signal("go"), bool)
+assert_type(app.approve("run_1", "call_1", approved=False, reason="Too much", by="Ada"), bool)
+
+
+class Search(BaseModel):
+    """The parameters of a tool as a whole."""
+
+    words: str
+
+
+@tool(parameters=Search, approval=lambda ctx, input: True, timeout="30s", on_finish=lambda ctx, result: result)
+def find(ctx: Context[Plan], search: Search) -> list[str]:
+    """Find."""
+    return [search.words]
+
+
+assert_type(find(Context[Plan].__new__(Context), Search(words="tea")), list[str])
+Agent("Finder", tools=[find, shop, cashier.as_tool()])  # a durable function is a tool as it is
+Agent[Plan]("Finder", tools=[find, shop])
+Agent[Cart]("Finder", tools=[find])  # type: ignore[list-item]
+Agent("Finder", tools=[lambda text: text])  # type: ignore[list-item]
+tool(aproval=True)  # type: ignore[call-overload]
 app.function(retires=2)  # type: ignore[call-arg]
 app.function(links="step")  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from celeriac.platform.agents.history import History
 from celeriac.platform.agents.hooks import Enabled, OnError, OnFinish, OnResponse, OnStart, OnTools
 from celeriac.platform.agents.state import State
 from celeriac.platform.agents.tool import Tool
-from celeriac.platform.agents.toolbox import ToolLike, check_tools
+from celeriac.platform.agents.toolbox import ToolLike, check_tools, declared_tools
 from celeriac.platform.agents.window import Window
 from celeriac.platform.context import Context
 from celeriac.platform.message import Message
@@ -113,7 +113,7 @@ class Agent(Generic[S, Out]):
         self.name, self.description = name, description
         self.system, self.assistant = system, assistant
         self.system_takes_context = callable(system) and Signature(system, what=f"system of {name!r}").takes_context
-        self.model, self.tools, self.tool_choice = model, tuple(tools), tool_choice
+        self.model, self.tools, self.tool_choice = model, declared_tools(tools), tool_choice
         self.output = output
         self.shape = None if output is None else OutputShape(output, what=f"Agent {name!r}")
         self.max_iter = max_iter
@@ -148,9 +148,9 @@ class Agent(Generic[S, Out]):
 
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> Tool:
         """Return the agent as a tool of another one: it takes `input`, and its answer is the result."""
-        from celeriac.platform.agents.agent_tool import agent_tool
+        from celeriac.platform.agents.agent_tool import AgentTool
 
-        return agent_tool(self, name=name, description=description)
+        return AgentTool(self, name=name, description=description)
 
     async def run(
         self,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from celeriac.clock import Duration, duration
 from celeriac.errors import ConfigError
-from celeriac.platform.message import Usage
+from celeriac.platform.message import NOTHING, Usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +53,15 @@ class Spending:
 
     budget: Budget
     started_at: datetime
+
+
+class Used:
+    """What the runs inside a tool call have used; it counts for the run that made the call."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.usage = NOTHING
+
+    def add(self, usage: Usage) -> None:
+        """Add what a run has come to."""
+        self.usage += usage

@@ -11,12 +11,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, get_args
 
 from celeriac.clock import Duration, duration
 from celeriac.errors import ConfigError, FetchRefused, McpError
 from celeriac.platform import outside
-from celeriac.platform.agents.tool import failure
+from celeriac.platform.agents.approval import Approval, ask_approval
+from celeriac.platform.agents.tool_error import failure
 from celeriac.platform.calling import call_function
 from celeriac.platform.codec import encode
 from celeriac.platform.context import Context
@@ -24,6 +26,7 @@ from celeriac.platform.fetching.request import Request
 from celeriac.platform.kernel import Kernel
 from celeriac.platform.mcp.endpoint import Endpoint, McpLimits, Transport
 from celeriac.platform.models.model import ToolSpec
+from celeriac.platform.models.strict_schema import without_nulls
 from celeriac.platform.signature import checks_options, did_you_mean, takes_context
 
 if TYPE_CHECKING:
@@ -56,21 +59,24 @@ class McpServer:
         timeout: Duration = "30s",
         retries: int = 2,
         required: bool = True,
+        approval: bool | Sequence[str] = False,
     ) -> None:
         """Check the declaration; raise `ConfigError` for what cannot work.
 
         The transport follows from the address: `streamable-http`, or `ws` for ws:// and wss://; name `sse` for servers
         of the older kind. `headers` and `auth` (a bearer token) are values or functions `(ctx)`, which may read what a
-        tenant brought along. `include` and `exclude` are names or patterns of the server's tools. With
-        `required=False` an agent goes on without a server that is down, and its model is told.
+        tenant brought along. `include`, `exclude` and `approval` are names or patterns of the server's tools; a person
+        has to approve the calls of those that `approval` names, or of all for True. With `required=False` an agent
+        goes on without a server that is down, and its model is told.
         """
-        if any(isinstance(one, str) for one in (command, include, exclude)):
-            raise ConfigError(f"MCP server {name!r}: command=, include= and exclude= are lists")
+        if any(isinstance(one, str) for one in (command, include, exclude, approval)):
+            raise ConfigError(f"MCP server {name!r}: command=, include=, exclude= and approval= are lists")
         self.name, self.headers, self.auth = name, headers, auth
         self.url, self.command, self.env = url, tuple(command), dict(env or {})
         self.include, self.exclude = None if include is None else tuple(include), tuple(exclude)
         self.timeout = duration(timeout).total_seconds()
         self.retries, self.required = retries, required
+        self.approval = approval if isinstance(approval, bool) else tuple(approval)
         self.transport: Transport = transport or self._transport()
         self._check()
 
@@ -96,6 +102,12 @@ class McpServer:
             raise ConfigError(f"{what}: timeout= is at most {_LONGEST_SECONDS:g} s, retries= at least 0")
         if self.url is not None and not self.url.startswith(("http://", "https://", "ws://", "wss://")):
             raise ConfigError(f"{what}: a URL begins with https:// or wss://")
+
+    def needs_approval(self, tool: str) -> bool:
+        """Whether a person has to approve calls of this tool, by the server's own name of it."""
+        if isinstance(self.approval, bool):
+            return self.approval
+        return any(fnmatchcase(tool, pattern) for pattern in self.approval)
 
     async def listing(self, ctx: Context[Any]) -> list[dict[str, Any]]:
         """Ask for what the server offers now, as plain JSON; raise `McpError` or `ConfigError` where there is none."""
@@ -191,13 +203,17 @@ class McpTool:
         from celeriac.platform.mcp.arguments import misfit
         from celeriac.platform.mcp.content import data_of, error_of
 
-        if (reason := misfit(dict(self.spec.schema), call.input)) is not None:
+        given = without_nulls(self.spec.schema, call.input)
+        if (reason := misfit(dict(self.spec.schema), given)) is not None:
             return failure("InvalidArguments", reason)
+        approval: Approval = self.server.needs_approval(self.tool)
+        if (denied := await ask_approval(ctx, approval, given)) is not None:
+            return denied
         try:
             result = await self.server.ask(
                 ctx,
                 kernel.mcp_limits,
-                lambda connection: connection.call(self.tool, call.input),
+                lambda connection: connection.call(self.tool, given),
                 is_repeatable=self.is_repeatable,
             )
         except McpError as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from celeriac.errors import ConfigError
 from celeriac.ids import derived_id, slug
 from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.agent_tool import AgentTool
 from celeriac.platform.agents.budget import Budget, Spending
 from celeriac.platform.agents.history import History, keep_results, open_thread
 from celeriac.platform.agents.hooks import is_enabled
@@ -66,7 +67,10 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
     message = wish.input if isinstance(wish.input, Message) else Message.user(wish.input)
     ctx = current_context() if current_scope() is not None else None
     ctx = ctx or local_context(network.name, {"input": message.text})
-    model_of = _models(network, ctx, wish.model)
+    # What a run was told about models holds for the runs inside it too.
+    given = ctx.part("models") if wish.model is None else wish.model
+    _check_names(network, wish.model)
+    model_of = _models(network, ctx, given)
     for agent in network.agents.values():
         model_of(agent)  # before anything starts
     prefix = "network" if network.is_network else "agent"
@@ -81,9 +85,13 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
             is_network=network.is_network,
             window=network.window,
         )
-        bound = ctx.bound(network=run, state=run.state)
+        bound = ctx.bound(network=run, state=run.state, models=given)
         with enter_context(bound):
-            await _Running(network, bound, run, wish, _history(network, ctx, run, wish)).go()
+            try:
+                await _Running(network, bound, run, wish, _history(network, ctx, run, wish)).go()
+            finally:
+                if (used := ctx.part("used")) is not None:
+                    used.add(run.usage)  # inside a tool call: the run that made it has used this too
     return run
 
 
@@ -115,15 +123,23 @@ def _history(network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wis
     return network.history or (of_app if is_conversation or run.state.thread_id is not None else None)
 
 
+def _check_names(network: Network[Any], given: Models | None) -> None:
+    """Raise `ConfigError` where `model=` names what is neither an agent of the network nor a tool of one."""
+    tools = [tool for agent in network.agents.values() for tool in agent.tools if isinstance(tool, AgentTool)]
+    known = [*network.agents, *(tool.agent.name for tool in tools)]
+    if isinstance(network.router, RoutingAgent):
+        known.append(network.router.name)
+    names = given if isinstance(given, Mapping) else {}
+    if unknown := next((name for name in names if name not in known), None):
+        near = did_you_mean(unknown, known)
+        raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
+
+
 def _models(network: Network[Any], ctx: Context[Any], given: Models | None) -> Callable[[Agent[Any, Any]], Model]:
     """Return what finds the model of an agent, or raises `ConfigError`."""
     replaced = ctx.part("model")
     by_name = given if isinstance(given, Mapping) else {}
     for_all = None if isinstance(given, Mapping) else given
-    router = network.router.name if isinstance(network.router, RoutingAgent) else ""
-    if unknown := next((name for name in by_name if name not in network.agents and name != router), None):
-        near = did_you_mean(unknown, network.agents)
-        raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
     found: dict[str, Model] = {}
 
     def model_of(agent: Agent[Any, Any]) -> Model:

@@ -6,6 +6,7 @@ does not fit goes back to the model as an error that it can mend, and no error o
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Callable
@@ -14,11 +15,17 @@ from typing import Any, Concatenate, Generic, Protocol, overload
 from pydantic import ValidationError
 from typing_extensions import ParamSpec, TypeVar
 
-from celeriac.errors import CeleriacError, ConfigError, StepError, ToolError
+from celeriac.clock import Duration, duration
+from celeriac.errors import ConfigError, StepError
+from celeriac.platform.agents.approval import Approval, ask_approval
+from celeriac.platform.agents.hooks import call_hook
+from celeriac.platform.agents.parameters import Named, Parameters, Whole, read
+from celeriac.platform.agents.tool_error import failure, failure_of
 from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context
 from celeriac.platform.kernel import Kernel
 from celeriac.platform.models.model import ToolSpec
+from celeriac.platform.models.strict_schema import NotStrict, as_strict
 from celeriac.platform.placement import PLACES
 from celeriac.platform.signature import Signature, checks_options, problems
 
@@ -26,6 +33,10 @@ S = TypeVar("S", default=Any)
 P = ParamSpec("P", default=...)
 R = TypeVar("R", default=Any)
 
+#: a hook before or after the tool, of the context and the input or the result
+ToolHook = Callable[[Context[Any], Any], Any]
+
+#: what providers take as the name of a tool
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -39,31 +50,56 @@ class Tool(Generic[S, P, R]):
         *,
         name: str | None = None,
         description: str | None = None,
+        parameters: Any = None,
         retries: int = 0,
+        timeout: Duration | None = None,
+        approval: Approval = False,
         parallel: bool = True,
         queue: str | None = None,
+        strict: bool | None = None,
+        on_start: ToolHook | None = None,
+        on_finish: ToolHook | None = None,
     ) -> None:
         """Read the function; raise `ConfigError` for what no model could call.
 
-        `retries` are attempts of the call itself after its first failure; by default the model sees the error at once.
-        `parallel=False` runs the tool alone among the calls of one reply. With `queue="cpu"` a process of that queue
-        runs it; then it takes no context.
+        `parameters` is a type, such as a Pydantic model, that the function takes as its one parameter beside `ctx`; by
+        default each parameter of the function is one of the tool's. `retries` are attempts of the call itself after
+        its first failure; by default the model sees the error at once. `timeout` limits each attempt: steps that stand
+        still are refused inside it, and a plain function is left to its end in its thread. With `approval` the call
+        waits for a person first: always, or where a function `(ctx, input)` says so. `parallel=False` runs the tool
+        alone among the calls of one reply. With `queue="cpu"` a process of that queue runs it; then it takes no
+        context. `strict` asks the provider to hold the model to the schema. `on_start(ctx, input)` may return another
+        input or refuse by a `ToolError`; `on_finish(ctx, result)` may return another result.
         """
         self.fn = fn
         self.name: str = name or str(getattr(fn, "__name__", ""))
+        what = f"Tool {self.name!r}"
         if not _NAME.fullmatch(self.name):
-            raise ConfigError(f"Tool name {self.name!r} must be 1 to 64 letters, digits, '_' and '-'")
+            raise ConfigError(f"Tool name {self.name!r} must be 1 to 64 letters, digits, '_' and '-', no digit first")
         self.description = description or inspect.cleandoc(getattr(fn, "__doc__", None) or "")
-        self.retries = retries
-        self.parallel = parallel
-        self.queue = queue
-        self.signature = Signature(fn, what=f"Tool {self.name!r}", extra="forbid")
-        if queue is not None and (queue not in PLACES or self.signature.takes_context or _has_keyword_only(fn)):
+        self.retries, self.parallel, self.queue, self.approval = retries, parallel, queue, approval
+        self.timeout = None if timeout is None else duration(timeout)
+        self.on_start, self.on_finish = on_start, on_finish
+        self.parameters: Parameters = (
+            Named(Signature(fn, what=what, extra="forbid")) if parameters is None else Whole(fn, parameters, what=what)
+        )
+        self._check(what, strict)
+        self.spec = ToolSpec(name=self.name, description=self.description, schema=self.parameters.schema, strict=strict)
+
+    def _check(self, what: str, strict: bool | None) -> None:
+        if self.retries < 0 or (self.timeout is not None and self.timeout.total_seconds() <= 0):
+            raise ConfigError(f"{what}: retries= is at least 0, timeout= more than 0")
+        is_placeable = not self.parameters.takes_context and not _has_keyword_only(self.fn)
+        if self.queue is not None and (self.queue not in PLACES or not is_placeable):
             raise ConfigError(
-                f"Tool {self.name!r}: queue= is one of {', '.join(PLACES)}, for a tool without context and without "
+                f"{what}: queue= is one of {', '.join(PLACES)}, for a tool without context and without "
                 "keyword-only parameters"
             )
-        self.spec = ToolSpec(name=self.name, description=self.description, schema=self.signature.schema())
+        if strict:
+            try:
+                as_strict(self.parameters.schema)
+            except NotStrict as error:
+                raise ConfigError(f"{what} cannot be strict: {error.message}; leave strict= out") from error
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as it is."""
@@ -72,42 +108,65 @@ class Tool(Generic[S, P, R]):
     async def answer(self, kernel: Kernel, ctx: Context[Any]) -> dict[str, Any]:
         """Run the call in `ctx.tool_call`; return `{"data": …}` or `{"error": {"name", "message"}}`.
 
-        Raises what the function raised where the call has retries left to use; a bad call never does.
+        Raises what the function raised where the call has retries left to use; a bad or denied call never does.
         """
         call = ctx.tool_call
         if call.broken_input is not None:
             return failure("InvalidArguments", f"The arguments are no JSON object: {call.broken_input[:200]}")
         try:
-            arguments = self.signature.validate(call.input)
+            given = read(self.parameters, call.input)
         except ValidationError as error:
             return failure("InvalidArguments", problems(error))
-        given = (ctx,) if self.signature.takes_context else ()
-        if self.queue is not None:
-            bound = inspect.signature(self.fn).bind(**arguments)
-            bound.apply_defaults()
-            value = await ctx.step.run("work", self.fn, *bound.args, retries=self.retries, queue=self.queue)
-        else:
-            value = await call_function(kernel, self.fn, *given, **arguments)
+        denied = await ask_approval(ctx, self.approval, given)
+        if denied is not None:
+            return denied
+        try:
+            value = await self._attempt(kernel, ctx, given)
+        except StepError as error:
+            if self.queue is None:
+                raise
+            return failure_of(error)  # the other process has tried as often as it may
         return {"data": f"{self.name} successfully executed" if value is None else value}
+
+    async def _attempt(self, kernel: Kernel, ctx: Context[Any], given: Any) -> Any:
+        """Run the function with its hooks; raise `TimeoutError` when that takes too long."""
+        if self.timeout is None or self.queue is not None:
+            return await self._value(kernel, ctx, given)
+        seconds = self.timeout.total_seconds()
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await self._value(kernel, ctx, given)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"{self.name} took longer than {seconds:g} s") from None
+
+    async def _value(self, kernel: Kernel, ctx: Context[Any], given: Any) -> Any:
+        started = await call_hook(ctx, self.on_start, given)
+        if started is not given:
+            try:
+                started = self.parameters.check(started)
+            except ValidationError as error:
+                raise ConfigError(f"on_start of tool {self.name!r} returned no input: {problems(error)}") from error
+        args, kwargs = self.parameters.arguments(started)
+        if self.queue is not None:
+            value = await self._placed(ctx, args, kwargs)
+        else:
+            first = (ctx,) if self.parameters.takes_context else ()
+            value = await call_function(kernel, self.fn, *first, *args, **kwargs)
+        return await call_hook(ctx, self.on_finish, value)
+
+    async def _placed(self, ctx: Context[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Let a process of the queue do the work, which tries again by itself."""
+        bound = inspect.signature(self.fn).bind(*args, **kwargs)
+        bound.apply_defaults()
+        limits: dict[str, Any] = {"retries": self.retries, "timeout": self.timeout, "queue": self.queue}
+        return await ctx.step.called("work", self.fn, bound.args, kind="run", **limits)
 
 
 def _has_keyword_only(fn: Callable[..., Any]) -> bool:
     return any(one.kind is one.KEYWORD_ONLY for one in inspect.signature(fn).parameters.values())
-
-
-def failure(name: str, message: str) -> dict[str, Any]:
-    """Return an error as the model sees it."""
-    return {"error": {"name": name, "message": message[:2_000]}}
-
-
-def failure_of(error: Exception) -> dict[str, Any]:
-    """Return a tool's exception as the model sees it: what happened, never where."""
-    if isinstance(error, ToolError):
-        return failure("ToolError", error.message)
-    if isinstance(error, StepError):
-        return failure(error.error_name, error.detail)
-    name = error.code if isinstance(error, CeleriacError) else type(error).__name__
-    return failure(name, str(error))
 
 
 class _Decorator(Protocol):
@@ -128,12 +187,18 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    parameters: Any = None,
     retries: int = 0,
+    timeout: Duration | None = None,
+    approval: Approval = False,
     parallel: bool = True,
     queue: str | None = None,
+    strict: bool | None = None,
+    on_start: ToolHook | None = None,
+    on_finish: ToolHook | None = None,
 ) -> _Decorator: ...
 def tool(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a tool of a function: `@tool`, or `@tool(name=…, retries=…)`.
+    """Make a tool of a function: `@tool`, or `@tool(name=…, retries=…)`; options as those of `Tool`.
 
     Parameters after `ctx` are what the model must give, with their texts from `Annotated[…, Field(description=…)]`.
     """

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from celeriac.ids import derived_id
+from celeriac.platform.agents.budget import Used
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
 from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.telling import TurnTelling
-from celeriac.platform.agents.tool import failure, failure_of
+from celeriac.platform.agents.tool_error import failure, failure_of
 from celeriac.platform.agents.toolbox import AnyTool
 from celeriac.platform.context import Context, enter_context
-from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
+from celeriac.platform.message import NOTHING, Message, ToolCall, ToolResult, Usage
 from celeriac.platform.signature import did_you_mean
 
 #: a call with its number in the turn
@@ -35,6 +36,8 @@ class ToolCalls:
         self._tools = tools
         self._state_type = state_type
         self._telling = telling
+        #: what agents and networks inside the calls have used
+        self.usage = NOTHING
 
     async def make(self, calls: Sequence[ToolCall], *, first: int) -> list[Message]:
         """Run the calls, those that may side by side; return the messages with their results, in order.
@@ -48,6 +51,7 @@ class ToolCalls:
             try:
                 for (number, call), step in zip(group, under_way, strict=True):
                     values.append(await step)
+                    self.usage += Usage.parse(values[-1].get("usage", {}))
                     messages.append(self._message(number, call, values[-1]))
             finally:
                 for step in under_way:
@@ -96,7 +100,8 @@ class ToolCalls:
             thread_id=self._ctx.state.thread_id,
         )
         network = self._ctx.network.view(view)
-        ctx = self._ctx.bound(tool_call=call, state=view, network=network)
+        used = Used()
+        ctx = self._ctx.bound(tool_call=call, state=view, network=network, used=used)
         known = len(network.stack)
         with enter_context(ctx):
             try:
@@ -104,7 +109,9 @@ class ToolCalls:
             except Exception as error:
                 if tool.retries:
                     raise
-                return failure_of(error)
+                content = failure_of(error)
+        if used.usage != NOTHING:
+            content["usage"] = used.usage.export()
         if "error" in content:
             return content
         patch = diff(before, self._state_type.dump(view.data))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeIs, TypeVar
 
 from celeriac.errors import ConfigError, McpError, StepError
+from celeriac.platform.agents.agent_tool import AgentTool
+from celeriac.platform.agents.function_tool import DurableFunction, function_tool
 from celeriac.platform.agents.mcp_server import McpServer, McpTool, digest
 from celeriac.platform.agents.tool import Tool
 from celeriac.platform.context import Context
@@ -20,10 +22,19 @@ S = TypeVar("S", default=Any)
 #: what models may call
 AnyTool = Tool | McpTool
 #: what may stand among an agent's `tools=`
-ToolLike = Tool[S, ..., Any] | McpServer
+ToolLike = Tool[S, ..., Any] | McpServer | DurableFunction
 
 
-def check_tools(agent: str, tools: Sequence[ToolLike[Any]]) -> tuple[list[str], list[str]]:
+def declared_tools(tools: Sequence[ToolLike[Any]]) -> tuple[Tool | McpServer, ...]:
+    """Return them with each durable function as the tool that starts it."""
+    return tuple(function_tool(one) if _is_function(one) else one for one in tools)
+
+
+def _is_function(one: ToolLike[Any]) -> TypeIs[DurableFunction]:
+    return not isinstance(one, Tool | McpServer) and isinstance(one, DurableFunction)
+
+
+def check_tools(agent: str, tools: Sequence[Tool | McpServer]) -> tuple[list[str], list[str]]:
     """Return the names of tools and of MCP servers; raise `ConfigError` for what is neither, or stands twice."""
     names: list[str] = []
     servers: list[str] = []
@@ -36,6 +47,8 @@ def check_tools(agent: str, tools: Sequence[ToolLike[Any]]) -> tuple[list[str], 
         if not isinstance(tool, Tool):
             fn = getattr(tool, "__name__", repr(tool))
             raise ConfigError(f"Agent {agent!r}: {fn} among tools= is no tool; decorate it with @tool")
+        if isinstance(tool, AgentTool) and tool.agent.name == agent:
+            raise ConfigError(f"Agent {agent!r} has itself as a tool, and would ask itself for ever")
         if tool.name in names:
             raise ConfigError(f"Agent {agent!r} has two tools named {tool.name!r}; name one with @tool(name=…)")
         names.append(tool.name)

@@ -44,6 +44,7 @@ class Turn:
         self._toolbox = Toolbox(agent)
         self._messages: list[Message] = []
         self._usage = Usage()
+        self._calls = 0
         self._id = derived_id("res", ctx.run.id, ctx.step.path)
         self._last: ModelReply | None = None
         self._given: tuple[Message, ...] = ()
@@ -148,8 +149,9 @@ class Turn:
     async def _call_tools(self, said: AgentResult[Any]) -> bool:
         """Make the calls of a reply; return whether they end the turn."""
         calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling)
-        results = await calls.make(said.tool_calls, first=self._usage.tool_calls + 1)
-        self._usage += Usage(tool_calls=len(results))
+        results = await calls.make(said.tool_calls, first=self._calls + 1)
+        self._calls += len(results)
+        self._usage += Usage(tool_calls=len(results)) + calls.usage
         self._messages += results
         await call_hook(self._ctx, self._agent.on_tools, replace(said, messages=(*said.messages, *results)))
         return self._agent.is_done_by(results) or self._ctx.network.asked_to_stop is not None
