@@ -14,7 +14,7 @@ from celeriac.errors import RouterError
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.budget import Spending
 from celeriac.platform.agents.prompt import Prompt
-from celeriac.platform.agents.state import State
+from celeriac.platform.agents.state import State, shown
 from celeriac.platform.agents.window import Window
 from celeriac.platform.message import Message, Usage
 from celeriac.platform.models.model import Model
@@ -180,5 +180,5 @@ class NetworkRun(Generic[S]):
             "stop_reason": self.stop_reason,
             **({"stop_detail": self.stop_detail} if self.stop_detail else {}),
             "results": [result.export() for result in self.results],
-            "state": plain(self.state.data),
+            "state": shown(self.state.data),
         }

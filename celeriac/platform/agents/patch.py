@@ -2,7 +2,8 @@
 
 A turn or a tool call commits its patch together with its result, so that replay restores the state without running
 the tool again. Parallel calls work on copies of their own; their patches are merged in the order of the calls: dict
-entries and appended list items come together, and where two set the same value the later call wins.
+entries, appended list items and what is put into sets or taken out of them come together, and where two set the same
+value the later call wins.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-#: `{"op": "set" | "remove" | "append", "path": […], "value": …}`
+from celeriac.platform.agents.members import Members, key_of
+
+#: `{"op": "set" | "remove" | "append" | "discard", "path": […], "value": …}`
 Change = dict[str, Any]
 
 
@@ -27,6 +30,8 @@ def diff(before: Any, after: Any, path: tuple[str, ...] = ()) -> list[Change]:
         for key, value in after.items():
             changes += diff(before[key], value, (*path, key)) if key in before else _new(value, (*path, key))
         return changes
+    if isinstance(before, list) and isinstance(after, Members):
+        return _members(before, after, path)
     if isinstance(before, list) and isinstance(after, list) and before == after[: len(before)] != after:
         return [{"op": "append", "path": list(path), "value": after[len(before) :]}]
     return [{"op": "set", "path": list(path), "value": after}]
@@ -38,6 +43,16 @@ def _new(value: Any, path: tuple[str, ...]) -> list[Change]:
         return [change for key, one in value.items() for change in _new(one, (*path, key))]
     op = "append" if isinstance(value, list) and value else "set"
     return [{"op": op, "path": list(path), "value": value}]
+
+
+def _members(before: list[Any], after: list[Any], path: tuple[str, ...]) -> list[Change]:
+    """Return what was put into a set, and what was taken out."""
+    known, left = {key_of(one) for one in before}, {key_of(one) for one in after}
+    changes = {
+        "append": [one for one in after if key_of(one) not in known],
+        "discard": [one for one in before if key_of(one) not in left],
+    }
+    return [{"op": op, "path": list(path), "value": value} for op, value in changes.items() if value]
 
 
 def apply(value: Any, changes: Sequence[Change]) -> Any:
@@ -53,7 +68,7 @@ def conflicts(patches: Sequence[Sequence[Change]]) -> list[list[str]]:
     seen: set[tuple[str, ...]] = set()
     twice: list[list[str]] = []
     for patch in patches:
-        mine = {tuple(change["path"]) for change in patch if change["op"] != "append"}
+        mine = {tuple(change["path"]) for change in patch if change["op"] in ("set", "remove")}
         twice += [list(path) for path in sorted(mine & seen)]
         seen |= mine
     return twice
@@ -63,7 +78,7 @@ def _apply_one(root: Any, change: Change) -> Any:
     op, path = change["op"], change["path"]
     given: Any = copy.deepcopy(change.get("value"))
     if not path:
-        return root + given if op == "append" and isinstance(root, list) else given
+        return _changed(root, op, given)
     holder = root
     for key in path[:-1]:
         if not isinstance(holder, dict):
@@ -74,9 +89,15 @@ def _apply_one(root: Any, change: Change) -> Any:
     last = path[-1]
     if op == "remove":
         holder.pop(last, None)
-    elif op == "append":
-        there = holder.get(last)
-        holder[last] = there + given if isinstance(there, list) else given
     else:
-        holder[last] = given
+        holder[last] = _changed(holder.get(last), op, given)
     return root
+
+
+def _changed(there: Any, op: str, given: Any) -> Any:
+    if op == "append" and isinstance(there, list):
+        return there + given
+    if op == "discard":
+        gone = {key_of(one) for one in given}
+        return [one for one in there if key_of(one) not in gone] if isinstance(there, list) else there
+    return given

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
+from celeriac.platform.agents.members import with_members
 from celeriac.platform.message import Message
 from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import problems
@@ -123,8 +124,14 @@ class StateType:
         return adapter.validate_python(copy.deepcopy(plain), by_alias=False, by_name=True)
 
 
-def _dump(adapter: TypeAdapter[Any], data: Any) -> Any:
-    return adapter.dump_python(data, mode="json", by_alias=False, round_trip=True)
+def shown(data: Any) -> Any:
+    """Return the data as the JSON that others are given: by its aliases, with what is computed of it."""
+    return _dump(_adapter_of(data), data, by_alias=True, round_trip=False)
+
+
+def _dump(adapter: TypeAdapter[Any], data: Any, *, by_alias: bool = False, round_trip: bool = True) -> Any:
+    plain = adapter.dump_python(data, mode="json", by_alias=by_alias, round_trip=round_trip)
+    return with_members(adapter, data, plain, by_alias=by_alias, round_trip=round_trip)
 
 
 def _adapter_of(data: Any) -> TypeAdapter[Any]:
