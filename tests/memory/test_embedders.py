@@ -144,6 +144,13 @@ def test_an_endpoint_without_a_key_is_a_matter_of_configuration() -> None:
         embedder("openai:some-model").embed(["a card"])
 
 
+def test_a_test_does_not_call_openai_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ConfigError, match="public address"):
+        embedder("openai:some-model").embed(["a card"])
+
+
 @pytest.mark.parametrize("name", ["", "openai", "openai:", "word2vec"])
 def test_an_unknown_embedder_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="Unknown memory embedder"):

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from celeriac.errors import ConfigError
 from celeriac.platform.memory.vectors import Vector
 from celeriac.platform.models.failure import Callee, refused, unreachable, unreadable
+from celeriac.platform.models.live_calls import check_live_call
 from celeriac.platform.signature import did_you_mean
 
 #: the name in the settings of the embedder that needs nothing
@@ -84,12 +85,16 @@ class OpenAIEmbedder:
         self._client: Any = None
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """Ask for all vectors in one request; raise `ModelError`. Retrying is the step's business."""
+        """Ask for all vectors in one request; raise `ModelError`, and `ConfigError` in a test that would call OpenAI.
+
+        Retrying is the step's business.
+        """
         import openai  # heavy, and only needed here
 
         if self._client is None:
             self._client = _openai_client()
             self._callee = replace(self._callee, secret=self._client.api_key)
+        check_live_call("openai", str(self._client.base_url))
         try:
             reply = self._client.embeddings.create(model=self._callee.model, input=list(texts), encoding_format="float")
         except openai.APIStatusError as error:
