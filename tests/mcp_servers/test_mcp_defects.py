@@ -13,10 +13,12 @@ from mcp.server import Server
 from mcp_types import ListToolsResult, Tool
 from tool_servers import PROGRAM, ServedTools
 
-from celeriac import Agent, McpServer
+from celeriac import Agent, App, McpServer
 from celeriac.errors import McpError
+from celeriac.platform.durable.conduct import Conduct
+from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.mcp.sessions import close_sessions, open_sessions
-from celeriac.testing import ScriptedModel, call, calls
+from celeriac.testing import Harness, ScriptedModel, call, calls
 
 pytestmark = pytest.mark.usefixtures("open_script", "sessions")
 
@@ -79,3 +81,21 @@ async def test_w17_a_command_sees_no_key_of_its_host(monkeypatch: pytest.MonkeyP
     result = await Agent("a", tools=[server]).run("Hi", model=model)
     known = set(result.tool_results[0].data.split())
     assert "GIVEN" in known and not [name for name in known if "KEY" in name]
+
+
+# W17: what a server is reached with stands in the steps of the run.
+async def test_w17_no_credential_of_a_server_is_in_what_a_run_leaves_behind(
+    open_limits: McpLimits, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the token nor what is in the headers or in the query of the address; a call that failed shows none."""
+    caplog.set_level("DEBUG", "celeriac")
+    app, model = App("keys"), ScriptedModel([calls(call("t-count"), call("t-fail"), call("t-greet", n=1)), "done"])
+    with ServedTools() as served:
+        url = f"{served.url}?api_key=canary-query"
+        server = McpServer("t", url, headers={"X-Key": "canary-header"}, auth=lambda: "canary-token")
+        app.agent(Agent("a", tools=[server], model="openai:gpt-4.1-mini"), on="go")
+        async with Harness(app, model, conduct=Conduct(mcp_limits=open_limits)) as h:
+            [run] = await h.send("go", {"input": "Hi"})
+            left = repr((run, h.steps(run.id), vars(h._rooms.store.all[run.id])))
+        assert {"Bearer canary-token"} == {one["authorization"] for one in served.tools.headers}
+    assert (run.status, "canary" in left + caplog.text) == ("completed", False)
