@@ -32,33 +32,38 @@ class Bill(BaseModel):
     tags: list[str] | None = None
 
 
-KINDS: list[Any] = [
-    *(int, str, bool, str | None, int | None, list[int], list[str | None], Literal["a", "b"]),
-    *(Item, Item | None, list[Item], Gift | Bill, list[Gift | Bill] | None),
+TEXT = st.text("abcäß ", max_size=5)
+ITEMS = st.builds(Item, name=TEXT, amount=st.integers(0, 9), note=st.none() | TEXT)
+GIFTS = st.builds(Gift, items=st.lists(ITEMS, max_size=2))
+BILLS = st.builds(Bill, total=st.integers(0, 99).map(float), tags=st.none() | st.lists(TEXT, max_size=2))
+
+#: types with what makes their values
+KINDS: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (int, st.integers(-9, 9)),
+    (str, TEXT),
+    (bool, st.booleans()),
+    (str | None, st.none() | TEXT),
+    (int | None, st.none() | st.integers(0, 9)),
+    (list[int], st.lists(st.integers(0, 9), max_size=3)),
+    (list[str | None], st.lists(st.none() | TEXT, max_size=3)),
+    (Literal["a", "b"], st.sampled_from("ab")),
+    (Item, ITEMS),
+    (Item | None, st.none() | ITEMS),
+    (list[Item], st.lists(ITEMS, max_size=2)),
+    (Gift | Bill, GIFTS | BILLS),
+    (list[Gift | Bill] | None, st.none() | st.lists(GIFTS | BILLS, max_size=2)),
 ]
-
-
-def values_of(kind: Any) -> st.SearchStrategy[Any]:
-    """Make values of a type; text that every database takes."""
-    text = st.text("abcäß ", max_size=5)
-    items = st.builds(Item, name=text, amount=st.integers(0, 9), note=st.none() | text)
-    bills = st.builds(Bill, total=st.integers(0, 99).map(float), tags=st.none() | st.lists(text, max_size=2))
-    st.register_type_strategy(str, text)
-    st.register_type_strategy(Item, items)
-    st.register_type_strategy(Gift, st.builds(Gift, items=st.lists(items, max_size=2)))
-    st.register_type_strategy(Bill, bills)
-    return st.from_type(kind)
 
 
 @st.composite
 def functions(draw: st.DrawFn) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """Return a function, the arguments that a model means, and the values that it is to be called with."""
     parameters, meant, expected = [], {}, {}
-    for number, kind in enumerate(draw(st.lists(st.sampled_from(KINDS), max_size=4))):
-        name, value, default = f"p{number}", draw(values_of(kind)), inspect.Parameter.empty
+    for number, (kind, values) in enumerate(draw(st.lists(st.sampled_from(KINDS), max_size=4))):
+        name, value, default = f"p{number}", draw(values), inspect.Parameter.empty
         is_left_out = draw(st.booleans())
         if is_left_out or draw(st.booleans()):
-            default = draw(values_of(kind))
+            default = draw(values)
         parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default))
         meant[name] = LEFT_OUT if is_left_out else value
         expected[name] = default if is_left_out else value

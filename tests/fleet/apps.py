@@ -19,8 +19,8 @@ from celery.signals import before_task_publish, task_prerun
 from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
-from celeriac import Agent, App, Context, Network, StepError
-from celeriac.platform.message import Usage
+from celeriac import Agent, App, Context, Network, StepError, tool
+from celeriac.platform.message import ToolCall, Usage
 from celeriac.platform.models.model import ModelReply, ModelRequest
 from waiting import work_for
 
@@ -152,6 +152,29 @@ async def talk(ctx: Context, turns: int, n: int) -> dict[str, Any]:
     second = await talk_show.run("hello again", id="second")
     plus = None if answer is None else answer.data["plus"]
     return {"turns": first.call_count + second.call_count, "plus": plus, "text": second.text}
+
+
+class Cashier:
+    """A model that asks for a refund, and repeats what became of it."""
+
+    provider = "cashier"
+    name = "cashier"
+
+    async def infer(self, request: ModelRequest) -> ModelReply:
+        """Answer."""
+        result = request.messages[-1].tool_result
+        if result is not None:
+            return ModelReply(model=self.name, text=str(result.data or result.error))
+        return ModelReply(model=self.name, tool_calls=(ToolCall(id="call_1", name="refund", input={"cents": 5}),))
+
+
+@tool(approval=True)
+async def refund(ctx: Context, cents: int) -> str:
+    """Pay money back."""
+    return f"paid {await ctx.step.run('pay', work, ctx.run.id, 'pay', cents, 0)}"
+
+
+app.agent(Agent("Clerk", model=Cashier(), tools=[refund], max_iter=2), on="fleet/refunded")
 
 
 @app.function(on="fleet/chatted")

@@ -124,6 +124,27 @@ def test_what_cannot_be_strict_says_where_and_why(schema: dict[str, Any], why: s
         as_strict(schema)
 
 
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    return schema
+
+
+def test_what_is_nested_too_deep_cannot_be_strict() -> None:
+    assert_is_strict(as_strict(nested(10)))
+    with pytest.raises(NotStrict, match="more than 10 levels deep"):
+        as_strict(nested(11))
+
+
+@pytest.mark.parametrize(("pattern", "is_sent"), [("^[a-z]+$", True), ("^(?!x)", False), ("(?<=x)y", False)])
+def test_a_pattern_that_looks_around_is_left_to_our_own_check(pattern: str, is_sent: bool) -> None:
+    strict = as_strict(
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}, "required": ["a"]}
+    )
+    assert ("pattern" in strict["properties"]["a"]) == is_sent
+
+
 def test_a_type_of_several_is_taken_apart() -> None:
     strict = as_strict({"type": "object", "properties": {"a": {"type": ["object", "null"], "properties": {}}}})
     assert_is_strict(strict)

@@ -178,7 +178,10 @@ class McpTool:
     @classmethod
     def of(cls, server: McpServer, offered: Mapping[str, Any]) -> McpTool:
         """Read one tool of a listing."""
-        spec = ToolSpec(name=offered["name"], description=offered["description"], schema=offered["schema"])
+        # Never strict: the schema goes to the model as its server has written it.
+        spec = ToolSpec(
+            name=offered["name"], description=offered["description"], schema=offered["schema"], strict=False
+        )
         return cls(server=server, tool=offered["tool"], spec=spec, is_repeatable=offered["is_repeatable"])
 
     @property

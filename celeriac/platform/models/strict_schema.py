@@ -7,6 +7,7 @@ Called by the forms of requests, and by tools.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,12 @@ _KEPT = (
     *("type", "description", "enum", "const", "$ref", "pattern", "format"),
     *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
 )
+
+#: how many objects and lists may stand inside one another
+_DEEPEST = 10
+
+#: what looks around in a pattern, which strict modes refuse
+_LOOKS_AROUND = re.compile(r"\(\?<?[=!]")
 
 _FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
 
@@ -49,6 +56,8 @@ def as_strict(schema: Mapping[str, Any]) -> Schema:
     made = strict.of({key: value for key, value in top.items() if key != "$defs"}, "the parameters")
     made.setdefault("properties", {})
     inner = {name: strict.of(one, name) for name, one in definitions.items()}
+    if _is_deeper(made, _DEEPEST):
+        raise NotStrict(f"the parameters are nested more than {_DEEPEST} levels deep")
     return made | ({"$defs": inner} if inner else {})
 
 
@@ -84,6 +93,8 @@ class _Strict:
         made = {key: schema[key] for key in _KEPT if key in schema}
         if made.get("format") not in (None, *_FORMATS):
             del made["format"]
+        if _LOOKS_AROUND.search(made.get("pattern", "")):
+            del made["pattern"]
         if branches := schema.get("anyOf", schema.get("oneOf")):
             made["anyOf"] = [self.of(one, place, above) for one in branches]
         elif "type" not in made and "enum" not in made and "const" not in made:
@@ -104,6 +115,16 @@ class _Strict:
         made |= {name: _nullable(one, self._definitions) for name, one in optional.items()}
         closed: Schema = {"additionalProperties": False}
         return {"properties": made, "required": list(made), **closed} if made else {"properties": {}, **closed}
+
+
+def _is_deeper(schema: Mapping[str, Any], most: int) -> bool:
+    """Whether objects and lists stand in one another more than `most` deep; references count as one."""
+    if schema.get("type") in ("object", "array"):
+        most -= 1
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ())]
+    if "items" in schema:
+        inner.append(schema["items"])
+    return most < 0 or any(_is_deeper(one, most) for one in inner)
 
 
 def _with_words(made: Schema, schema: Mapping[str, Any]) -> Schema:
