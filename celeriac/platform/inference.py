@@ -107,7 +107,7 @@ class Ai:
             tools=tuple(tool if isinstance(tool, ToolSpec) else tool.spec for tool in tools),
             output=None if shape is None else shape.spec,
         )
-        reply = await infer(self._step, id, asked, request)
+        reply = await self._asked_once(id, asked, request)
         if shape is None or reply.tool_calls:
             return _result(asked, request, reply, output=None if shape else reply.text)
         try:
@@ -115,13 +115,21 @@ class Ai:
         except OutputMisfit as misfit:
             told = Message("user", misfit.told)
             again = replace(request, messages=(*request.messages, reply.message(), told))
-        mended = await infer(self._step, id, asked, again)
+        mended = await self._asked_once(id, asked, again)
         try:
             value = shape.read(mended.text)
         except OutputMisfit as misfit:
             raise ModelError(f"Step {id!r}: {misfit}", kind="output") from misfit
         mended = replace(mended, usage=reply.usage + mended.usage)
         return _result(asked, again, mended, output=value)
+
+    async def _asked_once(self, id: str, model: Model, request: ModelRequest) -> ModelReply:
+        """Ask, and count it as used by the tool call that we are in."""
+        reply = await infer(self._step, id, model, request)
+        context = current_context()
+        if context is not None and (used := context.part("used")) is not None:
+            used.add(reply.usage)
+        return reply
 
     @overload
     def wrap(self, id: str, fn: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> Awaitable[T]: ...
