@@ -46,7 +46,7 @@ async def test_the_results_of_an_earlier_run_are_history_of_the_next() -> None:
     network = Network("N", agents=[Agent("a")], router=in_turn("a"))
     first = await network.run("first", model=model)
     second = await network.run("second", state=first.state, model=model)
-    assert [message.text for message in model.requests[1].messages] == ["one", "second"]
+    assert [message.text for message in model.requests[1].messages] == ["first", "one", "second"]
     assert [result.text for result in second.results] == ["two"]
 
 

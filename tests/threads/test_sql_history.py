@@ -97,6 +97,17 @@ async def test_an_exchange_that_does_not_fit_is_not_read_in_part() -> None:
     assert texts(model) == ["Two"]
 
 
+async def test_no_more_is_read_than_a_step_may_remember() -> None:
+    texts_of = [str(n) + "x" * 300_000 for n in range(9)]
+    model = ScriptedModel([*texts_of, "last"])
+    async with Harness(app_of(chat(SqlHistory()), "large"), model) as h:
+        for said in range(10):
+            [run] = await h.send("go", {"input": f"q{said}", "thread_id": "t"})
+            assert run.status == "completed"
+    # A text stands in its message and as the output of its result: six of those are too many.
+    assert [text[0] for text in texts(model)] == [*"q6q7q8q"]
+
+
 async def test_a_thread_longer_than_a_page_is_read_whole() -> None:
     network = chat(SqlHistory())
     model = ScriptedModel([str(n) for n in range(121)])

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from celeriac.errors import RouterError
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.budget import Spending
+from celeriac.platform.agents.history import as_result
 from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.state import State, shown
 from celeriac.platform.agents.window import Window
@@ -71,6 +72,15 @@ class NetworkRun(Generic[S]):
         """Take what the state holds now as said before this run, each agent's output as the type it has."""
         self.state.results = [self._typed(result) for result in self.state.results]
         self._earlier = len(self.state.results)
+
+    def close(self) -> None:
+        """Put the input before what was answered to it: whoever goes on from the state goes on from all that was said.
+
+        Not before the last turn, as until then it stands where each agent is to read it.
+        """
+        if self.input.text or self.input.attachments:
+            self.state.results.insert(self._earlier, as_result(self.input))
+            self._earlier += 1
 
     def _typed(self, result: AgentResult[Any]) -> AgentResult[Any]:
         """Return a result that was kept as JSON with its output as its agent's type, where it still fits that."""

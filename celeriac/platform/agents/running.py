@@ -185,6 +185,7 @@ class _Running:
                 run.schedule(*self._network.agents)
             while run.stop_reason is None:
                 await self._advance()
+            run.close()
         except Exception as error:
             await self._telling.failed(error)
             raise

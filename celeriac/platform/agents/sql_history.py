@@ -6,6 +6,7 @@ What keeps them is bound to the run's context (`threads.py`); a plain script has
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -17,6 +18,7 @@ from celeriac.errors import ConfigError, ContextError
 from celeriac.platform.agents.history import History, as_result
 from celeriac.platform.agents.local_threads import LocalThreads
 from celeriac.platform.agents.threads import LONGEST_ID, MOST_ENTRIES, Entry, Threads, check_thread_id
+from celeriac.platform.codec import utf8_size
 from celeriac.platform.context import Context
 from celeriac.platform.message import Message
 from celeriac.platform.models.estimate import tokens_of
@@ -26,6 +28,9 @@ S = TypeVar("S", default=Any)
 T = TypeVar("T")
 
 _PAGE = 100
+
+#: most of one read, in bytes of JSON: it is remembered as a step of the run, whose size has a limit
+MOST_BYTES = 2_000_000
 
 
 class SqlHistory(History[S]):
@@ -38,7 +43,7 @@ class SqlHistory(History[S]):
         """Read at most the `last` messages and results, and of those what `max_tokens` hold by estimate.
 
         Within tokens a user's message and what was answered to it are read together or not at all. Never more than
-        the newest 1,000.
+        the newest 1,000, or 2 MB.
         """
         if last is not None and last < 1:
             raise ConfigError(f"SqlHistory(last={last}) must be 1 or more")
@@ -77,18 +82,19 @@ class SqlHistory(History[S]):
             before = found[0].seq if found else None
             older = threads.entries(tenant_id, thread_id, last=page, before=before)
             found = [*older, *found]
-            if len(older) < page or (self.max_tokens is not None and _tokens(found) > self.max_tokens):
+            is_enough = _size(found) > MOST_BYTES or (self.max_tokens is not None and _tokens(found) > self.max_tokens)
+            if len(older) < page or is_enough:
                 break
-        return found if self.max_tokens is None else _within(found, self.max_tokens)
+        found = _within(found, MOST_BYTES, _size)
+        return found if self.max_tokens is None else _within(found, self.max_tokens, _tokens)
 
 
-def _within(entries: Sequence[Entry], max_tokens: int) -> list[Entry]:
-    """Return the newest exchanges that the tokens hold: a user's message with what follows it up to the next one."""
-    kept, tokens, place = len(entries), 0, len(entries)
-    while place > 0:
-        place -= 1
-        tokens += _tokens(entries[place : place + 1])
-        if tokens > max_tokens:
+def _within(entries: Sequence[Entry], most: int, measured: Callable[[Sequence[Entry]], int]) -> list[Entry]:
+    """Return the newest exchanges that come to no more: a user's message with what follows it up to the next one."""
+    kept, measure = len(entries), 0
+    for place in range(len(entries) - 1, -1, -1):
+        measure += measured(entries[place : place + 1])
+        if measure > most:
             break
         if entries[place].kind == "user" or place == 0:
             kept = place
@@ -97,6 +103,10 @@ def _within(entries: Sequence[Entry], max_tokens: int) -> list[Entry]:
 
 def _tokens(entries: Sequence[Entry]) -> int:
     return sum(tokens_of("", _messages(entry)) for entry in entries)
+
+
+def _size(entries: Sequence[Entry]) -> int:
+    return sum(utf8_size(json.dumps(entry.data, ensure_ascii=False)) for entry in entries)
 
 
 def _messages(entry: Entry) -> list[Message]:
