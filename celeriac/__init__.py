@@ -38,6 +38,7 @@ from celeriac.platform.models.compatible import azure_openai, gemini, grok
 from celeriac.platform.models.openai import openai
 from celeriac.platform.result import AgentResult
 from celeriac.platform.run import Run
+from celeriac.platform.streams.chunk import Chunk
 from celeriac.platform.trigger import Cron, Trigger
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "Agent",
     "AgentResult",
     "Budget",
+    "Chunk",
     "History",
     "McpServer",
     "Memory",

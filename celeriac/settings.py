@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         30, ge=0, le=36_500, description="how long ended runs and their events are kept, in days; 0: for ever"
     )
     cache_seconds: float = Field(3_600.0, gt=0, allow_inf_nan=False, description="how long step results stay in Redis")
+    stream_seconds: float = Field(
+        86_400.0, gt=0, allow_inf_nan=False, description="how long what a run told stays to be read after its last word"
+    )
     fetch_allow: str = Field("", description="private networks that fetches may reach, like 10.1.0.0/16,10.2.0.0/16")
     mcp_stdio: bool = Field(False, description="whether MCP servers may be commands, which run with a worker's rights")
     allow_model_calls: bool = Field(False, description="whether tests may call the providers of models themselves")

@@ -31,6 +31,7 @@ from celeriac.platform.flow.meter import Allowance, Meter
 from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.memory.memory import Memories
 from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.streams.stream import Stream
 from celeriac.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from celeriac.platform.models.key_choice import KeyChooser
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
+    from celeriac.platform.store.local_stream import LocalStream
     from celeriac.tenants.audit import Audit
     from celeriac.tenants.idempotency import GivenAnswers
     from celeriac.tenants.invitations import Invitations
@@ -61,6 +63,7 @@ class Installation:
     reads: Reads
     gate: Gate
     cache: Cache
+    stream: Stream
     links: Links
     dispatcher: Dispatcher
     intake: Intake
@@ -89,7 +92,6 @@ class Installation:
 def build(settings: Settings) -> Installation:
     """Build an installation; opens no connection yet."""
     from celeriac.platform.store.celery_links import CeleryLinks
-    from celeriac.platform.store.redis_cache import RedisCache
     from celeriac.platform.store.redis_connection import connect as connect_redis
     from celeriac.platform.store.redis_gate import RedisGate
     from celeriac.platform.store.sql_operations import SqlOperations
@@ -119,7 +121,7 @@ def build(settings: Settings) -> Installation:
         store=store,
         reads=reads,
         gate=gate,
-        cache=RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
+        **_kept_for_a_while(settings, redis),
         links=links,
         dispatcher=dispatcher,
         intake=_intake(settings, store, dispatcher, meter),
@@ -134,6 +136,17 @@ def build(settings: Settings) -> Installation:
         **_what_is_remembered(settings, walled, tenants),
         close=close,
     )
+
+
+def _kept_for_a_while(settings: Settings, redis: Redis) -> dict[str, Any]:
+    """Build the rooms of what Redis keeps for a while."""
+    from celeriac.platform.store.redis_cache import RedisCache
+    from celeriac.platform.store.redis_stream import RedisStream
+
+    return {
+        "cache": RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
+        "stream": RedisStream(redis, ttl=timedelta(seconds=settings.stream_seconds)),
+    }
 
 
 def _who_may(engine: Engine, walled: Engine) -> dict[str, Any]:
@@ -230,6 +243,7 @@ class LocalRooms:
     store: LocalStore
     gate: Gate
     cache: LocalCache
+    stream: LocalStream
     buckets: Buckets
     memories: Memories
     threads: Threads
@@ -243,11 +257,13 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_gate import LocalGate
     from celeriac.platform.store.local_store import LocalStore
+    from celeriac.platform.store.local_stream import LocalStream
 
     return LocalRooms(
         store=LocalStore(clock, tenants=tenants),
         gate=LocalGate(clock, dead_after=dead_after),
         cache=LocalCache(),
+        stream=LocalStream(),
         buckets=LocalBuckets(clock),
         memories=LocalMemories(),
         threads=LocalThreads(),

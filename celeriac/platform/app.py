@@ -20,7 +20,6 @@ from celeriac.platform.agents.network_event import Id, UserInput, run_for_event
 from celeriac.platform.context import Context
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.declaration import Declaration, EventSchema
-from celeriac.platform.durable.engine import Registry
 from celeriac.platform.durable.failure import FailureFunction, as_told, failure_function
 from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.options import (
@@ -31,6 +30,7 @@ from celeriac.platform.durable.options import (
     check_names,
     read_options,
 )
+from celeriac.platform.durable.registry import Registry
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.flow.limits import Concurrency
 from celeriac.platform.models.model import Model, ModelLike

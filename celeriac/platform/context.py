@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from typing_extensions import TypeVar
 
 from celeriac.errors import ContextError
+from celeriac.platform.codec import plain, storable
 from celeriac.platform.event import Event
 from celeriac.platform.message import ToolCall
 from celeriac.platform.run import Run
 from celeriac.platform.scope import current_scope
 from celeriac.platform.step import Step
+from celeriac.platform.streams.draft import Draft, check_channel
+from celeriac.platform.streams.outlet import Audience
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
@@ -71,6 +74,30 @@ class Context(Generic[S]):
     def suspending(self) -> bool:
         """Whether cleanup code runs because the run parks, and will run again: it is not the real end."""
         return self.step.kernel.suspending
+
+    async def publish(self, topic: str, data: Any, *, channel: str | None = None) -> None:
+        """Tell those who watch the run something of your own, as a chunk `data.delta`.
+
+        It goes to the channels of the run and to `channel`; in a plain script to who listens there. It is no step: its
+        id is made of the run, the place and a count, so that a replay or another attempt of a step shows nothing twice.
+        """
+        scope = self.step.scope_here
+        telling, network = self.part("telling"), self.part("network")
+        run_id = getattr(telling, "run_id", "") or (network.id if network is not None else self.run.id)
+        told = {"runId": run_id, "topic": topic, "delta": storable(plain(data))}
+        if network is not None and network.state.thread_id is not None:
+            told["threadId"] = network.state.thread_id
+        draft = Draft(
+            kind="once",
+            id=f"{self.run.id}:{scope.path}:data:{scope.count_published()}",
+            event="data.delta",
+            data=told,
+            timestamp=int(self.step.kernel.now().timestamp() * 1000),
+        )
+        audience = self.part("audience") or Audience(self.step.kernel.outlet)
+        if channel is not None:
+            audience = audience.with_more([check_channel(channel)], [])
+        audience.tell([draft])
 
     def _part(self, name: str) -> Any:
         part = self._bound.get(name)

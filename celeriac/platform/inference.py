@@ -15,7 +15,7 @@ from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body
 from celeriac.platform.message import Message, ToolCall, Usage, Verbatim
 from celeriac.platform.models.catalog import resolve
-from celeriac.platform.models.delta import Delta
+from celeriac.platform.models.delta import Delta, Restarted
 from celeriac.platform.models.estimate import estimate
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
 from celeriac.platform.output import OutputMisfit, OutputShape
@@ -196,13 +196,16 @@ def _result(model: Model, request: ModelRequest, reply: ModelReply, *, output: A
 
 async def _asked(model: Model, request: ModelRequest, listener: Listener | None) -> ModelReply:
     id = new_id("msg")
-    if listener is None:
+    if listener is None or not hasattr(model, "stream"):  # one of the user's own may know no pieces
         return replace(await model.infer(request), id=id)
     async with aclosing(model.stream(request)) as items:
         async for item in items:
             if isinstance(item, ModelReply):
                 return replace(item, id=id)
-            listener(id, item)
+            if isinstance(item, Restarted):
+                id = new_id("msg")  # what was said is another message's, which never comes to be
+            else:
+                listener(id, item)
     raise ModelError(f"{model.provider}:{model.name} ended its stream without a reply", kind="connection")
 
 

@@ -25,6 +25,7 @@ from celeriac.platform.racing import start_racer, winner_of
 from celeriac.platform.run import Run
 from celeriac.platform.scope import Scope, context_in, enter
 from celeriac.platform.step import Step
+from celeriac.platform.streams.outlet import InPlace, Outlet
 
 if TYPE_CHECKING:
     from celeriac.platform.fetching.limits import FetchLimits
@@ -73,8 +74,13 @@ class InlineKernel:
 
     durable = False
     suspending = False
+    is_over = False
     origin = "local"
     executor = None
+
+    def __init__(self) -> None:
+        """Tell those who listen in this process."""
+        self.outlet: Outlet = InPlace()
 
     def now(self) -> datetime:
         """Return the time."""

@@ -21,6 +21,7 @@ from celeriac.platform.placement import Placement
 if TYPE_CHECKING:
     from celeriac.platform.fetching.limits import FetchLimits
     from celeriac.platform.mcp.endpoint import McpLimits
+    from celeriac.platform.streams.outlet import Outlet
 
 CallKind = Literal["run", "model", "tool", "turn", "fetch"]
 Body = Callable[[], Awaitable[Any]]
@@ -96,6 +97,16 @@ class Kernel(Protocol):
     @property
     def suspending(self) -> bool:
         """Whether the coroutines are being ended though the run goes on: it parks, or another link takes it up."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the coroutines are being ended, for whatever cause: nothing that they do counts any more."""
+        ...
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where what the run tells goes."""
         ...
 
     @property

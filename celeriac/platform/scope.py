@@ -24,13 +24,19 @@ _ID = re.compile(rf"(?!~)[^/]{{1,{_LONGEST_ID}}}")
 class Scope:
     """A place in the tree of steps: ids taken in it become paths below it."""
 
-    __slots__ = ("_taken", "kernel", "path")
+    __slots__ = ("_published", "_taken", "kernel", "path")
 
     def __init__(self, kernel: Kernel, path: str = "") -> None:
         """Start with no ids taken."""
         self.kernel = kernel
         self.path = path
         self._taken: dict[str, tuple[asyncio.Task[Any], int]] = {}
+        self._published = 0
+
+    def count_published(self) -> int:
+        """Return how many things were published here before, and count one more; another attempt counts anew."""
+        self._published += 1
+        return self._published - 1
 
     def take(self, id: str) -> str:
         """Return the path of a step called now; a repeated id of the same task is numbered from `id:1` on.

@@ -22,6 +22,8 @@ from celeriac.platform.durable.function import Function
 from celeriac.platform.event import Event
 from celeriac.platform.run import Run
 from celeriac.platform.step import as_events
+from celeriac.platform.streams.chunk import Chunk
+from celeriac.platform.streams.reading import read_chunks
 
 #: how often a run is looked at while somebody waits for it: soon at first
 _LOOKS = (0.01, 0.02, 0.05, 0.1, 0.25)
@@ -107,6 +109,14 @@ class Sending:
         run: Run = _rooms().reads.run(self._tenant(tenant), run_id)
         return run
 
+    def chunks(self, run_id: str, *, after: int = -1, tenant: str | None = None) -> list[Chunk]:
+        """Return what a run has told behind that number, in order; raise `NotFoundError`.
+
+        What a run told is kept for a while after its last word (`CELERIAC_STREAM_SECONDS`), the newest 10 000 chunks.
+        """
+        rooms, reader = _rooms(), self._tenant(tenant)
+        return read_chunks(rooms.stream, rooms.reads.run(reader, run_id), after=after)
+
     def runs(self, *, event_id: str, tenant: str | None = None) -> list[Run]:
         """Return the runs that an event started."""
         runs: list[Run] = _rooms().reads.event_runs(self._tenant(tenant), event_id)
@@ -115,7 +125,7 @@ class Sending:
     def cancel(self, run_id: str, *, tenant: str | None = None) -> bool:
         """Ask a run to end; return whether it had not ended before."""
         rooms = _rooms()
-        run = cancel(rooms.store, rooms.gate, self._tenant(tenant), run_id)
+        run = cancel(rooms.store, rooms.gate, self._tenant(tenant), run_id, stream=rooms.stream)
         return run.status == "cancelled" or not run.is_final
 
     def _tenant(self, given: str | None) -> str:

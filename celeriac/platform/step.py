@@ -70,6 +70,11 @@ class Step:
         return self._root
 
     @property
+    def scope_here(self) -> Scope:
+        """The scope in which steps are called now."""
+        return self._scope
+
+    @property
     def _scope(self) -> Scope:
         scope = current_scope()
         return scope if scope is not None and scope.kernel is self._root.kernel else self._root

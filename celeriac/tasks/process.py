@@ -99,6 +99,7 @@ class WorkerProcess:
             executor=self._threads,
             worker_id="",
             meter=rooms.meter,
+            stream=rooms.stream,
         )
         self._heartbeat = Heartbeat(
             rooms.store,
@@ -131,7 +132,7 @@ class WorkerProcess:
         )
         return [
             Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
-            Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues), TIMERS_SECONDS),
+            Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues, rooms.stream), TIMERS_SECONDS),
             Ticker("reconcile", reconcile, RECONCILE_SECONDS),
             Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
             Ticker("tenants", ChangedTenants(rooms.tenants, rooms.dispatcher), RECONCILE_SECONDS),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.store import Store
+from celeriac.platform.streams.reading import close_quietly
+from celeriac.platform.streams.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,8 @@ class Timers:
     store: Store
     dispatcher: Dispatcher
     queues: Sequence[str]
+    #: where what ends here is told to those who watch
+    stream: Stream | None = None
 
     def run_once(self) -> int:
         """Do one round; what breaks in one part leaves the others alone."""
@@ -59,7 +63,11 @@ class Timers:
 
     def _end(self) -> int:
         expired = self.store.expire()
-        self.dispatcher.forget([run.id for run in expired if run.status == "cancelled"])
+        ended = [run for run in expired if run.status == "cancelled"]
+        self.dispatcher.forget([run.id for run in ended])
+        if self.stream is not None:
+            for run in ended:
+                close_quietly(self.stream, run)
         return len(expired)
 
     def _pick(self) -> int:

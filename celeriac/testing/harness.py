@@ -41,6 +41,8 @@ from celeriac.platform.models.model import Model
 from celeriac.platform.placement import PLACES
 from celeriac.platform.run import Run
 from celeriac.platform.step import as_events
+from celeriac.platform.streams.chunk import Chunk
+from celeriac.platform.streams.reading import close_quietly, read_chunks
 from celeriac.wiring import local_rooms
 
 _CAPACITY = 1_000
@@ -135,6 +137,7 @@ class Harness:
             executor=self._threads,
             worker_id=_WORKER,
             meter=self._meter,
+            stream=self._rooms.stream,
         )
 
     def publish(self, runs: Sequence[Queued]) -> None:
@@ -158,7 +161,10 @@ class Harness:
             self._dispatcher.follow(self._rooms.store.match_pending())
             self._dispatcher.dispatch([*self._rooms.store.wake_due(), *self._rooms.store.wake_placed()])
             expired = self._rooms.store.expire()
-            self._dispatcher.forget([run.id for run in expired if run.status == "cancelled"])
+            ended = [run for run in expired if run.status == "cancelled"]
+            self._dispatcher.forget([run.id for run in ended])
+            for run in ended:
+                close_quietly(self._rooms.stream, run)
             # A thread of the engine may stand between what it made true and its dispatch.
             self._dispatcher.dispatch(self._rooms.store.stranded(older_than=timedelta(seconds=-1)))
             self._dispatcher.dispatch(self._rooms.store.stranded_placed(self.clock.now()))
@@ -226,6 +232,12 @@ class Harness:
         """Return what the run remembers, in the order of its commits."""
         return sorted((memo for memo, _ in self._rooms.store.all[run_id].steps.values()), key=lambda memo: memo.seq)
 
+    def chunks(self, run_id: str, *, after: int = -1) -> list[Chunk]:
+        """Return what the run told behind that number, in order."""
+        if self._engine.chunks is not None:
+            self._engine.chunks.flush()
+        return read_chunks(self._rooms.stream, self.run(run_id), after=after)
+
     def attempts(self, run_id: str) -> list[str]:
         """Return the paths of failed attempts that were tried again, in order."""
         return [attempt.path for attempt in self._rooms.store.all[run_id].attempts]
@@ -253,4 +265,4 @@ class Harness:
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to end."""
-        return cancel(self._rooms.store, self._rooms.gate, self.tenant, run_id)
+        return cancel(self._rooms.store, self._rooms.gate, self.tenant, run_id, stream=self._rooms.stream)

@@ -11,7 +11,7 @@ from celeriac.web.rooms import rooms
 def cancel_run(tenant_id: str, run_id: str) -> Run:
     """Ask the run to end and return it as it stands then; raise `Problem` where it had ended without us."""
     before = rooms().reads.run(tenant_id, run_id)
-    after = before if before.is_final else cancel(rooms().store, rooms().gate, tenant_id, run_id)
+    after = before if before.is_final else cancel(rooms().store, rooms().gate, tenant_id, run_id, stream=rooms().stream)
     if before.is_final or (after.is_final and after.status != "cancelled"):
         raise Problem(409, "run_already_ended", f"Run {run_id!r} has ended already: it is {after.status}")
     return after

@@ -11,6 +11,8 @@ import redis
 from celeriac.database import migrate
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.event import Event
+from celeriac.platform.streams.draft import Draft
+from celeriac.platform.streams.stream import Passage
 from celeriac.settings import Settings
 from celeriac.web.hints import Hints
 from celeriac.wiring import Installation, build
@@ -49,8 +51,16 @@ def load(rooms: Installation, name: str) -> str:
     rooms.intake.accept(tenant, [Event("ticket", {"text": f"canary of {tenant}"}) for _ in range(4)])
     rooms.dispatcher.send_picked("runs")
     rooms.cache.save(tenant, f"run_of_{name}", {"a": f"canary of {tenant}"})
+    rooms.stream.append([told_of(tenant, f"run_of_{name}")])
     assert Hints(rooms.settings.redis_url).use_once(tenant, "nonce", timedelta(minutes=1))
     return tenant
+
+
+def told_of(tenant: str, run_id: str) -> Passage:
+    """Return something that a run tells, with a channel of its own beside."""
+    told = {"topic": "t", "delta": "anything"}
+    draft = Draft(kind="once", id="one", event="data.delta", data=told, timestamp=1)
+    return Passage(tenant_id=tenant, run_id=run_id, drafts=[draft], channels=("user:42",))
 
 
 def held_under(client: redis.Redis, key: str) -> str:
@@ -64,6 +74,8 @@ def held_under(client: redis.Redis, key: str) -> str:
             return str(client.lrange(key, 0, -1))
         case "zset":
             return str(client.zrange(key, 0, -1))
+        case "stream":
+            return str(client.xrange(key))
         case _:
             return str(client.smembers(key))
 

@@ -85,10 +85,12 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
             is_network=network.is_network,
             window=network.window,
         )
-        bound = ctx.bound(network=run, state=run.state, models=given)
+        telling = Telling(ctx, run, channel=wish.channel, on_chunk=wish.on_chunk)
+        bound = ctx.bound(network=run, state=run.state, models=given, telling=None, audience=telling.audience)
         with enter_context(bound):
             try:
-                await _Running(network, bound, run, wish, _history(network, ctx, run, wish)).go()
+                history = _history(network, ctx, run, wish)
+                await _Running(network, bound, run, wish, history, telling=telling).go()
             finally:
                 if (used := ctx.part("used")) is not None:
                     used.add(run.usage)  # inside a tool call: the run that made it has used this too
@@ -166,29 +168,45 @@ class _Running:
     """Takes the turns of one run."""
 
     def __init__(
-        self, network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wish: Wish, history: History[Any] | None
+        self,
+        network: Network[Any],
+        ctx: Context[Any],
+        run: NetworkRun[Any],
+        wish: Wish,
+        history: History[Any] | None,
+        *,
+        telling: Telling,
     ) -> None:
         self._network, self._ctx, self._run, self._wish, self._history = network, ctx, run, wish, history
         self._type = network.state_type
-        self._telling = Telling(ctx, run, channel=wish.channel, on_chunk=wish.on_chunk)
+        self._telling = telling
 
     async def go(self) -> None:
-        """Take turns until there is a reason to stop."""
+        """Take turns until there is a reason to stop, and tell of it."""
+        try:
+            await self._go()
+        except Exception as error:
+            await self._telling.failed(error)
+            raise
+        except asyncio.CancelledError:
+            if not self._ctx.step.kernel.is_over:  # else it is the engine's to tell, or goes on
+                await self._telling.cancelled()
+            raise
+        finally:
+            self._telling.let_go()
+
+    async def _go(self) -> None:
         run = self._run
         await open_thread(self._ctx, run, self._history, is_told=self._wish.is_told)
         run.begin()
         if self._wish.budget is not None:
             run.spending = Spending(budget=self._wish.budget, started_at=await self._started_at(self._wish.budget))
         self._telling.started()
-        try:
-            if not self._network.is_network:
-                run.schedule(*self._network.agents)
-            while run.stop_reason is None:
-                await self._advance()
-            run.close()
-        except Exception as error:
-            await self._telling.failed(error)
-            raise
+        if not self._network.is_network:
+            run.schedule(*self._network.agents)
+        while run.stop_reason is None:
+            await self._advance()
+        run.close()
         await self._telling.ended()
 
     async def _started_at(self, budget: Budget) -> datetime:
@@ -335,7 +353,7 @@ class _Running:
         run = self._run
         for place in range(-count, 0):
             result = run.results[place]
-            self._telling.turn(result.agent, run.call_count + place + 1).replayed(result)
+            self._telling.turn(result.agent, run.call_count + place + 1).remembered(result)
 
 
 def _memo_of(run: NetworkRun[Any], name: str, result: AgentResult[Any], stack: Sequence[str]) -> Memo:

@@ -6,7 +6,6 @@ What the calls change in the state is merged in the order of the calls, live and
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.telling import TurnTelling
 from celeriac.platform.agents.tool_error import failure, failure_of
 from celeriac.platform.agents.toolbox import AnyTool
+from celeriac.platform.agents.turn_telling import plain_name
 from celeriac.platform.context import Context, enter_context
 from celeriac.platform.message import NOTHING, Message, ToolCall, ToolResult, Usage
 from celeriac.platform.signature import did_you_mean
@@ -74,10 +74,11 @@ class ToolCalls:
 
     async def _step(self, number: int, call: ToolCall) -> dict[str, Any]:
         tool = self._tools.get(call.name)
+        self._telling.calls(number, call.name)
         value: dict[str, Any]
         try:
             value = await self._ctx.step.scoped(
-                f"tool:{number}:{_plain(call.name)}",
+                f"tool:{number}:{plain_name(call.name)}",
                 lambda: self._answer(tool, call),
                 kind="tool",
                 input=call.input,
@@ -147,8 +148,3 @@ def _groups(calls: list[_Numbered], tools: Mapping[str, AnyTool]) -> list[list[_
             groups.append([(number, call)])
         is_open = is_parallel
     return groups
-
-
-def _plain(name: str) -> str:
-    """Return a tool's name as a model gave it so that it can stand in a path."""
-    return re.sub(r"[^\w.-]", "_", name)[:100] or "unnamed"

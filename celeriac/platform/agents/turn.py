@@ -17,6 +17,7 @@ from celeriac.platform.agents.state import StateType
 from celeriac.platform.agents.telling import TurnTelling
 from celeriac.platform.agents.tool_calls import ToolCalls
 from celeriac.platform.agents.toolbox import Toolbox
+from celeriac.platform.agents.turn_telling import error_message_id
 from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context
 from celeriac.platform.inference import infer
@@ -58,7 +59,7 @@ class Turn:
 
         Raises what a model call, a hook or a required server failed with, unless `on_error` has an answer to it.
         """
-        self._telling.started(self._id)
+        self._telling.started()
         try:
             await self._converse()
             result = await call_hook(self._ctx, self._agent.on_finish, self._result())
@@ -67,10 +68,8 @@ class Turn:
         except Exception as error:
             answer = await self._answer_to(error)
             if answer is None:
-                self._telling.failed(error)
                 raise
             result = answer
-        self._telling.ended(result)
         return result
 
     async def _converse(self) -> None:
@@ -135,7 +134,12 @@ class Turn:
             output=None if agent.shape is None else agent.shape.spec,
             prefill=prompt.prefill,
         )
-        reply = await infer(self._ctx.step, "infer", self._model, request, listener=self._telling.listener())
+        listener = self._telling.asked(prompt.prefill)
+        try:
+            reply = await infer(self._ctx.step, "infer", self._model, request, listener=listener)
+        except Exception as error:
+            self._telling.unanswered(error)
+            raise
         if prompt.prefill and reply.text:
             reply = replace(reply, text=prompt.prefill + reply.text)
         self._last = reply
@@ -143,7 +147,7 @@ class Turn:
         said = await call_hook(self._ctx, agent.on_response, self._as_result(reply))
         self._messages += said.messages
         for message in said.messages:
-            self._telling.replied(message)
+            self._telling.replied(message, reply.reasoning if message.id == reply.id else "")
         return said
 
     async def _call_tools(self, said: AgentResult[Any]) -> bool:
@@ -200,8 +204,7 @@ class Turn:
             return None
         answer = await call_function(self._ctx.step.kernel, hook, self._ctx, error)
         if isinstance(answer, str):
-            id = derived_id("msg", self._id, "error")
-            said = Message("assistant", answer, agent=self._agent.name, id=id)
+            said = Message("assistant", answer, agent=self._agent.name, id=error_message_id(self._id))
             self._telling.replied(said)
             return replace(self._result(), messages=(*self._messages, said), output=answer, stopped="error")
         result: AgentResult[Any] | None = answer

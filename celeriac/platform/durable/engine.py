@@ -9,36 +9,36 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from celeriac.clock import Clock
 from celeriac.errors import InvalidEventError, StoreUnavailable
-from celeriac.platform.context import Context
 from celeriac.platform.durable.admission import admission
 from celeriac.platform.durable.cache import Cache
-from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.execution import Outcome, execute, failed
-from celeriac.platform.durable.function import Function
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.kernel import DurableKernel
 from celeriac.platform.durable.memo import Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.parking import Cause
 from celeriac.platform.durable.patience import PATIENCE_SECONDS, patiently
 from celeriac.platform.durable.poison import Quarantine
+from celeriac.platform.durable.registry import Registry
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Ending, Link, Store
-from celeriac.platform.event import INVOKED, Event
+from celeriac.platform.event import INVOKED
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.flow.meter import Meter
+from celeriac.platform.streams.outlet import OfLink
+from celeriac.platform.streams.stream import Stream
+from celeriac.platform.streams.writer import ChunkWriter, closing
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 #: a link that was on its way for so long says so to the gate, which may have forgotten its slot
@@ -46,23 +46,6 @@ _NOTED_AFTER = timedelta(seconds=2)
 
 #: the causes by which a run ends, which are statuses too
 _ENDS = ("completed", "failed", "cancelled")
-
-
-class Registry:
-    """The functions of this process, by `app/id`, with how each is run."""
-
-    def __init__(
-        self,
-        functions: Mapping[str, Function[..., Any]],
-        conduct: Callable[[Function[..., Any]], Conduct],
-        equip: Callable[[Function[..., Any], Context[Any]], Context[Any]] = lambda _, ctx: ctx,
-        read_event: Callable[[Event], Event] = lambda event: event,
-    ) -> None:
-        """Take the way to a function's conduct, what to add to its context, and how its events are read."""
-        self.functions = functions
-        self.conduct = conduct
-        self.equip = equip
-        self.read_event = read_event
 
 
 @dataclass(frozen=True)
@@ -100,11 +83,13 @@ class Engine:
         executor: Executor,
         worker_id: str,
         meter: Meter | None = None,
+        stream: Stream | None = None,
     ) -> None:
         """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`.
 
-        The `meter` tells when models may be called; without one they may at any time.
+        The `meter` tells when models may be called; without one they may at any time. What runs tell goes to `stream`.
         """
+        self.chunks = None if stream is None else ChunkWriter(stream)
         self._meter = meter
         self.worker_id = worker_id
         self.is_draining = False
@@ -142,8 +127,10 @@ class Engine:
         return goes_on
 
     def close(self) -> None:
-        """Commit what waits and stop."""
+        """Commit and tell what waits, and stop."""
         self._journal.close()
+        if self.chunks is not None:
+            self.chunks.close()
 
     # -- for the worker's heartbeat -----------------------------------------------------------------------------
 
@@ -286,6 +273,7 @@ class Engine:
                 dispatch=self._dispatcher.dispatch,
                 is_draining=lambda: self.is_draining,
                 meter=self._meter,
+                outlet=None if self.chunks is None else OfLink(self.chunks, claim.run, claim.fence),
             )
             self._active[claim.run.id, claim.fence] = _Active(claim, kernel)
             event = self._registry.read_event(claim.event)
@@ -332,6 +320,8 @@ class Engine:
         event, deferred = ending_event(ended, claim.event), await self._deferred(claim)
         if not await self._journal.finish(End(claim=claim, ending=ending, event=event, deferred=deferred)):
             return False
+        if self.chunks is not None and ending.status != "completed":
+            self.chunks.write(closing(ended, claim.fence, self._clock.now()))
         if claim.steps:  # else nothing was ever cached
             self._executor.submit(self._cache.forget, claim.run.tenant_id, claim.run.id)
         if deferred or claim.event.name == INVOKED:  # somebody waits for it; all others are told in their time

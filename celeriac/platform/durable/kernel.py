@@ -36,6 +36,7 @@ from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.models.key_choice import KeyChoice
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
+from celeriac.platform.streams.outlet import InPlace, Outlet
 
 if TYPE_CHECKING:
     from celeriac.platform.fetching.limits import FetchLimits
@@ -62,11 +63,13 @@ class DurableKernel:
         dispatch: Callable[[Sequence[Queued]], None],
         is_draining: Callable[[], bool],
         meter: Meter | None = None,
+        outlet: Outlet | None = None,
     ) -> None:
         """Replay from `memos` and `waits`; tell of new memos, of events that were committed and of runs woken."""
         self.origin = claim.run.id
         self.executor: Executor | None = executor
         self.claim = claim
+        self.outlet: Outlet = outlet or InPlace()
         self.parking = Parking()
         self._replay = Replay(memos, waits, self.parking)
         self._record = Record(
@@ -98,6 +101,11 @@ class DurableKernel:
         """Whether the link ends before the run does."""
         ended = self.parking.ended
         return ended.done() and ended.result() != "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the link is being ended."""
+        return self.parking.is_over
 
     @property
     def is_replaying(self) -> bool:
