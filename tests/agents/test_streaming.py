@@ -50,12 +50,12 @@ class Stuck:
     provider, name = "stuck", "s"
 
     def __init__(self) -> None:
-        self.asked, self.left = asyncio.Event(), asyncio.Event()
+        self.asked, self.left, self._answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def infer(self, request: ModelRequest) -> object:
         self.asked.set()
         try:
-            return await asyncio.Event().wait()
+            return await self._answer.wait()
         finally:
             self.left.set()
 

@@ -285,8 +285,7 @@ async def test_a_slow_listener_gets_all_before_the_run_is_over() -> None:
     slow: list[str] = []
 
     async def listen(chunk: Chunk) -> None:
-        await asyncio.sleep(0)
-        slow.append(chunk.event)
+        await asyncio.to_thread(slow.append, chunk.event)
 
     await two_agents(pair_model()).run("Go", on_chunk=listen)
     assert slow == ALL

@@ -270,7 +270,8 @@ async def test_a_broken_stream_fails_and_delays_nothing(caplog: pytest.LogCaptur
     ) == 1
 
 
-async def test_publishing_in_a_function_needs_no_agent_and_repeats_nothing() -> None:
+def published() -> App:
+    """An app whose function publishes in its body, and in a step that fails twice."""
     app, attempts = App("streams"), []
 
     @app.function(on="go")
@@ -286,7 +287,11 @@ async def test_publishing_in_a_function_needs_no_agent_and_repeats_nothing() -> 
         await ctx.step.sleep("nap", 60)
         await ctx.publish("go", 2, channel="room:1")
 
-    async with Harness(app) as harness:
+    return app
+
+
+async def test_publishing_in_a_function_needs_no_agent_and_repeats_nothing() -> None:
+    async with Harness(published()) as harness:
         [run] = await harness.send("go")
         await harness.advance("1h")
         assert [chunk.data["delta"] for chunk in harness.chunks(run.id)] == [1, "begun", 2]

@@ -128,6 +128,8 @@ class TurnTelling:
 
     def answered(self, number: int, result: ToolResult) -> None:
         """Tell what a tool call came to."""
+        if self._telling is None:
+            return
         step = self._tool_step(number, result.name)
         self._step("started", step, "tool")
         called = self._calls[number - 1][0] if number <= len(self._calls) else f"{self._id}:call:{number}"
