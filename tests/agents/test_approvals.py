@@ -1,5 +1,6 @@
 """Approvals: a tool call that waits for a person, is decided once, and runs once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,14 +177,18 @@ async def test_nobody_is_asked_about_a_call_that_does_not_fit() -> None:
         assert result_of(h, run.id)["error"]["name"] == "InvalidArguments"
 
 
+class SameId(ScriptedModel):
+    """A model that gives all of its calls one id."""
+
+    async def infer(self, request: Any) -> Any:
+        reply = await super().infer(request)
+        return replace(reply, tool_calls=tuple(replace(one, id="same") for one in reply.tool_calls))
+
+    async def stream(self, request: Any) -> Any:
+        yield await self.infer(request)
+
+
 async def test_an_id_that_several_open_calls_have_is_ambiguous() -> None:
-    class SameId(ScriptedModel):
-        async def infer(self, request: Any) -> Any:
-            from dataclasses import replace
-
-            reply = await super().infer(request)
-            return replace(reply, tool_calls=tuple(replace(one, id="same") for one in reply.tool_calls))
-
     till = Till()
     till.model = SameId([calls(call("refund", cents=1), call("refund", cents=2)), "Done."])
     async with till.stage() as h:
