@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from celeriac import App, Event, Run
 from celeriac.clock import Clock, Duration, ManualClock
+from celeriac.platform.agents.local_threads import LocalThreads
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
@@ -85,7 +86,8 @@ class Stage:
         self.messages: list[Queued] = []
         self._gate = LocalGate(self.clock, dead_after=timedelta(days=1))
         self.dispatcher = Dispatcher(self._gate, self, lambda _: TenantLimits(), self.store.declared)
-        self._registry = app.registry(conduct or Conduct(), model=model)
+        self.threads = LocalThreads()
+        self._registry = app.registry(conduct or Conduct(), threads=self.threads, model=model)
         self._engines: dict[str, Engine] = {}
 
     async def __aenter__(self) -> Self:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from celeriac import Agent, App, Context, History, Network, Run, SqlHistory
-from celeriac.errors import InvalidEventError
+from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.platform.agents.network_event import run_for_event
 from celeriac.platform.agents.seals import Seals
 from celeriac.platform.inline import local_context
@@ -92,6 +92,13 @@ async def test_a_state_that_an_event_has_to_bring_and_does_not_is_the_events_fau
     [without, given] = await ran(network, {"input": "Hi"}, {"input": "Hi", "state": {"number": 8}})
     assert "number" in refusal(without)
     assert given.output["state"] == {"number": 8, "secret": "kept"}
+
+
+def test_a_field_that_the_state_does_not_have_cannot_be_let_in() -> None:
+    for state in (Desk, Order):
+        with pytest.raises(ConfigError, match="client_state= names 'topic'"):
+            network_of(state=state, client_state=("topic",))
+    assert network_of(client_state=("anything",)).client_state == ("anything",)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ class Network(Generic[S]):
             raise ConfigError(f"Network {name!r}: max_iter={max_iter} must be 1 or more")
         if isinstance(client_state, str):
             raise ConfigError(f"Network {name!r}: client_state= is a list of fields")
+        self.state_type.check_fields(self.client_state)
         if isinstance(self.router, RoutingAgent):
             self.check_descriptions()
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
 from celeriac.platform.agents.members import with_members
 from celeriac.platform.message import Message
 from celeriac.platform.result import AgentResult
-from celeriac.platform.signature import problems
+from celeriac.platform.signature import did_you_mean, problems
 
 S = TypeVar("S", default=Any)
 
@@ -84,6 +84,15 @@ class StateType:
         elif source is not None and not callable(source):
             raise ConfigError(f"Network {network!r}: state= takes a type or a factory, never an instance")
 
+    def check_fields(self, names: Sequence[str]) -> None:
+        """Raise `ConfigError` for a name that the type has no field of; a dict has any."""
+        fields = _fields_of(self._adapter)
+        if unknown := next((name for name in names if fields and name not in fields), None):
+            near = did_you_mean(unknown, fields)
+            raise ConfigError(
+                f"Network {self._network!r}: client_state= names {unknown!r}, no field of its state{near}"
+            )
+
     def fresh(self) -> Any:
         """Make a new object; raise `ConfigError` where its type has required fields."""
         try:
@@ -127,6 +136,19 @@ class StateType:
 def shown(data: Any) -> Any:
     """Return the data as the JSON that others are given: by its aliases, with what is computed of it."""
     return _dump(_adapter_of(data), data, by_alias=True, round_trip=False)
+
+
+def _fields_of(adapter: TypeAdapter[Any] | None) -> list[str]:
+    """Return the names of the fields of an object's type; none where that is not known."""
+    if adapter is None:
+        return []
+    try:
+        schema = adapter.json_schema(by_alias=False)
+    except PydanticUserError:  # a field of it has no form in JSON schema
+        return []
+    if "$ref" in schema:
+        schema = schema.get("$defs", {}).get(schema["$ref"].rpartition("/")[2], {})
+    return list(schema.get("properties", ()))
 
 
 def _dump(adapter: TypeAdapter[Any], data: Any, *, by_alias: bool = False, round_trip: bool = True) -> Any:
