@@ -17,6 +17,9 @@ LONGEST_APPROVAL = timedelta(days=30)
 REQUEST_STEP = "request"
 APPROVAL_STEP = "approval"
 
+#: what somebody is told who would decide by a plain signal, past the audit log and the check of the decision
+NO_PLAIN_SIGNAL = "This signal decides on a tool call; use app.approve, or `celeriac runs approve`"
+
 _SIGNAL = "approval:apr_"
 
 

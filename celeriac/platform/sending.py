@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from celeriac.clock import Duration, duration
-from celeriac.errors import RefusedError
-from celeriac.platform.approval import Decision
+from celeriac.errors import InvalidEventError, RefusedError
+from celeriac.platform.approval import NO_PLAIN_SIGNAL, Decision, is_approval
 from celeriac.platform.context import current_context
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.function import Function
@@ -79,6 +79,8 @@ class Sending:
 
     def signal(self, name: str, data: Any = None, *, tenant: str | None = None) -> bool:
         """Give a signal to the run that waits for it; return whether there was one. A signal nobody awaits is gone."""
+        if is_approval(name):
+            raise InvalidEventError(NO_PLAIN_SIGNAL)
         rooms = _rooms()
         signalled = rooms.store.signal(self._tenant(tenant), name, data)
         rooms.dispatcher.dispatch(signalled.queued)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from celeriac.clock import Duration, duration
 from celeriac.errors import ConfigError
+from celeriac.platform.approval import NO_PLAIN_SIGNAL, is_approval
 from celeriac.platform.calling import call_function, edited_arguments, returned
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.expression import check, check_path
@@ -221,7 +222,9 @@ class Step:
 
     def send_signal(self, id: str, signal: str, data: Any = None) -> Awaitable[bool]:
         """Give a signal to the run of this tenant that waits for it, exactly once; return whether there was one."""
-        return self._scope.kernel.send_signal(self._scope.take(id), _checked_signal(signal, id), data)
+        if is_approval(_checked_signal(signal, id)):
+            raise ConfigError(f"Step {id!r}: {NO_PLAIN_SIGNAL}")
+        return self._scope.kernel.send_signal(self._scope.take(id), signal, data)
 
     @overload
     def invoke(

@@ -269,3 +269,15 @@ async def test_an_approved_call_that_fails_is_tried_again_without_asking_again()
         await h.advance("1h")
         assert (result_of(h, run.id)["data"], tries) == ("paid", [5, 5, 5])
         assert [memo.path for memo in h.steps(run.id) if memo.kind == "signal"] == [f"{PATH}/approval"]
+
+
+async def test_a_run_cannot_approve_calls_by_a_signal() -> None:
+    app = App("sly")
+
+    @app.function(on="asked", retries=0)
+    async def approve(ctx: Context) -> None:
+        await ctx.step.send_signal("yes", "approval:apr_1", {"approved": True})
+
+    async with Harness(app) as h:
+        [run] = await h.send("asked")
+        assert run.error is not None and "decides on a tool call" in run.error["message"]

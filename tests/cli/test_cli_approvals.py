@@ -10,7 +10,7 @@ import pytest
 from cli_shell import Shell
 
 from approval_stage import PATH, park_at_approval
-from celeriac.platform.approval import ApprovalRequest
+from celeriac.platform.approval import ApprovalRequest, approval_signal
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.event import Event
 from celeriac.settings import Settings
@@ -79,6 +79,11 @@ def test_a_call_is_denied_with_a_reason(till: Till) -> None:
     decision = till.decision()
     assert isinstance(decision, dict) and (decision["approved"], decision["reason"]) == (False, "Too much")
     assert till.actions() == ["run.denied"]
+
+
+def test_a_plain_signal_decides_nothing(till: Till) -> None:
+    done = till.shell.run("signal", approval_signal(till.request.id), '{"approved": true}')
+    assert (done.returncode, "celeriac runs approve" in done.stderr) == (1, True) and till.decision() is None
 
 
 def test_nobody_decides_for_another_tenant(till: Till) -> None:

@@ -10,6 +10,7 @@ import pytest
 from approval_stage import PATH, park_at_approval
 from celeriac import App, Context, RateLimit
 from celeriac.errors import InvalidEventError, NotFoundError, RefusedError
+from celeriac.platform.approval import approval_signal
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.store import Claim, Ending, Link
@@ -115,6 +116,8 @@ def test_a_tool_call_is_approved_once_by_its_own_tenant(deployment: Installation
     with pytest.raises(NotFoundError):
         app.approve(run_id, request.id, tenant=other)
     assert app.approve(run_id, "another call", tenant=tenant) is False
+    with pytest.raises(InvalidEventError, match=r"use app\.approve"):
+        app.signal(approval_signal(request.id), {"approved": True}, tenant=tenant)
     assert app.approve(run_id, request.id, by="Ada", tenant=tenant) is True
     assert app.approve(run_id, PATH, approved=False, tenant=tenant) is False
     wait_until(lambda: app.get_run(run_id, tenant=tenant).status == "queued", what="the run to be woken")

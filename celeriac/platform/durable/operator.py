@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
-from celeriac.platform.approval import Decision, approval_signal
+from celeriac.platform.approval import NO_PLAIN_SIGNAL, Decision, approval_signal, is_approval
 from celeriac.platform.codec import Uncodable, encode_within
 from celeriac.platform.durable.approvals import meant, open_approvals
 from celeriac.platform.durable.bulk import BulkAction, BulkKind, Count, check_bulk
@@ -71,6 +71,11 @@ class Operator:
         """Give a signal to the run that waits for it, if there is one; raise `InvalidEventError` for what is none."""
         if not 0 < len(name) <= LONGEST_SIGNAL or not name.isprintable():
             raise InvalidEventError(f"A signal is a text of 1 to {LONGEST_SIGNAL} printable characters")
+        if is_approval(name):
+            raise InvalidEventError(NO_PLAIN_SIGNAL)
+        return self._give(tenant_id, name, data)
+
+    def _give(self, tenant_id: str, name: str, data: Any) -> Signalled:
         try:
             encode_within(data, self._max_event_bytes, "The data of a signal")
         except Uncodable as error:
@@ -90,7 +95,7 @@ class Operator:
         found = meant(run_id, open_approvals(self._reads.view(tenant_id, run_id)), call_id)
         if found is None:
             return False
-        return self.signal(tenant_id, approval_signal(found.request.id), decision.export()).is_awaited
+        return self._give(tenant_id, approval_signal(found.request.id), decision.export()).is_awaited
 
     def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> FunctionView:
         """Let events start no runs of the function for the tenant, or again; raise `NotFoundError` for an unknown one.
