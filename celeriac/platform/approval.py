@@ -45,6 +45,8 @@ class ApprovalRequest:
     input: dict[str, Any]
     #: ISO 8601; when the call counts as denied
     expires_at: str
+    #: the call as streams name it, for those who decide by what they watch
+    part_id: str = ""
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -54,6 +56,7 @@ class ApprovalRequest:
             "tool": self.tool,
             "input": self.input,
             "expires_at": self.expires_at,
+            "part_id": self.part_id,
         }
 
     @classmethod
@@ -69,10 +72,12 @@ class Decision:
     approved: bool
     reason: str | None = None
     by: str | None = None
+    #: ISO 8601; None for what nobody decided
+    at: str | None = None
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON."""
-        return {"approved": self.approved, "reason": self.reason, "by": self.by}
+        return {"approved": self.approved, "reason": self.reason, "by": self.by, "at": self.at}
 
     @classmethod
     def parse(cls, data: Any) -> Self:
@@ -81,9 +86,5 @@ class Decision:
             return cls(approved=False, reason=f"Nobody decided within {LONGEST_APPROVAL.days} days")
         if not isinstance(data, dict):
             return cls(approved=False)
-        reason, by = data.get("reason"), data.get("by")
-        return cls(
-            approved=data.get("approved") is True,
-            reason=None if reason is None else str(reason),
-            by=None if by is None else str(by),
-        )
+        words = {name: None if data.get(name) is None else str(data[name]) for name in ("reason", "by", "at")}
+        return cls(approved=data.get("approved") is True, **words)

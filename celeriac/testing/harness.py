@@ -249,7 +249,7 @@ class Harness:
         found = meant(run_id, self.open_approvals(run_id), call_id)
         if found is None:
             return False
-        decision = Decision(approved=approved, reason=reason, by=by)
+        decision = Decision(approved=approved, reason=reason, by=by, at=self.clock.now().isoformat())
         signal = approval_signal(found.request.id)
         signalled = self._rooms.store.signal(self.tenant, signal, decision.export())
         self._dispatcher.dispatch(signalled.queued)

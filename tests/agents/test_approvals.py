@@ -7,12 +7,9 @@ import pytest
 
 from celeriac import Agent, App, Context, ToolError, tool
 from celeriac.errors import ConflictError, NotFoundError
-from celeriac.platform.agents.approval import ask_approval
-from celeriac.platform.agents.telling import TurnTelling
 from celeriac.platform.approval import approval_signal
 from celeriac.platform.durable.tree import waiting_words
 from celeriac.platform.event import signal_of
-from celeriac.platform.message import ToolCall
 from celeriac.testing import Harness, ScriptedModel, call, calls
 from crash_points import Play, play_with_a_death_at_each_point
 from engine_stage import Stage, new_app, soon
@@ -138,6 +135,13 @@ async def test_a_run_that_nobody_knows_is_not_found() -> None:
             await h.approve("run_unknown", PATH)
 
 
+async def test_no_id_at_all_means_no_call() -> None:
+    till = Till()
+    async with till.stage() as h:
+        [run] = await h.send("asked", {"input": "Refund?"})
+        assert not await h.approve(run.id, "") and len(h.open_approvals(run.id)) == 1
+
+
 async def test_a_predicate_says_which_calls_need_a_person_and_is_asked_once() -> None:
     asked: list[int] = []
 
@@ -220,37 +224,6 @@ async def test_a_plain_script_has_nobody_to_ask() -> None:
     assert "nobody can in a plain script; start it through an App" in result.error["message"]
 
 
-class Watcher(TurnTelling):
-    """Notes what it is told of."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
-
-    def asks_approval(self, call: ToolCall, request_id: str, expires_at: str) -> None:
-        self.told.append((call.name, request_id, expires_at))
-
-    def decided(self, request_id: str, decision: dict[str, Any]) -> None:
-        self.told.append((request_id, decision))
-
-
-async def test_who_watches_is_told_of_the_request_and_of_the_decision() -> None:
-    app, watcher = new_app(), Watcher()
-    asked = ToolCall(id="c1", name="refund")
-
-    @app.function(on="asked")
-    async def ask(ctx: Context) -> Any:
-        with ctx.step.scope("tool:1:refund"):
-            return await ask_approval(ctx.bound(telling=watcher, tool_call=asked), True, {})
-
-    async with Harness(app) as h:
-        [run] = await h.send("asked")
-        request = h.open_approvals(run.id)[0].request
-        assert await h.approve(run.id, "c1", by="Ada")
-        assert h.run(run.id).status == "completed" and h.run(run.id).output is None
-        assert set(watcher.told[:-1]) == {("refund", request.id, request.expires_at)}
-        assert watcher.told[-1] == (request.id, {"approved": True, "reason": None, "by": "Ada"})
-
-
 async def test_an_approved_call_that_fails_is_tried_again_without_asking_again() -> None:
     app, tries = App("again", default_model="openai:gpt-4.1-mini"), []
 
@@ -281,3 +254,17 @@ async def test_a_run_cannot_approve_calls_by_a_signal() -> None:
     async with Harness(app) as h:
         [run] = await h.send("asked")
         assert run.error is not None and "decides on a tool call" in run.error["message"]
+
+
+async def test_who_watches_the_stream_can_decide_by_what_it_says() -> None:
+    till = Till()
+    async with till.stage() as h:
+        [run] = await h.send("asked", {"input": "Refund?"})
+        [asked] = [chunk.data for chunk in h.chunks(run.id) if chunk.event == "hitl.requested"]
+        [part] = asked["toolCalls"]
+        assert (part["toolName"], part["toolInput"]) == ("refund", {"cents": 500})
+        await h.restart()
+        assert await h.approve(run.id, part["partId"], approved=False, reason="No", by="Ada")
+        [told] = [chunk.data for chunk in h.chunks(run.id) if chunk.event == "hitl.resolved"]
+        assert (told["resolution"], told["reason"], told["resolvedBy"]) == ("denied", "No", "Ada")
+        assert told["requestId"] == asked["requestId"] and told["resolvedAt"] == h.clock.now().isoformat()

@@ -51,7 +51,7 @@ async def ask_approval(ctx: Context[Any], approval: Approval, given: Any) -> dic
 
 async def _request(ctx: Context[Any], approval: Approval, given: Any) -> ApprovalRequest | None:
     """Return the request of this call; None where it needs none. Remembered, so that a predicate is asked once."""
-    call, kernel = ctx.tool_call, ctx.step.kernel
+    call, kernel, telling = ctx.tool_call, ctx.step.kernel, ctx.part("telling")
     id = derived_id("apr", ctx.run.id, ctx.step.path)
 
     async def make() -> dict[str, Any] | None:
@@ -63,7 +63,10 @@ async def _request(ctx: Context[Any], approval: Approval, given: Any) -> Approva
                 "an App"
             )
         expires_at = (kernel.now() + LONGEST_APPROVAL).isoformat()
-        request = ApprovalRequest(id=id, call_id=call.id, tool=call.name, input=call.input, expires_at=expires_at)
+        part = "" if telling is None else telling.part_of(call)
+        request = ApprovalRequest(
+            id=id, call_id=call.id, tool=call.name, input=call.input, expires_at=expires_at, part_id=part
+        )
         return request.export()
 
     made: dict[str, Any] | None = await ctx.step.scoped(REQUEST_STEP, make, kind="run")

@@ -107,9 +107,13 @@ class TurnTelling:
 
     def asks_approval(self, call: ToolCall, request_id: str, expires_at: str) -> None:
         """Tell that a person has to decide on a call."""
-        asked = {"partId": self._part_of(call), "toolName": call.name, "toolInput": call.input}
+        asked = {"partId": self.part_of(call), "toolName": call.name, "toolInput": call.input}
         data = {"requestId": request_id, "runId": self.run_id, "toolCalls": [asked], "expiresAt": expires_at}
         self._tell("once", f"{request_id}:requested", "hitl.requested", data)
+
+    def part_of(self, call: ToolCall) -> str:
+        """Return the id of a call's part in the stream; empty where nothing was told of it."""
+        return next((part for part, known in reversed(self._calls) if known == call), "")
 
     def decided(self, request_id: str, decision: dict[str, Any]) -> None:
         """Tell what was decided."""
@@ -238,9 +242,6 @@ class TurnTelling:
 
     def _slot(self, reply: int) -> str:
         return f"{self._id}:reply:{reply}"
-
-    def _part_of(self, call: ToolCall) -> str:
-        return next((part for part, known in reversed(self._calls) if known == call), "")
 
     def _model_step(self) -> str:
         return f"{self._path}/infer" + (f":{self._replies}" if self._replies else "")

@@ -42,11 +42,11 @@ def requests(waits: Iterable[Wait], value_of: Callable[[str], Any]) -> list[Open
 
 
 def meant(run_id: str, found: Sequence[OpenApproval], call_id: str) -> OpenApproval | None:
-    """Return the approval that an id means: that of the request, the step's path, or the provider's id of the call.
+    """Return the approval that an id means: the request's, the call's in a stream or at its provider, or a path.
 
     Raises `ConflictError` where the provider's id is that of several open calls.
     """
-    exact = [one for one in found if call_id in (one.request.id, one.path)]
+    exact = [one for one in found if call_id and call_id in (one.request.id, one.path, one.request.part_id)]
     named = exact or [one for one in found if one.request.call_id == call_id]
     if len(named) > 1:
         ids = ", ".join(one.request.id for one in named)

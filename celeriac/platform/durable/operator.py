@@ -6,6 +6,7 @@ It does it in the truth first, and tells the Gate what follows.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
@@ -89,13 +90,15 @@ class Operator:
     def approve(self, tenant_id: str, run_id: str, call_id: str, decision: Decision) -> bool:
         """Decide on a tool call that waits for a person; return whether this is the decision that counts.
 
-        `call_id` is the id of the request, the provider's id of the call, or the path of its step. False where no such
-        call is open (any more). Raises `NotFoundError` for an unknown run, and `ConflictError` where several are meant.
+        `call_id` is the id of the request, the path of the step, the id of the call in a stream, or that of its
+        provider. False where no such call is open (any more). Raises `NotFoundError` for an unknown run, and
+        `ConflictError` where several are meant.
         """
         found = meant(run_id, open_approvals(self._reads.view(tenant_id, run_id)), call_id)
         if found is None:
             return False
-        return self._give(tenant_id, approval_signal(found.request.id), decision.export()).is_awaited
+        decided = replace(decision, at=self._store.now().isoformat())
+        return self._give(tenant_id, approval_signal(found.request.id), decided.export()).is_awaited
 
     def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> FunctionView:
         """Let events start no runs of the function for the tenant, or again; raise `NotFoundError` for an unknown one.
