@@ -39,7 +39,8 @@ _TRIGGERS = (
         "INSERT INTO chaos_workers VALUES (NEW.id, NEW.pid, 'joined', false, {now})",
     ),
     (
-        # A worker that joins anew writes its new row before the old one goes; one that others bury has no other row.
+        # A worker that others bury has no other row then, and joins anew when it hears of it. One that lives and gives
+        # itself up would write its new row before the old one goes.
         "chaos_worker_left",
         "AFTER DELETE ON workers",
         "INSERT INTO chaos_workers VALUES (OLD.id, OLD.pid, 'left', EXISTS(SELECT 1 FROM workers AS other "

@@ -110,10 +110,11 @@ async def crash_database(stage: Stage, fault: Fault) -> None:
     """End Postgres without a checkpoint, and start it again after a while."""
     if stage.postgres is None:
         return
-    with stage.record.during("database", name_of(fault)):
-        await asyncio.to_thread(stage.postgres.crash)
-        await asyncio.sleep(fault.seconds)
-        await stage.postgres.start()
+    async with stage.postgres.turn:  # on a busy machine the last outage may not be over yet
+        with stage.record.during("database", name_of(fault)):
+            await asyncio.to_thread(stage.postgres.crash)
+            await asyncio.sleep(fault.seconds)
+            await stage.postgres.start()
 
 
 async def cut_off_database(stage: Stage, fault: Fault) -> None:

@@ -74,6 +74,8 @@ class PostgresServer:
         self._binaries, self._folder, self.port = binaries, folder, port
         self._password = secrets.token_hex(16)
         self._user = _plain_user()
+        #: held by who stops and starts it
+        self.turn = asyncio.Lock()
         self.url = f"postgresql+psycopg://chaos:{self._password}@127.0.0.1:{port}/postgres"
         self._process: Process | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from celeriac.clock import SyncedClock
 from celeriac.errors import StoreUnavailable
@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Renews this worker's row by the database's clock, its slots, and its capacity at the gate.
+    """Renews this worker's row by the database's clock, and its capacity at the gate.
 
-    A worker that could not renew for the dead time may have been judged: it lets go of its runs and goes on under a
-    new id.
+    While the database does not answer, the worker goes on with what it executes and claims nothing. Its row tells what
+    has become of it: as long as that stands nobody has judged the worker, however late it is, and its runs are its
+    own. Where it is gone others have them; the worker lets go of them and goes on under a new id.
     """
 
     def __init__(
@@ -39,21 +40,33 @@ class Heartbeat:
         self._gate = dispatcher.gate
         self._on_joined = on_joined
         self._describe, self._dead_after = describe, dead_after.total_seconds()
+        #: the database's time of the last renewal, and when that was known
+        self._heard = (datetime.fromtimestamp(0, UTC), time.monotonic())
         self._register()
         engine.is_silent = lambda: time.monotonic() - self._renewed > self._dead_after
 
     def _register(self) -> None:
         self.worker = self._describe()
+        # The moment before the question: by the database's clock the row is that old at most.
+        asked_at = time.monotonic()
         self._store.register(self.worker)
         self._engine.worker_id = self.worker.id
         self._on_joined(self.worker.id)
-        self._renewed = self._unbroken_since = time.monotonic()
+        self._unbroken_since = time.monotonic()  # first, as reconcile looks at both meanwhile
+        self._renewed = asked_at
 
     @property
-    def may_judge(self) -> bool:
-        """Whether it has renewed without a gap for the whole dead time, so that others' silence is theirs."""
+    def judges_as_of(self) -> datetime | None:
+        """The database's time of now, as this worker knows it, for a judgement on the silence of others.
+
+        None while it may not judge: others' silence is theirs only where its own renewals have come through without a
+        gap for the whole dead time. It is never ahead of the database.
+        """
         now = time.monotonic()
-        return now - self._unbroken_since >= self._dead_after and now - self._renewed < self._dead_after / 2
+        if now - self._unbroken_since < self._dead_after or now - self._renewed >= self._dead_after / 2:
+            return None
+        then, known_at = self._heard
+        return then + timedelta(seconds=now - known_at)
 
     def run_once(self) -> int:
         """Renew once."""
@@ -62,41 +75,42 @@ class Heartbeat:
             renewal = self._store.renew(self.worker.id)
         except StoreUnavailable:
             self._unbroken_since = time.monotonic()
-            if time.monotonic() - self._renewed > self._dead_after:
-                self._engine.abandon()
             raise
-        if not renewal.is_alive or time.monotonic() - self._renewed > self._dead_after:
-            log.warning("Worker %s was silent for too long; it lets go of its runs and joins anew", self.worker.id)
-            self._engine.abandon()
-            self._leave_gate()
-            silent = self.worker.id
-            self._register()
-            self._dispatcher.dispatch(self._store.bury([silent], is_death=False))
-        self._renewed = time.monotonic()
+        if renewal.is_alive:
+            self._go_on(asked_at)
+        else:
+            self._join_anew()
+        self._heard = (renewal.now, time.monotonic())
         self._clock.sync(renewal.now, asked_at=asked_at)
         self._engine.cancel(renewal.cancelled)
-        self._renew_at_gate()
+        self._attend()
         return len(renewal.cancelled)
 
-    def _renew_at_gate(self) -> None:
+    def _go_on(self, asked_at: float) -> None:
+        """Go on under this id. What has kept this worker from renewing may have kept the others from it as well."""
+        gap = time.monotonic() - self._renewed
+        if gap > self._dead_after / 2:
+            self._unbroken_since = time.monotonic()
+        if gap > self._dead_after:
+            log.info("Worker %s was not heard for %.1f s and nobody has judged it; it goes on", self.worker.id, gap)
+        self._renewed = asked_at
+
+    def _join_anew(self) -> None:
+        log.warning("Worker %s was judged dead; it lets go of its runs and joins anew", self.worker.id)
+        self._engine.abandon()
+        self._leave_gate()
+        judged = self.worker.id
+        self._register()
+        # What it has claimed under its old id since then.
+        self._dispatcher.dispatch(self._store.bury([judged], is_death=False))
+
+    def _attend(self) -> None:
+        if self._engine.is_draining:
+            return
         try:
-            if not self._engine.is_draining:
-                self._gate.attend(self.worker.id, self.worker.queues, self.worker.capacity)
-            self._renew_slots()
+            self._gate.attend(self.worker.id, self.worker.queues, self.worker.capacity)
         except Exception as error:  # noqa: BLE001  # the gate is a hint, whatever breaks in it
             log.warning("The gate does not answer the heartbeat: %s", error)
-
-    def _renew_slots(self) -> None:
-        executing = self._engine.executing()
-        self._dispatcher.renew(executing)
-        still = {(run.run_id, run.fence) for run in self._engine.executing()}
-        left = [run for run in executing if (run.run_id, run.fence) not in still]
-        for run in left:  # it has given its slot back already
-            self._gate.release(run.run_id, run.fence)
-        holding = [run.run_id for run in left if any(pool.is_for_run for pool in run.pools)]
-        if holding:  # of those, a run that has ended has given its pool back too
-            standing = {run.run_id for run in self._store.holding_of(holding)}
-            self._gate.settle([run_id for run_id in holding if run_id not in standing])
 
     def _leave_gate(self) -> None:
         try:

@@ -29,9 +29,11 @@ from celeriac.tasks.changed_tenants import ChangedTenants
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.host import this_worker
 from celeriac.tasks.loop_watch import LoopWatch
+from celeriac.tasks.outage import Outage
 from celeriac.tasks.reconcile import Reconcile
 from celeriac.tasks.retention import Retention
-from celeriac.tasks.ticker import Ticker
+from celeriac.tasks.slots import SlotRenewal
+from celeriac.tasks.ticker import Round, Ticker
 from celeriac.tasks.timers import Timers
 from celeriac.tasks.usage import UsageRoll
 from celeriac.tasks.watchdog import Consumer, Watchdog
@@ -130,18 +132,21 @@ class WorkerProcess:
             capacity=capacity,
             is_draining=lambda: self._engine.is_draining,
         )
-        return [
-            Ticker("heartbeat", self._heartbeat, self._settings.heartbeat_seconds),
-            Ticker("timers", Timers(rooms.store, rooms.dispatcher, queues, rooms.stream), TIMERS_SECONDS),
-            Ticker("reconcile", reconcile, RECONCILE_SECONDS),
-            Ticker("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
-            Ticker("tenants", ChangedTenants(rooms.tenants, rooms.dispatcher), RECONCILE_SECONDS),
-            Ticker("bulk actions", BulkActions(rooms.upkeep, rooms.dispatcher), BULK_SECONDS),
-            Ticker("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
-            Ticker("usage", UsageRoll(rooms.usages), USAGE_SECONDS),
-            Ticker("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),
-            Ticker("watchdog", watchdog, WATCHDOG_SECONDS),
+        every_beat, outage = self._settings.heartbeat_seconds, Outage()
+        rounds: list[tuple[str, Round, float]] = [
+            ("heartbeat", self._heartbeat, every_beat),
+            ("slots", SlotRenewal(rooms.store, rooms.dispatcher, self._engine), every_beat),
+            ("timers", Timers(rooms.store, rooms.dispatcher, queues, rooms.stream), TIMERS_SECONDS),
+            ("reconcile", reconcile, RECONCILE_SECONDS),
+            ("limits", Admissions(rooms.store, rooms.dispatcher), RECONCILE_SECONDS),
+            ("tenants", ChangedTenants(rooms.tenants, rooms.dispatcher), RECONCILE_SECONDS),
+            ("bulk actions", BulkActions(rooms.upkeep, rooms.dispatcher), BULK_SECONDS),
+            ("retention", Retention(rooms, self._heartbeat, dead_after=dead_after), RETENTION_SECONDS),
+            ("usage", UsageRoll(rooms.usages), USAGE_SECONDS),
+            ("loop watch", LoopWatch(self._loop, self._engine), WATCHDOG_SECONDS),
+            ("watchdog", watchdog, WATCHDOG_SECONDS),
         ]
+        return [Ticker(name, round, every, outage=outage) for name, round, every in rounds]
 
     def advance(self, run_id: str, link: Link) -> bool:
         """Execute one link; see `Engine.advance`."""

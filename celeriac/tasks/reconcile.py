@@ -45,10 +45,11 @@ class Reconcile:
     def _bury(self) -> int:
         """Take over the runs of dead workers: of neighbours whose process is gone, and of the silent."""
         gone = [worker.id for worker in self._store.neighbours(self._heartbeat.worker.id) if is_gone(worker)]
-        silent_for = self._dead_after if self._heartbeat.may_judge else None
+        as_of = self._heartbeat.judges_as_of
+        silent_for = None if as_of is None else self._dead_after
         if not gone and silent_for is None:
             return 0
-        recovered = self._store.bury(gone, silent_for=silent_for)
+        recovered = self._store.bury(gone, silent_for=silent_for, as_of=as_of)
         for worker_id in gone:
             self._hint(self._dispatcher.gate.leave, worker_id)
         if recovered:

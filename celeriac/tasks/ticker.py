@@ -10,6 +10,7 @@ import threading
 from typing import Protocol
 
 from celeriac.errors import StoreUnavailable
+from celeriac.tasks.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,9 @@ class Round(Protocol):
 class Ticker:
     """Repeats a round in a thread of its own until it is stopped; an error ends the round, never the thread."""
 
-    def __init__(self, name: str, round: Round, every: float) -> None:
-        """Wait `every` seconds between rounds."""
-        self._name, self._round, self._every = name, round, every
+    def __init__(self, name: str, round: Round, every: float, *, outage: Outage) -> None:
+        """Wait `every` seconds between rounds; tell the `outage` whether the database answers."""
+        self._name, self._round, self._every, self._outage = name, round, every, outage
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"celeriac-{name}", daemon=True)
 
@@ -42,10 +43,15 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self._round.run_once()
-            except StoreUnavailable as error:
-                log.warning("%s: %s", self._name, error)
-            except Exception:
-                log.exception("%s failed and is tried again", self._name)
+            self._do_round()
             self._stop.wait(self._every)
+
+    def _do_round(self) -> None:
+        try:
+            self._round.run_once()
+        except StoreUnavailable as error:
+            self._outage.note_failure(self._name, error)
+            return
+        except Exception:
+            log.exception("%s failed and is tried again", self._name)
+        self._outage.note_success(self._name)

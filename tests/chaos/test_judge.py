@@ -149,23 +149,43 @@ def test_a_slow_rescue_is_reported() -> None:
 
 
 def test_a_burial_of_the_living_is_reported() -> None:
-    """A worker that joins anew has an heir, and one that was killed is dead."""
+    """One that was killed is dead."""
     buried = WorkerMove(id="wrk_1", pid=FIRST, what="left", has_heir=False, at=6.0)
     evidence = replace(honest(), worker_moves=[*honest().worker_moves, buried])
-    assert list(broken(evidence)) == ["outage"]
+    assert broken(evidence) == {"outage": [f"worker wrk_1 (pid {FIRST}) was buried at 6.000 and lived"]}
     assert broken(replace(evidence, troubles=[death(5.0, FIRST)])) == {}
-    assert broken(replace(honest(), worker_moves=[*honest().worker_moves, replace(buried, has_heir=True)])) == {}
 
 
-def test_an_outage_of_the_database_is_no_excuse_for_a_burial() -> None:
+def test_a_worker_that_gives_itself_up_is_reported() -> None:
+    """Its row goes while its process has a new one: nobody else had judged it."""
+    left = WorkerMove(id="wrk_1", pid=FIRST, what="left", has_heir=True, at=6.0)
+    evidence = replace(honest(), worker_moves=[*honest().worker_moves, left])
+    told = f"worker wrk_1 (pid {FIRST}) gave itself up at 6.000, and nobody had judged it"
+    assert broken(evidence) == {"outage": [told]}
+
+
+def test_an_outage_of_the_database_is_no_excuse_for_a_new_id() -> None:
     """However long: everybody was silent, so nobody may judge; the verdict tells its length and who joined anew."""
     away = Trouble(kind="database", since=4.0, until=19.0, fault="F6:crashed")
     buried = WorkerMove(id="wrk_1", pid=FIRST, what="left", has_heir=False, at=19.2)
-    anew = replace(buried, id="wrk_2", pid=SECOND, has_heir=True)
+    anew = replace(buried, id="wrk_2", what="joined", at=19.5)
     evidence = replace(honest(), troubles=[away], worker_moves=[*honest().worker_moves, buried, anew])
     [verdict] = [one for one in judge(evidence) if one.id == "outage"]
     assert list(verdict.breaches) == [f"worker wrk_1 (pid {FIRST}) was buried at 19.200 and lived"]
     assert verdict.evidence == {"longest_outage_s": 15.0, "workers_that_joined_anew": 1}
+
+
+def test_an_outage_of_the_database_is_no_excuse_for_a_repeat() -> None:
+    """Bodies go on meanwhile."""
+    evidence = with_effects(effect("began", 2.1, "run_nap", "after", "0", pid=SECOND))
+    away = Trouble(kind="database", since=0.5, until=19.0, fault="F6:crashed")
+    assert list(broken(replace(evidence, troubles=[away], moves=None))) == ["I4"]
+
+
+def test_an_outage_of_the_database_is_no_excuse_for_too_many_links() -> None:
+    """Who executes renews its slots at the gate meanwhile."""
+    away = Trouble(kind="database", since=0.5, until=4.9, fault="F6:crashed")
+    assert list(broken(replace(_crowded(at=5.0), troubles=[away]))) == ["I8"]
 
 
 def test_a_worker_that_ends_by_itself_is_reported() -> None:

@@ -15,7 +15,7 @@ from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.memo import Entry
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.testing import Harness
-from engine_stage import Stage, new_app, soon
+from engine_stage import Hold, Stage, new_app, soon
 from waiting import until
 
 BAD_VALUES = {
@@ -184,20 +184,42 @@ async def test_the_journal_gives_up_when_the_database_stays_away() -> None:
 
 
 class Deaf(LocalStore):
-    """A store that cannot register waits for events for a while."""
+    """A store that registers no waits for events for a while: it does not answer, or the run is another link's."""
 
-    failures = 0
+    def __init__(self, *, failures: int = 0, is_lost: bool = False) -> None:
+        super().__init__()
+        self.failures, self.is_lost = failures, is_lost
 
     def await_event(self, *args: Any, **options: Any) -> Any:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("gone")
-        return super().await_event(*args, **options)
+        return None if self.is_lost else super().await_event(*args, **options)
+
+
+async def test_a_body_goes_on_while_its_sibling_waits_for_the_database() -> None:
+    """Else an outage costs a run the bodies of all its branches, as soon as one of them has to ask."""
+    app, store, ran, hold = new_app(), Deaf(failures=2), [], Hold()
+
+    async def body() -> None:
+        ran.append(1)
+        await hold()
+
+    @app.function(on="go")
+    async def works(ctx: Context) -> None:
+        await asyncio.gather(ctx.step.run("long", body), ctx.step.wait_for_event("w", "e", timeout="1h"))
+
+    async with Stage(app, store=store) as stage:
+        [run_id] = stage.send("go")
+        link = stage.advance(run_id)
+        await until(lambda: stage.store.all[run_id].waits, what="the wait to be registered")
+        hold.let_go()
+        await soon(link)
+        assert (stage.run(run_id).status, stage.run(run_id).links, ran) == ("parked", 1, [1])
 
 
 async def test_user_code_and_the_log_see_nothing_of_a_link_that_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    app, store, seen = new_app(), Deaf(), []
-    store.failures = 1
+    app, store, seen = new_app(), Deaf(is_lost=True), []
 
     @app.function(on="go")
     async def careful(ctx: Context) -> str:
@@ -209,8 +231,10 @@ async def test_user_code_and_the_log_see_nothing_of_a_link_that_is_left(caplog: 
 
     async with Stage(app, store=store) as stage:
         [run_id] = stage.send("go")
-        assert await soon(stage.advance(run_id)) is True
-        assert (stage.run(run_id).status, seen) == ("queued", [])
+        await soon(stage.advance(run_id))
+        assert (stage.run(run_id).status, seen) == ("running", [])
+        stage.kill("a")
+        store.is_lost = False
         assert (await stage.finish(run_id)).status == "parked"
     gc.collect()
     assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -122,3 +122,18 @@ def test_a_worker_that_was_silent_takes_runs_again(fleet: Fleet, tenant: str) ->
     again = fleet.send(tenant, "fleet/whose", seconds=0)
     assert fleet.ended(tenant, again).output == silent.pid
     assert fleet.held_keys() == []
+
+
+def test_a_worker_that_was_silent_and_that_nobody_judged_goes_on(fleet: Fleet, tenant: str) -> None:
+    """Alone as it is: its row stands, and so does its run; the body is done once."""
+    worker = fleet.start()
+    before = workers_in_sql(fleet)
+    event = fleet.send(tenant, "fleet/whose", seconds=1)
+    wait_until(lambda: fleet.notes.of("began"), what="the step to begin")
+    worker.signal(signal.SIGSTOP)
+    silenced = time.monotonic()
+    wait_until(lambda: time.monotonic() - silenced > 3.5, what="the dead time to pass")
+    worker.signal(signal.SIGCONT)
+    assert fleet.ended(tenant, event).output == worker.pid
+    assert workers_in_sql(fleet) == before
+    assert (len(fleet.notes.of("began")), fleet.count("fence > 1")) == (1, 0)

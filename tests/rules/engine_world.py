@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any, Self, cast
@@ -30,6 +30,7 @@ from celeriac.platform.flow.gate import Gate, Queued, TenantLimits
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.tasks.heartbeat import Heartbeat
 from celeriac.tasks.reconcile import Reconcile
+from celeriac.tasks.slots import SlotRenewal
 from celeriac.tasks.timers import Timers
 from engine_stage import TENANT, Stage, new_app
 from rules.engine_books import Account, Books
@@ -53,6 +54,7 @@ class Fellow:
     engine: Engine
     heart: Heartbeat
     reconcile: Reconcile
+    slots: SlotRenewal
     is_beating: bool = True
 
 
@@ -210,6 +212,7 @@ class World(Stage):
         for fellow in self.fellows:
             if fellow.is_beating:
                 fellow.heart.run_once()
+                fellow.slots.run_once()
         await self.settle()
 
     async def tick(self) -> None:
@@ -315,18 +318,20 @@ class World(Stage):
         self._engines[f"{next(_numbers)}"] = engine
         heart = Heartbeat(store, self.dispatcher, engine, SyncedClock(), describe=_describe, dead_after=DEAD_AFTER)
         heart.run_once()
-        eye: Any = _Eye(heart)
+        eye: Any = _Eye(heart, self._manual)
         reconcile = Reconcile(store, self.dispatcher, engine, eye, dead_after=DEAD_AFTER)
-        return Fellow(wire, engine, heart, reconcile)
+        return Fellow(wire, engine, heart, reconcile, SlotRenewal(store, self.dispatcher, engine))
 
 
 class _Eye:
     """The heartbeat as reconcile sees it; by the world's clock a worker that beats may always judge."""
 
-    may_judge = True
+    def __init__(self, heart: Heartbeat, clock: ManualClock) -> None:
+        self._heart, self._clock = heart, clock
 
-    def __init__(self, heart: Heartbeat) -> None:
-        self._heart = heart
+    @property
+    def judges_as_of(self) -> datetime:
+        return self._clock.now()
 
     @property
     def worker(self) -> Worker:

@@ -9,6 +9,7 @@ from rules.taking_out import TakingOut
 
 _DURABLE = "celeriac/platform/durable"
 _STORE = "celeriac/platform/store"
+_LIVENESS = "rules/test_liveness.py"
 _MEETING = "rules/test_moves_that_meet.py"
 _WALL = "tenants/test_row_security.py"
 _LOGINS = "tenants/test_row_security_logins.py"
@@ -75,9 +76,58 @@ TAKEN_OUT = (
         rule=6,
         lost="after an outage nobody is judged for the dead time",
         file="celeriac/tasks/heartbeat.py",
-        text="            self._unbroken_since = time.monotonic()\n            if",
-        instead="            if",
-        test="rules/test_liveness.py::test_after_an_outage_of_the_database_nobody_is_judged_for_the_whole_dead_time",
+        text="        except StoreUnavailable:\n            self._unbroken_since = time.monotonic()\n",
+        instead="        except StoreUnavailable:\n",
+        test=f"{_LIVENESS}::test_after_an_outage_of_the_database_nobody_is_judged_for_the_whole_dead_time",
+    ),
+    TakingOut(
+        rule=6,
+        lost="a renewal that comes late is a gap as well",
+        file="celeriac/tasks/heartbeat.py",
+        text="        if gap > self._dead_after / 2:\n",
+        instead="        if gap < 0:\n",
+        test=f"{_LIVENESS}::test_after_a_renewal_that_came_late_nobody_is_judged_for_the_whole_dead_time",
+    ),
+    TakingOut(
+        rule=6,
+        lost="a worker whose row stands goes on, however late it is",
+        file="celeriac/tasks/heartbeat.py",
+        text="        if renewal.is_alive:\n",
+        instead="        if renewal.is_alive and time.monotonic() - self._renewed < self._dead_after:\n",
+        test=f"{_LIVENESS}::test_a_worker_whose_row_stands_goes_on_after_any_outage",
+    ),
+    TakingOut(
+        rule=6,
+        lost="a worker whose row is gone lets go of its runs",
+        file="celeriac/tasks/heartbeat.py",
+        text="        self._engine.abandon()\n",
+        instead="",
+        test=f"{_LIVENESS}::test_a_worker_that_was_cut_off_alone_lets_go_as_soon_as_it_hears_of_it",
+    ),
+    TakingOut(
+        rule=6,
+        lost="who may have been judged claims nothing",
+        file=f"{_DURABLE}/engine.py",
+        text="        if self.is_silent():\n",
+        instead="        if self.is_draining:\n",
+        test=f"{_LIVENESS}::test_a_worker_that_is_silent_claims_nothing_until_it_is_heard",
+    ),
+    TakingOut(
+        rule=6,
+        lost="a judgement goes by the time at which it was asked for",
+        file=f"{_STORE}/sql_fleet.py",
+        text="    return silent if as_of is None else",
+        instead="    return silent if as_of is not None else",
+        test="store/test_store_fleet.py"
+        "::test_a_judgement_that_is_carried_out_late_goes_by_the_time_at_which_it_was_asked_for[sqlite]",
+    ),
+    TakingOut(
+        rule=6,
+        lost="a judgement looks at the row again that a renewal held",
+        file=f"{_STORE}/sql_fleet.py",
+        text="delete(workers).where(judged).returning",
+        instead="delete(workers).where(workers.c.id.in_(select(workers.c.id).where(judged))).returning",
+        test=f"{_MEETING}::test_a_renewal_that_is_under_way_is_not_judged",
     ),
     TakingOut(
         rule=7,

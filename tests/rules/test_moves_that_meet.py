@@ -6,12 +6,14 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from celeriac.database import db_ago, transaction
 from celeriac.platform.event import Event
 from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.tables import workers
 from rules.held_commits import held_commits
-from store.store_stage import Stage, event_wait, function, step_done
+from store.store_stage import Stage, event_wait, function, step_done, worker
 
 HOUR = timedelta(hours=1)
 
@@ -50,6 +52,35 @@ def test_a_claim_waits_for_a_group_that_is_under_way(stage: Stage, postgres: Eng
         commit = held.begin(partial(stage.store.commit, [step_done(claim, "charge") for claim in claims]))
         seen = held.meet(take_over)
     assert (commit.result(10), seen.result(10)) == ([1, 1], [1, 1])
+
+
+def fall_silent(engine: Engine) -> None:
+    """Let the last renewal of every worker be two hours ago."""
+    with transaction(engine) as connection:
+        connection.execute(update(workers).values(seen_at=db_ago(2 * HOUR)))
+
+
+def test_a_renewal_that_is_under_way_is_not_judged(stage: Stage, postgres: Engine) -> None:
+    """The judgement waits for it, and looks at the row again: the worker goes on, and so it has to keep its runs."""
+    stage.store.register(worker("wrk_old"))
+    claim = stage.claimed("wrk_old")
+    fall_silent(postgres)
+    with held_commits(postgres, "workers") as held:
+        renewal = held.begin(partial(stage.store.renew, "wrk_old"))
+        judged = held.meet(partial(stage.store.bury, [], silent_for=HOUR))
+    assert (renewal.result(10).is_alive, judged.result(10)) == (True, [])
+    assert stage.store.commit([step_done(claim, "charge")]) == [1]
+
+
+def test_a_renewal_waits_for_a_judgement_that_is_under_way(stage: Stage, postgres: Engine) -> None:
+    """Else the worker goes on with runs that are others' by now."""
+    stage.store.register(worker("wrk_old"))
+    claim = stage.claimed("wrk_old")
+    fall_silent(postgres)
+    with held_commits(postgres, "runs") as held:
+        judged = held.begin(partial(stage.store.bury, [], silent_for=HOUR))
+        renewal = held.meet(partial(stage.store.renew, "wrk_old"))
+    assert ([run.run_id for run in judged.result(10)], renewal.result(10).is_alive) == ([claim.run.id], False)
 
 
 def test_a_wake_that_is_not_committed_yet_keeps_the_run_from_parking(stage: Stage, postgres: Engine) -> None:

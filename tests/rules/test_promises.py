@@ -34,7 +34,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 def look_of(stage: Stage) -> Reconcile:
     """Return the reconcile of the stage's engine."""
-    beat: Any = SimpleNamespace(worker=SimpleNamespace(id="a"), may_judge=False)
+    beat: Any = SimpleNamespace(worker=SimpleNamespace(id="a"), judges_as_of=None)
     return Reconcile(stage.store, stage.dispatcher, stage.engine(), beat, dead_after=DEAD)
 
 

@@ -86,6 +86,18 @@ def test_silent_workers_are_judged_by_the_databases_clock(stage: Stage) -> None:
     assert not stage.store.renew("wrk_one").is_alive
 
 
+def test_a_judgement_that_is_carried_out_late_goes_by_the_time_at_which_it_was_asked_for(stage: Stage) -> None:
+    """A database that stood still finds everybody silent when it goes on."""
+    before = stage.store.now()
+    stage.store.register(worker())
+    assert stage.store.bury([], silent_for=AT_ONCE, as_of=before) == []
+    assert stage.store.renew("wrk_one").is_alive
+    stage.store.bury([], silent_for=HOUR, as_of=before + 2 * HOUR)
+    assert stage.store.renew("wrk_one").is_alive
+    stage.store.bury([], silent_for=AT_ONCE, as_of=before + 2 * HOUR)
+    assert not stage.store.renew("wrk_one").is_alive
+
+
 def test_nobody_is_buried_without_a_reason(stage: Stage) -> None:
     stage.store.register(worker())
     stage.claimed()

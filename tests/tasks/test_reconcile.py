@@ -36,7 +36,7 @@ class Fleet:
         self.gate = LocalGate(self.clock, dead_after=timedelta(days=1))
         self.gate.attend("wrk_me", ["runs"], 10_000)
         self.dispatcher = Dispatcher(self.gate, self, lambda _: self.limits)
-        beat: Any = SimpleNamespace(worker=SimpleNamespace(id="wrk_me"), may_judge=False)
+        beat: Any = SimpleNamespace(worker=SimpleNamespace(id="wrk_me"), judges_as_of=None)
         engine: Any = SimpleNamespace(executing=lambda: self.executing)
         self.round = Reconcile(self.store, self.dispatcher, engine, beat, dead_after=DEAD)
 

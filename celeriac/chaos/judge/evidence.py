@@ -74,7 +74,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerMove:
-    """A worker's row came or went; `has_heir`: its process had another row at that time."""
+    """A worker's row came or went; `has_heir`: its process had another one by then, so that it left by itself."""
 
     id: str
     pid: int

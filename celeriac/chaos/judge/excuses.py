@@ -120,20 +120,13 @@ class Excuses:
         )
 
     def _cuts(self, trouble: Trouble) -> bool:
-        match trouble.kind:
-            case "death" | "silence":
-                return True
-            case "database":
-                return self._is_long(trouble)
-            case _:
-                return self.is_starving(trouble)
+        """Say whether the trouble may cut a worker off; a database that is away for everybody cuts nobody off."""
+        return trouble.kind in ("death", "silence") or self.is_starving(trouble)
 
     def is_starving(self, trouble: Trouble) -> bool:
         """Say whether the machine was strained for so long that a worker may have come too late to renew its row."""
-        return trouble.kind == "machine" and self._is_long(trouble)
-
-    def _is_long(self, trouble: Trouble) -> bool:
-        return trouble.until - trouble.since >= self.evidence.dead_after - _MARGIN_SECONDS
+        is_long = trouble.until - trouble.since >= self.evidence.dead_after - _MARGIN_SECONDS
+        return trouble.kind == "machine" and is_long
 
 
 def concerns(trouble: Trouble, pid: int) -> bool:

@@ -60,10 +60,13 @@ def _spans(evidence: Evidence) -> Iterator[Span]:
 
 
 def _may_have_slipped(evidence: Evidence, at: float) -> bool:
-    """Say whether slots may have been lost shortly before: with Redis, or by a worker that could not renew them."""
+    """Say whether slots may have been lost shortly before: with Redis, or by a worker that could not renew them.
+
+    Without the database workers renew them all the same.
+    """
     life = _SLOT_LIVES * evidence.dead_after
     return any(
-        trouble.kind in ("redis", "silence", "database", "slow")
+        trouble.kind in ("redis", "silence", "slow")
         and trouble.since <= at <= trouble.until + life + SETTLES[trouble.kind]
         for trouble in evidence.troubles
     )

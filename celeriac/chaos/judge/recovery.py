@@ -86,20 +86,26 @@ def _is_disturbed(evidence: Evidence, trouble: Trouble, until: float) -> bool:
 
 
 def nobody_is_buried_alive(evidence: Evidence, excuses: Excuses) -> Verdict:
-    """No worker that lives is judged dead by another, not even after an outage of the database."""
-    says = "No live worker is judged dead by another, however long the database was away"
+    """No worker that lives is judged dead, by another or by itself, not even after an outage of the database."""
+    says = "Live workers keep their ids and their runs, however long the database was away"
     if evidence.moves is None:
         return not_judged("outage", says, _NO_MOVES)
-    buried = [move for move in evidence.worker_moves if move.what == "left" and not move.has_heir]
+    left = [move for move in evidence.worker_moves if move.what == "left"]
     breaches = [
         f"worker {move.id} (pid {move.pid}) was buried at {move.at:.3f} and lived"
-        for move in buried
-        if not _was_gone(evidence, excuses, move.pid, move.at)
+        for move in left
+        if not move.has_heir and not _was_gone(evidence, excuses, move.pid, move.at)
+    ]
+    breaches += [
+        f"worker {move.id} (pid {move.pid}) gave itself up at {move.at:.3f}, and nobody had judged it"
+        for move in left
+        if move.has_heir
     ]
     outages = [t.until - t.since for t in evidence.troubles if t.kind == "database"]
     longest = round(max(outages, default=0.0), 2)
-    renewed = sum(move.what == "left" and move.has_heir for move in evidence.worker_moves)
-    return judged("outage", says, breaches, longest_outage_s=longest, workers_that_joined_anew=renewed)
+    joined = [move.pid for move in evidence.worker_moves if move.what == "joined"]
+    anew = len(joined) - len(set(joined))
+    return judged("outage", says, breaches, longest_outage_s=longest, workers_that_joined_anew=anew)
 
 
 def _was_gone(evidence: Evidence, excuses: Excuses, pid: int, at: float) -> bool:

@@ -126,10 +126,6 @@ class Dispatcher:
         """Tell the Gate of a link that begins, as `Gate.started`."""
         self.gate.started(self._bound(run))
 
-    def renew(self, runs: Sequence[Queued]) -> None:
-        """Tell the Gate of links that execute, as `Gate.renew`."""
-        self.gate.renew([self._bound(run) for run in runs])
-
     def bound(self, runs: Sequence[Queued]) -> list[Queued]:
         """Return the runs with the limits of their tenants and functions of the moment."""
         return [self._bound(replace(run, limits=self._limits(run.tenant_id))) for run in runs]

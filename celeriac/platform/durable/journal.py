@@ -106,6 +106,7 @@ class Journal:
     def _try(self, kind: _Kind, items: Sequence[Any]) -> Sequence[Any]:
         """Carry out a group; one that fails for its content is tried item by item, so that one fails alone."""
         deadline = time.monotonic() + self._patience
+        level = logging.WARNING
         while True:
             try:
                 return self._carry_out[kind](items)
@@ -113,7 +114,8 @@ class Journal:
                 # The outcome of the COMMIT may be unknown; the store recognises what it has by its commit_id.
                 if time.monotonic() > deadline:
                     return [error] * len(items)
-                log.warning("The journal waits for the database with %d to %s", len(items), kind)
+                log.log(level, "The journal waits for the database with %d to %s", len(items), kind)
+                level = logging.DEBUG  # once is enough, as it is tried five times a second
                 threading.Event().wait(_BACKOFF_SECONDS)
             except Exception as error:
                 if len(items) == 1:

@@ -31,6 +31,7 @@ from celeriac.platform.durable.memo import (
 )
 from celeriac.platform.durable.order import ORDER, order_wait
 from celeriac.platform.durable.parking import Parking, Suspended
+from celeriac.platform.durable.patience import patiently
 from celeriac.platform.durable.replay import Replay
 from celeriac.platform.durable.store import Claim
 
@@ -146,9 +147,12 @@ class Record:
         self._take(entry, answer)
 
     async def in_thread(self, fn: Callable[[], T]) -> T:
-        """Do the engine's own work of a branch in a thread; as with a commit, nothing of it is left half known."""
+        """Do the engine's own work of a branch in a thread; as with a commit, nothing of it is left half known.
+
+        While the database does not answer it is tried again, so that the bodies of other branches go on.
+        """
         answer: _Answer[T] = _Answer(self.parking)
-        self.executor.submit(fn).add_done_callback(lambda done: _tell(self._loop, answer, done))
+        self.executor.submit(patiently, fn).add_done_callback(lambda done: _tell(self._loop, answer, done))
         try:
             with self.parking.busy():
                 return await answer

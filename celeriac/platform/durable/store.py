@@ -331,13 +331,20 @@ class Store(Placements, Protocol):
         ...
 
     def bury(
-        self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None, is_death: bool = True
+        self,
+        worker_ids: Sequence[str],
+        *,
+        silent_for: timedelta | None = None,
+        as_of: datetime | None = None,
+        is_death: bool = True,
     ) -> list[Queued]:
         """Judge workers dead and move their running runs to queued; returns those.
 
-        With `silent_for` all workers whose last renewal is older than that are judged as well. The slot that the dead
-        link held is that of `fence - 1` of each run returned. A worker that lives and lets go of its runs is no death:
-        nothing is suspected then.
+        With `silent_for` all workers whose last renewal is older than that are judged as well: older at the time
+        `as_of` too, where the judge names it, so that a database that carries this out late judges by when it was
+        asked. Of a renewal and a judgement that meet, the first one holds. The slot that the dead link held is that of
+        `fence - 1` of each run returned. A worker that lives and lets go of its runs is no death: nothing is suspected
+        then.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from celeriac.platform.durable.poison import POISON, poisoned
 from celeriac.platform.durable.store import Renewal, Worker
@@ -49,13 +49,19 @@ class LocalFleet(LocalPlacements):
             return [one for one, _ in self._workers.values() if one.id != worker_id and place(one) == here]
 
     def bury(
-        self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None, is_death: bool = True
+        self,
+        worker_ids: Sequence[str],
+        *,
+        silent_for: timedelta | None = None,
+        as_of: datetime | None = None,
+        is_death: bool = True,
     ) -> list[Queued]:
         """Judge workers dead and queue their runs."""
         with self._lock:
             dead = set(worker_ids)
             if silent_for is not None:
-                dead |= {id for id, (_, seen) in self._workers.items() if seen <= self.now() - silent_for}
+                before = min(self.now(), as_of or self.now()) - silent_for
+                dead |= {id for id, (_, seen) in self._workers.items() if seen <= before}
             for worker_id in dead:
                 self._workers.pop(worker_id, None)
             running = [run for run in self.all.values() if run.run.status == "running"]

@@ -70,11 +70,16 @@ class SqlFleet(SqlPart):
             return [worker_of(row) for row in connection.execute(statement.order_by(workers.c.id))]
 
     def bury(
-        self, worker_ids: Sequence[str], *, silent_for: timedelta | None = None, is_death: bool = True
+        self,
+        worker_ids: Sequence[str],
+        *,
+        silent_for: timedelta | None = None,
+        as_of: datetime | None = None,
+        is_death: bool = True,
     ) -> list[Queued]:
         judged: ColumnElement[bool] = workers.c.id.in_(sorted(set(worker_ids)))
         if silent_for is not None:
-            judged = or_(judged, workers.c.seen_at <= db_ago(silent_for))
+            judged = or_(judged, _silent(silent_for, as_of))
         with transaction(self._engine) as connection:
             dead = set(connection.execute(delete(workers).where(judged).returning(workers.c.id)).scalars())
             gone = sorted(dead | set(worker_ids))
@@ -94,6 +99,12 @@ class SqlFleet(SqlPart):
         with transaction(self._engine) as connection:
             moved = _put_back(connection, and_(runs.c.id == run_id, runs.c.fence == fence))
         return moved[0] if moved else None
+
+
+def _silent(silent_for: timedelta, as_of: datetime | None) -> ColumnElement[bool]:
+    """Say of a worker that it has not renewed its row for so long; a renewal that is under way is waited for."""
+    silent = workers.c.seen_at <= db_ago(silent_for)
+    return silent if as_of is None else and_(silent, workers.c.seen_at <= as_of - silent_for)
 
 
 def _orphaned(silent_for: timedelta) -> ColumnElement[bool]:
