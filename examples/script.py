@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from celeriac import anthropic, openai
-from celeriac.testing.model_server import ModelServer, Refusal, WireCall, WireReply, WireRequest, WireTurn
+from celeriac.testing.model_server import ModelServer, Refusal, Respond, WireCall, WireReply, WireRequest, WireTurn
 from celeriac.types import Model
 
 Provider = Literal["openai", "anthropic"]
@@ -80,7 +80,7 @@ class Script:
 
 
 @contextmanager
-def model_that_says(script: Script, like: Provider = "openai") -> Iterator[Model]:
+def model_that_says(script: Respond, like: Provider = "openai") -> Iterator[Model]:
     """Yield a model that asks the script, by the protocol of one provider, until the end of the block."""
     with ModelServer(script) as server:
         if like == "anthropic":

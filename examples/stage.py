@@ -37,6 +37,11 @@ def show(run: NetworkRun[Any]) -> None:
     """Print the turns of a run, why it ended, and what it used."""
     for result in run.results:
         show_result(result)
+    show_end(run)
+
+
+def show_end(run: NetworkRun[Any]) -> None:
+    """Print why a run ended, and what it used."""
     print(f"\nended by {run.stop_reason} after {run.call_count} turns; {used(run.usage)}")
 
 

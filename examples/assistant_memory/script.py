@@ -37,7 +37,7 @@ def suggest(request: WireRequest) -> str:
 
 
 SCRIPT = Script(
-    Part("You lead a team of agents", says=next_agent),
+    Part("You lead a team of agents", "Reflective assistant", says=next_agent),
     Part("You are an assistant with a long-term memory", HELLO, says=[_RECALL, welcome]),
     Part(
         "You are an assistant with a long-term memory",

@@ -15,6 +15,13 @@ from celeriac.types import Model
 from examples import quick_start
 from examples.coding.app import CodeState, coding
 from examples.coding.sample import PROBLEM, make_repository
+from examples.deep_research.app import deep_research
+from examples.deep_research.findings import Research
+from examples.deep_research.script import TOPIC
+from examples.insights_chat.app import CHAT, SUPPORT
+from examples.insights_chat.insights import Insights, insights
+from examples.insights_chat.script import SIGNUPS, SLOW
+from examples.insights_chat.support import Desk, customer_support
 from examples.support_desk.app import CREATED, desk, task_of
 from examples.support_desk.records import TICKETS
 from plays.playing import Stage, facts
@@ -41,6 +48,10 @@ def issue(folder: Path) -> dict[str, str]:
     return {"repo": str(folder), "base_commit": commit, "problem_statement": PROBLEM}
 
 
+def asked(text: str) -> dict[str, Any]:
+    return {"user_message": {"id": f"m-{text}", "content": text}, "user_id": "u-1"}
+
+
 PLAYS = [
     Play(
         name="quick_start",
@@ -56,6 +67,24 @@ PLAYS = [
             data=lambda _, ticket=ticket: {"ticket_id": ticket},
         )
         for ticket in ("T123", "T124")
+    ),
+    Play(
+        name="insights_chat",
+        in_a_script=lambda model, _: insights.run(SIGNUPS, state=Insights(user_id="u-1"), model=model),
+        event=CHAT,
+        data=lambda _: asked(SIGNUPS),
+    ),
+    Play(
+        name="insights_chat support",
+        in_a_script=lambda model, _: customer_support.run(SLOW, state=Desk(user_id="u-1"), model=model),
+        event=SUPPORT,
+        data=lambda _: asked(SLOW),
+    ),
+    Play(
+        name="deep_research",
+        in_a_script=lambda model, _: deep_research.run(TOPIC, state=Research(topic=TOPIC), model=model),
+        event="deep-research/run",
+        data=lambda _: {"uuid": "r-1", "topic": TOPIC},
     ),
     Play(name="coding", in_a_script=mend, event="coding/issue.opened", data=issue, varying=("repo",)),
 ]
