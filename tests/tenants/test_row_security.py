@@ -22,7 +22,7 @@ from store.store_stage import step_done
 from web.bank_runs import Desk
 
 #: what would change the other tenant's data for the tests that follow
-CHANGING = ("abort", "rerun", "cancel", "signal", "memory", "talk")
+CHANGING = ("abort", "rerun", "cancel", "signal", "memory", "talk", "forget")
 
 #: tables in which the other tenant has rows
 FILLED = ("events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "threads", "messages", "tenants")

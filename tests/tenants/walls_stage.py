@@ -124,6 +124,7 @@ ASKED: dict[str, Callable[[World, Engine], Any]] = {
     "search": lambda w, e: vectors(e).search("", CANARIES, 5, {"user_id": Scope.of(w.me, "ada").key}),
     "thread": lambda w, e: SqlThreads(e).entries(w.me, THREAD, last=9),
     "talk": lambda w, e: SqlThreads(e).append(w.me, THREAD, [said("budgies")]),
+    "forget": lambda w, e: SqlThreads(e).delete(w.me, THREAD),
     "memory": lambda w, e: mem0_memories(e, "hashing").delete(w.me, w.memory),
 }
 

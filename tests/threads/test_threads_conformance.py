@@ -118,3 +118,32 @@ def test_data_that_is_changed_after_it_was_kept_changes_nothing(threads: Threads
     threads.append("ten_a", "t", [Entry(id="m", kind="user", data=data, checksum="")])
     data["text"] = "changed"
     assert threads.entries("ten_a", "t", last=1)[0].data["text"] == "said"
+
+
+def test_a_thread_that_is_deleted_leaves_nothing_behind(threads: Threads) -> None:
+    for tenant in ("ten_a", "ten_b"):
+        threads.open(tenant, "t")
+        threads.append(tenant, "t", [user("m1"), agent("r1")])
+    threads.delete("ten_a", "t")
+    with pytest.raises(NotFoundError):
+        threads.delete("ten_a", "t")
+    assert (ids(threads), ids(threads, "ten_b")) == ([], ["m1", "r1"])
+    threads.open("ten_a", "t")
+    threads.append("ten_a", "t", [agent("r1")])
+    assert [(one.id, one.seq) for one in threads.entries("ten_a", "t", last=9)] == [("r1", 1)]
+
+
+def test_a_thread_of_another_tenant_cannot_be_deleted(threads: Threads) -> None:
+    threads.open("ten_b", "theirs")
+    with pytest.raises(NotFoundError, match="theirs"):
+        threads.delete("ten_a", "theirs")
+    threads.append("ten_b", "theirs", [user("m1")])
+
+
+def test_deleting_a_thread_makes_room_for_another(threads: Threads) -> None:
+    for thread in ("one", "two"):
+        threads.open("ten_small", thread)
+    threads.delete("ten_small", "one")
+    threads.open("ten_small", "three")
+    with pytest.raises(LimitError):
+        threads.open("ten_small", "one")

@@ -52,3 +52,8 @@ class LocalThreads:
                 # As a database would: later changes of what was given change nothing that is kept.
                 kept = replace(one, seq=len(thread.entries) + 1, data=json.loads(encode(one.data)))
                 thread.entries.setdefault(one.id, kept)
+
+    def delete(self, tenant_id: str, thread_id: str) -> None:
+        with self._lock:
+            if self._threads.pop((tenant_id, thread_id), None) is None:
+                raise no_thread(thread_id)

@@ -70,6 +70,13 @@ class SqlHistory(History[S]):
         """Keep the results, each once under its id."""
         await self._append(ctx, thread_id, [_entry(result) for result in results])
 
+    async def delete_thread(self, ctx: Context[S], thread_id: str) -> None:
+        """Forget a thread with all that was said in it; raise `NotFoundError` where the tenant has none of that id.
+
+        For functions of yours, as a step. What runs remember of it goes with them.
+        """
+        await _call(ctx, partial(_threads(ctx).delete, ctx.run.tenant_id, thread_id))
+
     async def _append(self, ctx: Context[S], thread_id: str, entries: Sequence[Entry]) -> None:
         await _call(ctx, partial(_threads(ctx).append, ctx.run.tenant_id, thread_id, entries))
 

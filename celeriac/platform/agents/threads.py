@@ -57,6 +57,10 @@ class Threads(Protocol):
         """
         ...
 
+    def delete(self, tenant_id: str, thread_id: str) -> None:
+        """Forget the thread with all that was said in it; raise `NotFoundError` where there is none."""
+        ...
+
 
 def check_thread_id(thread_id: object) -> str:
     """Return the id; raise `ConfigError` for what cannot be one."""
@@ -79,6 +83,6 @@ def no_thread(thread_id: str) -> NotFoundError:
 def too_many_threads(most: int) -> LimitError:
     """Return the error of one thread more than there may be."""
     return LimitError(
-        f"The tenant may have {most} threads and has them; raise its limit 'threads', or go on in one that is there",
+        f"The tenant may have {most} threads and has them; raise its limit 'threads', or delete some",
         code="quota_exceeded",
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.database import db_now, reading, transaction
@@ -74,6 +74,14 @@ class SqlThreads:
                 first = connection.execute(highest).scalar_one() + 1
                 rows = [_row(tenant_id, thread_id, seq, one) for seq, one in enumerate(new, first)]
                 connection.execute(insert(messages).values(rows))
+
+    def delete(self, tenant_id: str, thread_id: str) -> None:
+        """Forget the thread with all that was said in it."""
+        with transaction(self._engine, tenant_id) as connection:
+            # The thread first: who appends holds its row, and meets no thread after us.
+            if connection.execute(delete(threads).where(_is(tenant_id, thread_id))).rowcount != 1:
+                raise no_thread(thread_id)
+            connection.execute(delete(messages).where(_said_in(tenant_id, thread_id)))
 
 
 def _refuse_one_more(connection: Connection, tenant_id: str, thread_id: str, most: int) -> None:
