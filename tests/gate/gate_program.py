@@ -222,6 +222,24 @@ class Program:
         )
 
 
+class HeadroomProgram(Program):
+    """Runs that need a slot and nothing else, so that headroom decides who goes; make it with few slots."""
+
+    def _moves(self) -> list[Callable[[], None]]:
+        often = [self.enqueue, self.pick, self.pick, self.end, self.end]
+        return [*often, self.proceed, self.wake, self.look, self.renew, self.rest]
+
+    def rest(self) -> None:
+        """Let some time pass, often more than headroom is kept for."""
+        self.clock.advance(self.dice.choice((0.5, 2, 6)))
+
+    def _new_run(self) -> Queued:
+        return replace(super()._new_run(), pools=(), pace=None)
+
+    def _some_limits(self) -> TenantLimits:
+        return replace(FREE, weight=self.dice.choice((1, 2, 0.5)))
+
+
 class _Named(tuple[Pool, ...]):
     """Pools that are compared by name."""
 

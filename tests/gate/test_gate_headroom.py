@@ -1,4 +1,4 @@
-"""Headroom: about a quarter of the slots is closed to noisy tenants while others are active."""
+"""Headroom: about a quarter of the slots is closed to noisy tenants while runs of quiet ones come."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_tenant_that_is_alone_gets_all_slots(stage: Stage) -> None:
     assert burst(worker_with(stage, 100)) == 120
 
 
-def test_a_quarter_is_closed_to_a_noisy_tenant_while_another_is_active(stage: Stage) -> None:
+def test_a_quarter_is_closed_to_a_noisy_tenant_while_a_quiet_one_is_seen(stage: Stage) -> None:
     """And the other one gets it."""
     gate = worker_with(stage, 100)
     visit(gate)
@@ -45,13 +45,39 @@ def test_a_quarter_is_closed_to_a_noisy_tenant_while_another_is_active(stage: St
     assert picked(gate) == [f"run_q{number}" for number in range(5)]
 
 
-def test_in_a_small_fleet_three_quarters_are_noisy(stage: Stage) -> None:
-    """Two of eight slots stay open for others."""
+def test_five_seconds_after_the_last_quiet_run_a_noisy_tenant_gets_all_slots(stage: Stage) -> None:
+    """Nobody else is there, so nothing is left idle."""
+    gate = worker_with(stage, 100)
+    visit(gate)
+    assert burst(gate) == 75
+    stage.let_pass(5.01)
+    assert len(picked(gate)) == 45
+
+
+def test_noisy_tenants_get_all_slots_where_no_quiet_one_is(stage: Stage) -> None:
+    """Headroom is for those who may use it."""
+    gate = worker_with(stage, 100)
+    for tenant in ("ten_a", "ten_b", "ten_c"):
+        gate.enqueue([queued(f"{tenant}_{number}", tenant) for number in range(50)])
+    assert len(picked(gate)) + len(picked(gate)) == 120
+
+
+def test_in_a_small_fleet_who_has_runs_waiting_is_noisy(stage: Stage) -> None:
+    """Two of eight slots stay open for others, who may take more than one."""
     gate = worker_with(stage, 8)
     visit(gate)
     assert burst(gate) == 6
     gate.enqueue([queued(f"run_q{number}", "ten_quiet") for number in range(3)])
     assert len(picked(gate)) == 3
+
+
+def test_a_noisy_tenant_gets_less_where_the_quiet_use_much(stage: Stage) -> None:
+    """The two slots stay open beside the three that they have."""
+    gate = worker_with(stage, 8)
+    for number in range(3):
+        gate.enqueue([queued(f"run_q{number}", f"ten_{number}")])
+    assert len(picked(gate)) == 3
+    assert burst(gate) == 3
 
 
 def test_who_has_less_than_thirty_in_flight_is_not_noisy(stage: Stage) -> None:
@@ -85,6 +111,7 @@ def test_noisy_tenants_are_looked_at_behind_one_another(stage: Stage) -> None:
     """Two of them stand at the front of the ring, and the quiet one goes."""
     gate = worker_with(stage, 100)
     assert burst(gate, 70, "ten_a") == 70
+    visit(gate)
     assert burst(gate, 70, "ten_b") == 30
     gate.enqueue([queued(f"run_q{number}", "ten_quiet") for number in range(3)])
     assert sorted(picked(gate)) == ["run_q0", "run_q1", "run_q2"]

@@ -6,7 +6,7 @@ import random
 from datetime import timedelta
 
 import pytest
-from gate_program import Program
+from gate_program import HeadroomProgram, Program
 from gate_stage import RedisStage, lasting_keys, picked
 
 from celeriac.clock import ManualClock
@@ -18,15 +18,18 @@ DEAD_AFTER = timedelta(hours=1)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_gate_and_its_twin_decide_alike(redis_stage: RedisStage, seed: int) -> None:
+@pytest.mark.parametrize(("kind", "capacity"), [(Program, 1_000), (HeadroomProgram, 8), (HeadroomProgram, 60)])
+def test_the_gate_and_its_twin_decide_alike(
+    redis_stage: RedisStage, seed: int, kind: type[Program], capacity: int
+) -> None:
     """Whatever comes: no limit is broken, nothing is lost, all is picked once, and no key is left."""
     clock = ManualClock()
-    program = Program(
+    program = kind(
         gate=RedisGate(redis_stage.redis, dead_after=DEAD_AFTER, clock=clock),
         twin=LocalGate(clock, dead_after=DEAD_AFTER),
         clock=clock,
         dice=random.Random(seed),
-        capacity=1_000,
+        capacity=capacity,
     )
     program.run(250)
     assert (picked(program.gate), picked(program.gate, queue="memory")) == ([], [])

@@ -13,9 +13,10 @@ A pick takes all that the run needs or nothing: a slot of its tenant's running l
 the workers, and where it starts a token of its tenant's bucket and its turn in its pace. A lane that lacks something
 is not looked at again until it may be there, so nobody waits behind it.
 
-About a quarter of a queue's slots is closed to noisy tenants while another tenant was active there in the last minute.
-A tenant is noisy with more than a tenth of the slots and at least 30 links in flight, both times its weight where that
-is more than 1, or on fewer than 40 slots with three quarters of them.
+About a quarter of a queue's slots is closed to noisy tenants, until five seconds after a quiet one had its last run
+picked. A tenant is noisy with more than a tenth of the slots and at least 30 links in flight, both times its weight
+where that is more than 1. On fewer than 40 slots that is one that has more than a tenth of them and more runs waiting,
+or three quarters of them. Quiet is who is not noisy and has nothing left waiting: who has takes itself what is free.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class LocalGate:
             picked: list[Queued] = []
 
             def pick_from(tenant_id: str) -> float | None:
-                is_closed = self._slots.is_closed(queue, tenant_id, now)
+                is_closed = self._is_closed(queue, tenant_id, now)
                 run = self._next(queue, tenant_id, now, is_closed=is_closed)
                 if run is None:
                     if is_closed:
@@ -76,7 +76,6 @@ class LocalGate:
             self._slots.free(run.run_id, run.fence - 1)
             if may_go_on:
                 self._slots.hold(run, now)
-                self._slots.note_active(run.queue, run.tenant_id, now)
                 self._lanes.on_its_way(run, now + self._dead_after / 2)
             else:
                 self._put(run, now)
@@ -155,7 +154,6 @@ class LocalGate:
 
     def _put(self, run: Queued, now: datetime) -> None:
         self._lanes.put(run, now)
-        self._slots.note_active(run.queue, run.tenant_id, now)
         if run.is_resume:
             self._slots.hold_run(run, now)
 
@@ -170,8 +168,9 @@ class LocalGate:
             since = self._lanes.arrival(run)
             self._slots.pay(run, now, since=since, is_token_due=not run.is_internal)
         self._slots.hold(run, now)
-        self._slots.note_active(run.queue, run.tenant_id, now)
         self._lanes.on_its_way(run, now + self._dead_after / 2)
+        if not self._lanes.standing(run.queue, run.tenant_id):
+            self._slots.note_quiet(run.queue, run.tenant_id, now)
 
     def _next(self, queue: str, tenant_id: str, now: datetime, *, is_closed: bool) -> Queued | None:
         """Return the tenant's first run that has all it needs, where slots may be closed to it."""
@@ -184,6 +183,10 @@ class LocalGate:
                 return run
         return None
 
+    def _is_closed(self, queue: str, tenant_id: str, now: datetime) -> bool:
+        """Say whether the slots that are left are closed to a tenant that has a run in a lane."""
+        return self._slots.is_closed(queue, tenant_id, now, has_more=self._lanes.standing(queue, tenant_id) > 1)
+
     def _may_go_on(self, run: Queued, now: datetime) -> bool:
         """Say whether the run's next link may have the slots of the one that ends: nobody else could use them."""
         others = self._lanes.tenants(run.queue)
@@ -193,7 +196,7 @@ class LocalGate:
         running = self._slots.running(run.tenant_id) - own
         if running >= self._slots.limits(run.tenant_id).running or self._is_asked_for(run, now):
             return False
-        if running > 0 and self._slots.is_closed(run.queue, run.tenant_id, now, ending=int(own)):
+        if running > 0 and self._slots.is_closed(run.queue, run.tenant_id, now, has_more=False, ending=int(own)):
             return False
         ending = {f"{run.run_id}:{run.fence - 1}"}
         pools = [pool for pool in run.pools if not pool.is_for_run]
@@ -235,7 +238,7 @@ class LocalGate:
                 pass
         if self._slots.room(run.queue) <= 0:
             return Holdup(reason="room")
-        return Holdup(reason="noisy" if self._slots.is_closed(run.queue, run.tenant_id, now) else "turn")
+        return Holdup(reason="noisy" if self._is_closed(run.queue, run.tenant_id, now) else "turn")
 
 
 def _ending(run: Queued) -> Queued:

@@ -47,11 +47,11 @@ class LocalLanes:
         self._known: dict[str, _Known] = {}
         self._lanes: dict[tuple[str, str], dict[tuple[str, ...], _Lane]] = {}
         self._stamps = count(1)
-        #: the turn of the last pick by queue, and the next turn of each tenant that is ahead of it
+        #: the turn of the last pick by queue, and the next turn of each tenant
         self._turn: dict[str, float] = {}
-        self._ahead: dict[tuple[str, str], float] = {}
-        #: tenants that were passed over as noisy: they keep their turns
-        self._passed: set[tuple[str, str]] = set()
+        self._next_turn: dict[tuple[str, str], float] = {}
+        #: tenants that may be picked: they keep their turns
+        self._ring: set[tuple[str, str]] = set()
 
     def current(self, run_id: str, now: datetime) -> Queued | None:
         """Return the run that waits, or is on its way and within its deadline."""
@@ -82,6 +82,8 @@ class LocalLanes:
 
     def _put_at(self, rank: _Rank, run: Queued) -> None:
         self._known[run.run_id] = _Known(run=run, rank=rank)
+        if (run.queue, run.tenant_id) not in self._lanes:
+            self._join(run.queue, run.tenant_id)
         lanes = self._lanes.setdefault((run.queue, run.tenant_id), {})
         lane = lanes.get(_lane_of(run)) or lanes.setdefault(_lane_of(run), _Lane(turn=next(self._stamps)))
         insort(lane.runs, (rank, run.run_id))
@@ -98,6 +100,7 @@ class LocalLanes:
             del lanes[name]
         if not lanes:
             del self._lanes[place]
+            self._ring.discard(place)
 
     def forget(self, run_id: str, fence: int) -> None:
         """Forget a run that was claimed under this fence."""
@@ -126,6 +129,10 @@ class LocalLanes:
         inorder = sorted((lane.runs[0][0][0], lane.turn, lane.runs[0][1]) for lane in lanes)
         return [self._known[run_id].run for _, _, run_id in inorder]
 
+    def standing(self, queue: str, tenant_id: str) -> int:
+        """Return how many runs of the tenant stand in its lanes of the queue."""
+        return sum(len(lane.runs) for lane in self._lanes.get((queue, tenant_id), {}).values())
+
     def tenants(self, queue: str) -> list[str]:
         """Return the tenants that have a run in a lane of the queue."""
         return [tenant for lane_queue, tenant in self._lanes if lane_queue == queue]
@@ -145,28 +152,46 @@ class LocalLanes:
         return sum(band <= other[0] and other < rank for other, _ in lane.runs)
 
     def in_turn(self, queue: str, pick_from: Callable[[str], float | None]) -> Iterator[None]:
-        """Ask the tenants in turn until none can go; `pick_from` picks one and returns what it cost of a turn."""
-        ring = [(self._next_turn(queue, tenant), tenant) for tenant in self.tenants(queue)]
+        """Ask the tenants in turn until none can go; `pick_from` picks one and returns what it cost of a turn.
+
+        Who cannot go leaves the ring until the next time, unless `pass_over` is called for it.
+        """
+        for tenant in self.tenants(queue):
+            self._join(queue, tenant)
+        ring = [(self._next_turn[queue, tenant], tenant) for tenant in self.tenants(queue)]
         heapify(ring)
         while ring:
             turn, tenant = heappop(ring)
+            self._ring.discard((queue, tenant))
             cost = pick_from(tenant)
             if cost is None:
                 continue
-            self._passed.discard((queue, tenant))
             self._turn[queue] = turn
-            self._ahead[queue, tenant] = turn + cost
+            self._next_turn[queue, tenant] = turn + cost
             if (queue, tenant) in self._lanes:
+                self._ring.add((queue, tenant))
                 heappush(ring, (turn + cost, tenant))
+            self._forget_turns(queue)
             yield
 
     def pass_over(self, queue: str, tenant_id: str) -> None:
-        """Note that the tenant may not have the slots that are left."""
-        self._passed.add((queue, tenant_id))
+        """Let a tenant that may not have the slots that are left keep its turn."""
+        self._ring.add((queue, tenant_id))
 
-    def _next_turn(self, queue: str, tenant_id: str) -> float:
-        own = self._ahead.get((queue, tenant_id), 0.0)
-        return own if (queue, tenant_id) in self._passed else max(own, self._turn.get(queue, 0.0))
+    def _forget_turns(self, queue: str) -> None:
+        """Forget the turns of tenants outside the ring that are no later than where the ring has come to."""
+        now = self._turn[queue]
+        gone = [place for place, turn in self._next_turn.items() if place[0] == queue and turn <= now]
+        for place in gone:
+            if place not in self._ring:
+                del self._next_turn[place]
+
+    def _join(self, queue: str, tenant_id: str) -> None:
+        """Let a tenant stand in the ring, not before the turn that the ring has come to."""
+        place = queue, tenant_id
+        if place not in self._ring:
+            self._ring.add(place)
+            self._next_turn[place] = max(self._next_turn.get(place, 0.0), self._turn.get(queue, 0.0))
 
 
 def band_of(run: Queued) -> int:

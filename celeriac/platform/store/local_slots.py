@@ -15,8 +15,8 @@ from celeriac.platform.flow.gate import Pace, Pool, Queued, TenantLimits
 #: How long what is held for a run lasts when reconcile says nothing of it, and for how long it is left unasked.
 RUN_LIFE, CONFIRMED = timedelta(days=1), timedelta(minutes=1)
 
-#: How long a tenant counts as active on a queue.
-ACTIVE = timedelta(minutes=1)
+#: How long headroom is kept for quiet tenants after the last of their runs was picked.
+ACTIVE = timedelta(seconds=5)
 
 #: How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
 LATE = timedelta(milliseconds=100)
@@ -135,9 +135,10 @@ class LocalSlots:
             tat = self._tats.get((run.tenant_id, run.pace.name), _LONG_AGO)
             self._tats[run.tenant_id, run.pace.name] = max(tat, since, now - LATE) + emission
 
-    def note_active(self, queue: str, tenant_id: str, now: datetime) -> None:
-        """Note that the tenant has a run on the queue."""
-        self._active[queue, tenant_id] = now
+    def note_quiet(self, queue: str, tenant_id: str, now: datetime) -> None:
+        """Note a tenant of whom nothing is left waiting: headroom is kept for it, if it is not noisy."""
+        if not self._is_noisy(queue, tenant_id, has_more=False):
+            self._active[queue, tenant_id] = now
 
     # -- what is there ------------------------------------------------------------------------------------------
 
@@ -153,15 +154,16 @@ class LocalSlots:
         """Return how many more links the queue's workers have room for."""
         return (self._capacity(queue) * 12 + 9) // 10 - self._taken(queue)
 
-    def is_closed(self, queue: str, tenant_id: str, now: datetime, *, ending: int = 0) -> bool:
-        """Say whether the slots that are left are closed to the tenant; `ending` of those taken are given back."""
-        capacity, own = self._capacity(queue), self.running(tenant_id)
+    def is_closed(self, queue: str, tenant_id: str, now: datetime, *, has_more: bool, ending: int = 0) -> bool:
+        """Say whether the slots that are left are closed to the tenant; `ending` of those taken are given back.
+
+        `has_more` tells that not only the run waits which is to have one.
+        """
+        capacity = self._capacity(queue)
         if capacity == 0 or self._taken(queue) - ending < capacity - ceil(capacity / 4):
             return False
-        weight = max(1.0, self._limits[tenant_id].weight)  # much is more for one who counts for more than one
-        much = capacity * 0.75 if capacity < 40 else max(30, capacity // 10 + 1) * weight
         others = [at for (where, who), at in self._active.items() if where == queue and who != tenant_id]
-        return own >= much and any(at > now - ACTIVE for at in others)
+        return self._is_noisy(queue, tenant_id, has_more=has_more) and any(at > now - ACTIVE for at in others)
 
     def tokens(self, tenant_id: str, now: datetime) -> float:
         """Return the tokens in the tenant's bucket at this moment; one that nobody used is full."""
@@ -205,6 +207,19 @@ class LocalSlots:
         """Return runs that hold a pool and were not confirmed for a while, the longest silent first."""
         silent = sorted((hold.confirmed_at, run) for run, hold in self._holds.items())
         return [run for at, run in silent if at <= now - CONFIRMED][:most]
+
+    def _is_noisy(self, queue: str, tenant_id: str, *, has_more: bool) -> bool:
+        """Say whether the tenant has many of the slots.
+
+        Many is more for one who counts for more than one, and of few slots it is less for one of whom more waits.
+        """
+        capacity, weight = self._capacity(queue), max(1.0, self._limits[tenant_id].weight)
+        tenth = (capacity // 10 + 1) * weight
+        if capacity >= 40:
+            many = max(30 * weight, tenth)
+        else:
+            many = min(tenth, capacity * 0.75) if has_more else capacity * 0.75
+        return self.running(tenant_id) >= many
 
     def _capacity(self, queue: str) -> int:
         return sum(worker.capacity for worker in self._workers.values() if queue in worker.queues)

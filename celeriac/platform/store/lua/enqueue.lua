@@ -7,7 +7,6 @@
 --   run:<run>                       STRING  none        read for the fence, written; a TTL left from a pick goes
 --   lane:<queue>:<tenant>:<lane>    ZSET    emptied     the run is added
 --   waiting:<queue>                 STRING  emptied     counted up
---   active:<queue>                  HASH    one minute  the tenant is noted
 --   lanes, blocked, waiters, sleepers, later  emptied   a new lane joins, and a blocked one whose new head needs less
 --   ring, left, turn, stalled       …       …           its tenant joins with it
 --   held, hold, holders             …       one day     a resume holds its pools that are for the run

@@ -41,5 +41,5 @@ if thing then
   return {kind, name, micros(at + ahead(INTERNAL) * pace_of(tenant, run['function'], thing))}
 end
 if in_flight >= math.floor((capacity * 12 + 9) / 10) then return {'room', '', ''} end
-if is_closed(queue, tenant, weight, capacity, in_flight) then return {'noisy', '', ''} end
+if is_closed(queue, tenant, lane_of(run), weight, capacity, in_flight) then return {'noisy', '', ''} end
 return {'turn', '', ''}

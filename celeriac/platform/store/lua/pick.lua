@@ -14,7 +14,7 @@
 --   left, turn                 …       one hour    written for the next to join
 --   workers, worker            …       dead        read for the capacity; the dead are removed
 --   taken:<queue>              ZSET    1.5 dead    read for the room; picked runs are added
---   active:<queue>             HASH    one minute  read where a tenant is noisy; who is picked is noted
+--   active:<queue>             HASH    one minute  read where a tenant is noisy; who is quiet is noted
 --   limits, numbers            …       one day     read; where they are gone, what the run itself was enqueued with
 --   lane:<queue>:<tenant>:…    ZSET    emptied     the head is taken
 --   waiting:<queue>            STRING  emptied     counted down
@@ -93,6 +93,16 @@ local function next_run(tenant)
   end
 end
 
+-- Note a tenant whom headroom is kept for: nothing of it is left waiting here, and it is not noisy.
+local function note_quiet(tenant, weight)
+  if call('EXISTS', key('blocked', queue, tenant)) == 1 or is_noisy(tenant, weight, capacity, false) then return end
+  local active = key('active', queue)
+  local last = call('HMGET', active, 'last', 'at')
+  if last[1] and last[1] ~= tenant then call('HSET', active, 'other', last[1], 'other_at', last[2]) end
+  call('HSET', active, 'last', tenant, 'at', NOW)
+  call('PEXPIRE', active, MINUTE_MS)
+end
+
 -- Take all that the run needs and move its lane and tenant on; `behind` is the rank of the run behind it.
 local function take(run, held, behind, lane, turn, weight)
   local tenant = run.tenant_id
@@ -102,7 +112,6 @@ local function take(run, held, behind, lane, turn, weight)
   in_flight = in_flight + 1
   call('ZREM', key('lane', queue, tenant, lane), run.run_id)
   call('PEXPIRE', key('run', run.run_id), ms(PICK_LIFE))
-  note_active(queue, tenant)
   if behind then
     call('ZADD', lanes, band_of(behind) + stamp(), lane)
   else
@@ -112,6 +121,7 @@ local function take(run, held, behind, lane, turn, weight)
     call('ZADD', ring, turn, tenant)
   else
     leave(tenant, turn)
+    note_quiet(tenant, weight)
   end
   if run.pools or run.pace then tend_others(run) end
 end
@@ -146,7 +156,7 @@ local function pick_from(tenant, turn)
   if not held and count(slots, running) >= running then
     return stall(tenant, turn, call('ZRANGE', slots, 0, 0, 'WITHSCORES')[2] or 'inf')
   end
-  if not held and is_closed(queue, tenant, weight, capacity, in_flight) then
+  if not held and is_closed(queue, tenant, lane, weight, capacity, in_flight) then
     passed = passed + 1
     return
   end

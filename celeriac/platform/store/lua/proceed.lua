@@ -65,7 +65,8 @@ local function may_go_on()
   if others > 0 then
     local capacity = capacity_of(queue)
     purge(taken)
-    if capacity > 0 and is_closed(queue, tenant, weight, capacity, call('ZCARD', taken) - own) then return false end
+    local left = call('ZCARD', taken) - own
+    if capacity > 0 and is_closed(queue, tenant, nil, weight, capacity, left) then return false end
   end
   return pools_let_it_go()
 end
@@ -73,7 +74,6 @@ end
 if may_go_on() then
   drop(ending)
   hold(run.run_id, run.fence, tenant, queue, run.pools, false)
-  note_active(queue, tenant)
   call('SET', name, text, 'PX', ms(PICK_LIFE))
   return 1
 end

@@ -25,7 +25,8 @@
 --   waiters:<queue>:<tenant>:<function>:<thing> ZSET    emptied           blocked lane -> band and last turn
 --   sleepers:<tenant>:<thing>                   SET     emptied           JSON [queue, function] that have waiters
 --   stalled:<tenant>                            SET     one day           queues where the tenant waits as a whole
---   active:<queue>                              HASH    one minute        the last tenant with a run, and the one before
+--   active:<queue>                              HASH    one minute        the last quiet tenant of whom a run was picked,
+--                                                                         and the last before that is another
 --   slots:<tenant>                              ZSET    1.5 dead          run:fence -> expiry of its running links
 --   taken:<queue>                               ZSET    1.5 dead          run:fence -> expiry of the links in flight
 --   slot:<run>:<fence>                          STRING  1.5 dead          JSON [tenant, queue, things] of one link
@@ -64,7 +65,8 @@ local LIMITS_MS = 86400000
 local LOST_MS = 8 * 86400000
 -- Keys may be many, so the numbers of a thing that nobody waits for are soon forgotten.
 local NUMBERS_LIFE, NUMBERS_OF_BLOCKED = 600000000, 86400000000
-local ACTIVE = 60000000
+-- How long headroom is kept for quiet tenants after the last of their runs was picked.
+local ACTIVE = 5000000
 
 -- A rank is a band plus a time; the sums are exact in a double. Resumes are before starts that need no token, and
 -- those before starts. Lanes stand in the band of their head.

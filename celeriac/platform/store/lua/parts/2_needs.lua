@@ -117,13 +117,29 @@ local function capacity_of(queue)
   return capacity
 end
 
--- Whether these slots of the queue are closed to the tenant: it has much, and another was active in the last minute.
--- Much is more for one who counts for more than one.
-local function is_closed(queue, tenant, weight, capacity, taken)
+-- Whether the tenant is noisy: it has many of the slots. Many is more for one who counts for more than one, and of few
+-- slots it is less for one of whom more waits.
+local function is_noisy(tenant, weight, capacity, has_more)
+  local many = (math.floor(capacity * 0.1) + 1) * math.max(1, weight)
+  if capacity >= 40 then
+    many = math.max(30 * math.max(1, weight), many)
+  else
+    many = has_more and math.min(many, capacity * 0.75) or capacity * 0.75
+  end
+  return count(key('slots', tenant), many) >= many
+end
+
+-- Whether more of the tenant waits on the queue than the first run of this lane.
+local function has_more(queue, tenant, lane)
+  return call('ZCARD', key('lane', queue, tenant, lane)) > 1
+    or call('ZCARD', key('lanes', queue, tenant)) + call('HLEN', key('blocked', queue, tenant)) > 1
+end
+
+-- Whether these slots of the queue are closed to the tenant: it is noisy, and another, who is quiet, was seen lately. The
+-- lane is that of its run which waits for them, or nil where none does.
+local function is_closed(queue, tenant, lane, weight, capacity, taken)
   if taken < capacity - math.ceil(capacity / 4) then return false end
-  local share = math.max(30, math.floor(capacity * 0.1) + 1) * math.max(1, weight)
-  local noisy_from = capacity < 40 and capacity * 0.75 or share
-  if count(key('slots', tenant), noisy_from) < noisy_from then return false end
+  if not is_noisy(tenant, weight, capacity, lane and has_more(queue, tenant, lane)) then return false end
   local active = call('HMGET', key('active', queue), 'last', 'at', 'other', 'other_at')
   local other_at = active[1] ~= tenant and active[2] or active[4] or 0
   return tonumber(other_at) > NOW - ACTIVE

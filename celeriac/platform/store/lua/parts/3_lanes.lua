@@ -89,23 +89,6 @@ local function place(queue, tenant, lane, band)
   join(queue, tenant)
 end
 
--- Note who has runs on the queue: the last tenant, and the last one before that is another.
-local seen = {}
-local function note_active(queue, tenant)
-  local active = seen[queue]
-  if not active then
-    local known = call('HMGET', key('active', queue), 'last', 'at', 'other', 'other_at')
-    active = {last = known[1], at = tonumber(known[2] or 0), other = known[3], other_at = tonumber(known[4] or 0)}
-    seen[queue] = active
-  end
-  local is_last = active.last == tenant
-  if active.at == NOW and (is_last or active.other_at == NOW) then return end
-  if not is_last then active.other, active.other_at = active.last or '', active.at end
-  active.last, active.at = tenant, NOW
-  call('HSET', key('active', queue), 'last', tenant, 'at', NOW, 'other', active.other or '', 'other_at', active.other_at)
-  call('PEXPIRE', key('active', queue), ms(ACTIVE))
-end
-
 -- Count runs that left the lanes of a queue.
 local function uncount(queue, many)
   if call('DECRBY', key('waiting', queue), many) <= 0 then call('DEL', key('waiting', queue)) end
@@ -150,7 +133,6 @@ local function put_at(rank, run, text)
   call('SET', key('run', run.run_id), text)
   call('ZADD', runs, rank, run.run_id)
   call('INCR', key('waiting', queue))
-  note_active(queue, tenant)
   if not head then
     local thing, at = lacking(run, slot_name(run.run_id, run.fence))
     if thing then return block(queue, tenant, lane, band + stamp(), run['function'], thing, at) end
