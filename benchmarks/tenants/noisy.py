@@ -71,12 +71,16 @@ def sharded_noisy(setting: Setting) -> Outcome:
 
 
 def long_steps(setting: Setting) -> Outcome:
-    """Steps as long as model calls, compressed four times: a median of 0.5 s, and a burst of 200."""
-    runs = 60 if setting.is_quick else 200
+    """Steps as long as model calls, compressed four times: a median of 0.5 s, and bursts of 200.
+
+    Steps this long make few starts, and those that wait come together, where several tenants happen to post at once. So
+    the product meets three bursts and is judged by all starts within them; the plain list needs one.
+    """
+    runs, bursts = (60, 1) if setting.is_quick else (200, 3)
     plan = Plan(durations=LONG, rate=0.5, alone_seconds=3, bursts=(("one", runs),))
-    played = play(setting.servers, plan)
+    played = play(setting.servers, replace(plan, bursts=plan.bursts * bursts))
     fifo = play(setting.servers, replace(plan, is_fifo=True))
-    figures, control = _of_burst(played.bursts[0]), _of_burst(fifo.bursts[0])
+    figures, control = _of_burst(*played.bursts), _of_burst(*fifo.bursts)
     control = {**control, "ratio": control["quiet_p95_ms"] / figures["quiet_p95_ms"]}
     return Outcome(
         figures={**figures, "median_step_ms": LONG.median * 1000},
@@ -118,15 +122,17 @@ def _t1(setting: Setting, *, is_fifo: bool = False) -> Plan:
     )
 
 
-def _of_burst(burst: Burst) -> dict[str, float]:
+def _of_burst(*bursts: Burst) -> dict[str, float]:
+    starts = [start for burst in bursts for start in burst.starts]
+    runs, seconds = sum(burst.runs for burst in bursts), sum(burst.seconds for burst in bursts)
     return {
-        "quiet_p50_ms": burst.dwell(50),
-        "quiet_p95_ms": burst.dwell(95),
-        "quiet_p99_ms": burst.dwell(99),
-        "quiet_starts": len(burst.starts),
-        "burst_runs": burst.runs,
-        "burst_seconds": burst.seconds,
-        "burst_runs_per_s": burst.runs / burst.seconds,
+        "quiet_p50_ms": dwell_of(starts, 50),
+        "quiet_p95_ms": dwell_of(starts, 95),
+        "quiet_p99_ms": dwell_of(starts, 99),
+        "quiet_starts": len(starts),
+        "burst_runs": runs,
+        "burst_seconds": seconds,
+        "burst_runs_per_s": runs / seconds,
     }
 
 
