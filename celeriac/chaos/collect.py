@@ -32,7 +32,7 @@ SELECT (SELECT count(*) FROM runs WHERE status IN ('queued', 'running') AND tena
 
 #: keys of the gate that hold runs and slots, behind its prefix
 _HOLDING = (
-    *("run", "lane", "lanes", "waiting", "ring", "later", "blocked", "waiters", "sleepers", "stalled"),
+    *("run", "lane", "lanes", "waiting", "ring", "later", "blocked", "waiters", "sleepers"),
     *("slots", "taken", "slot", "held", "hold", "holders"),
 )
 

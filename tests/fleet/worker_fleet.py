@@ -39,7 +39,7 @@ SHORT_TIMES = {
 
 #: keys of the gate that hold a run or a slot: none may be left when all runs have ended
 _HOLDING = (
-    *("run", "lane", "lanes", "waiting", "ring", "later", "blocked", "waiters", "sleepers", "stalled"),
+    *("run", "lane", "lanes", "waiting", "ring", "later", "blocked", "waiters", "sleepers"),
     *("slots", "taken", "slot", "held", "hold", "holders"),
 )
 

@@ -102,7 +102,7 @@ def test_after_a_loss_what_is_enqueued_again_goes(redis_stage: RedisStage) -> No
 def test_a_run_whose_data_was_evicted_holds_up_nobody(redis_stage: RedisStage) -> None:
     gate = _attended(redis_stage)
     gate.enqueue([queued("run_1"), queued("run_2")])
-    redis_stage.redis.delete("cel:gate:run:run_1", "cel:gate:limits:ten_a")
+    redis_stage.redis.delete("cel:gate:run:run_1", "cel:gate:tenant:ten_a")
     assert (picked(gate), gate.waiting("runs")) == (["run_2"], 0)
 
 

@@ -23,7 +23,7 @@ local function ahead(band)
 end
 
 local slot = slot_name(run_id, run.fence)
-local running, rate, burst, weight = limits_of(tenant, run)
+local running, rate, burst, weight, bucket = limits_of(tenant, run)
 local slots, taken = key('slots', tenant), key('taken', queue)
 local capacity = capacity_of(queue)
 purge(taken)
@@ -31,7 +31,7 @@ local in_flight = call('ZCARD', taken)
 if call('ZSCORE', slots, slot) then return {'turn', '', ''} end
 if count(slots, running) >= running then return {'running', '', ''} end
 if band_of(rank) == START then
-  local tokens = tokens_of(tenant, rate, burst)
+  local tokens = tokens_of(bucket, rate, burst)
   if tokens < 1 then return {'starts', '', micros(NOW + (1 - tokens + ahead(START)) / rate * 1000000)} end
 end
 local thing, at = lacking(run, slot)

@@ -9,7 +9,7 @@
 --   slot:<run>:<fence>              STRING  1.5 dead  that of its pick is deleted
 --   slots, taken, held              ZSET    …         the slot leaves them
 --   hold:<run>, holders             …       one day   what is held for the run is given back
---   stalled, lanes, blocked, waiters, sleepers, ring, left, turn, later  …  as in release.lua
+--   tenant, lanes, blocked, waiters, sleepers, ring, left, turn, later  …  as in release.lua
 
 for i = 4, #ARGV do
   local run_id = ARGV[i]

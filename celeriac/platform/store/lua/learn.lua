@@ -3,9 +3,9 @@
 -- ARGV  4…  JSON of runs that carry them; the runs need not be queued
 --
 -- Keys (table in parts/1_keys.lua)
---   limits:<tenant>                 STRING  one day  written
+--   tenant:<tenant>                 HASH    one day  limits are written
 --   numbers:<tenant>:<thing>        HASH    …        written
---   stalled, lanes, ring, left, turn, later          a tenant that waits as a whole joins where its limits changed
+--   lanes, ring, left, turn, later                   a tenant that waits as a whole joins where its limits changed
 --   sleepers, waiters, blocked                       a lane that waits for a thing joins where its number changed
 --   run:<run>, lane:…, waiting      …       …        a run moves to another lane where its pools or pace are others
 

@@ -15,14 +15,13 @@
 --   workers, worker            …       dead        read for the capacity; the dead are removed
 --   taken:<queue>              ZSET    1.5 dead    read for the room; picked runs are added
 --   active:<queue>             HASH    one minute  read where a tenant is noisy; who is quiet is noted
---   limits, numbers            …       one day     read; where they are gone, what the run itself was enqueued with
+--   tenant, numbers            …       one day     read; where they are gone, what the run itself was enqueued with
 --   lane:<queue>:<tenant>:…    ZSET    emptied     the head is taken
 --   waiting:<queue>            STRING  emptied     counted down
---   bucket:<tenant>, born      …       a minute +  a start takes a token
+--   tenant:<tenant>, born      …       one day +   a start takes a token; where one, or a slot, lacks, the queue is noted
 --   tat:<tenant>:<pace>, lost  STRING  a minute +  a start moves it on
 --   slots, slot, held, hold, holders               a picked run takes its slots
 --   blocked, waiters, sleepers …       emptied     a lane that lacks a thing waits for it
---   stalled:<tenant>           SET     one day     the queue is noted where the tenant lacks a slot or a token
 --   run:<run>                  STRING  half dead   from now on the run is known only until its deadline
 --
 -- Only tenants in the ring and lanes in their rings are looked at, and who cannot go leaves, so the work is in
@@ -57,8 +56,11 @@ end
 -- Take the whole tenant from the ring until it may have a slot or a token again.
 local function stall(tenant, turn, retry_at)
   leave(tenant, turn)
-  call('SADD', key('stalled', tenant), queue)
-  call('PEXPIRE', key('stalled', tenant), LIMITS_MS)
+  local name = key('tenant', tenant)
+  local queues = cjson.decode(call('HGET', name, 'stalled') or '{}')
+  queues[queue] = true
+  call('HSET', name, 'stalled', cjson.encode(queues))
+  keep(name, LIMITS_LIFE)
   call('ZADD', later, retry_at, tenant)
 end
 
@@ -131,8 +133,9 @@ end
 local function pay(run, rank, tokens, rate, burst)
   local tenant = run.tenant_id
   if tokens then
-    local full_in = math.min(1e12, math.ceil((burst - tokens + 1) / rate * 1000) + MINUTE_MS)
-    call('SET', key('bucket', tenant), string.format('%.17g %.0f', tokens - 1, NOW), 'PX', full_in)
+    local name = key('tenant', tenant)
+    call('HSET', name, 'bucket', string.format('%.17g %.0f', tokens - 1, NOW))
+    keep(name, math.min(1e15, (burst - tokens + 1) / rate * 1000000 + MINUTE_MS * 1000))
   end
   if run.pace then
     local thing = 'pace:' .. run.pace.name
@@ -149,7 +152,7 @@ local function pick_from(tenant, turn)
   if not text then return leave(tenant, turn) end
   local run = cjson.decode(text)
   local slot = slot_name(run.run_id, run.fence)
-  local running, rate, burst, weight = limits_of(tenant, run)
+  local running, rate, burst, weight, bucket = limits_of(tenant, run)
   local slots = key('slots', tenant)
   -- What the run holds from a pick that came to nothing is as good as what is free, and paid for.
   local held = call('GET', key('slot', slot))
@@ -162,7 +165,7 @@ local function pick_from(tenant, turn)
   end
   local tokens = nil
   if not held and band_of(score) == START then
-    tokens = tokens_of(tenant, rate, burst)
+    tokens = tokens_of(bucket, rate, burst)
     if tokens < 1 then return stall(tenant, turn, NOW + math.ceil((1 - tokens) / rate * 1000000)) end
   end
   local thing, at = lacking(run, slot)

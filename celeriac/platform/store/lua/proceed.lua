@@ -11,8 +11,8 @@
 --   lanes:<queue>:<tenant>   ZSET    emptied     read: resumes of the same tenant go by age
 --   sleepers, waiters        …       emptied     read: resumes that wait for a pool of this run go before it
 --   workers, worker, active  …       …           read: whether the slot is closed to a noisy tenant
---   limits, numbers          …       one day     written
---   lane, waiting, blocked, stalled, left, turn, later   as in enqueue.lua and release.lua, on 0
+--   tenant, numbers          …       one day     written
+--   lane, waiting, blocked, left, turn, later   as in enqueue.lua and release.lua, on 0
 
 local text = ARGV[4]
 local run = cjson.decode(text)

@@ -8,7 +8,7 @@
 --   slots:<tenant>           ZSET    1.5 dead  the slot leaves it
 --   taken:<queue>            ZSET    1.5 dead  the slot leaves it
 --   held:<tenant>:<pool>     ZSET    …         the slot leaves it
---   stalled:<tenant>         SET     one day   read and deleted: queues whose ring the tenant joins again
+--   tenant:<tenant>          HASH    one day   read, and written: queues whose ring the tenant joins again
 --   sleepers, waiters, blocked, lanes          read and written: the first lane that waits for a pool joins again
 --   ring, left, turn, later  …       …         written by that
 --   run:<run>, lane, waiting …       …         the run is forgotten, unless it is of a newer fence

@@ -82,22 +82,22 @@ local function lacking(run, slot)
   end
 end
 
--- Running, rate, burst and weight of a tenant; where nobody remembers them, as the run itself carries them.
+-- Running, rate, burst and weight of a tenant, and its bucket as it is kept; where nobody remembers the limits, as the
+-- run itself carries them.
 local function limits_of(tenant, run)
-  local newest = call('GET', key('limits', tenant))
+  local newest, bucket = unpack(call('HMGET', key('tenant', tenant), 'limits', 'bucket'))
   if newest then
     local running, rate, burst, weight = newest:match('(%S+) (%S+) (%S+) (%S+)')
-    return tonumber(running), tonumber(rate), tonumber(burst), tonumber(weight)
+    return tonumber(running), tonumber(rate), tonumber(burst), tonumber(weight), bucket
   end
   local limits = run.limits
-  return limits.running, limits.starts_per_second, limits.starts_burst, limits.weight or 1
+  return limits.running, limits.starts_per_second, limits.starts_burst, limits.weight or 1, bucket
 end
 
 -- Tokens at this moment. An unknown bucket was empty when the gate began, so a lost Redis gives no second burst.
 local born = nil
-local function tokens_of(tenant, rate, burst)
+local function tokens_of(bucket, rate, burst)
   local tokens, at = 0, nil
-  local bucket = call('GET', key('bucket', tenant))
   if bucket then
     tokens, at = bucket:match('(%S+) (%S+)')
   else

@@ -16,12 +16,12 @@ end
 
 -- Let a tenant that waits as a whole be looked at again.
 local function unstall(tenant)
-  local queues = call('SMEMBERS', key('stalled', tenant))
-  if not queues[1] then return end
-  for _, queue in ipairs(queues) do
+  local queues = call('HGET', key('tenant', tenant), 'stalled')
+  if not queues then return end
+  for queue in pairs(cjson.decode(queues)) do
     if call('EXISTS', key('lanes', queue, tenant)) == 1 then join(queue, tenant) end
   end
-  call('DEL', key('stalled', tenant))
+  call('HDEL', key('tenant', tenant), 'stalled')
 end
 
 -- Take a lane from its tenant's ring until the thing is there.
@@ -105,7 +105,6 @@ local function withdraw(run)
   tend_others(run)
   if call('EXISTS', key('lanes', queue, tenant)) == 0 then
     call('ZREM', key('later', queue), tenant)
-    call('SREM', key('stalled', tenant), queue)
   end
 end
 
@@ -115,7 +114,8 @@ local function forget(run_id, fence)
   if not text then return end
   local run = cjson.decode(text)
   if run.fence > fence then return end
-  withdraw(run)
+  -- One that was picked carries a deadline, and stands in no lane.
+  if call('PTTL', key('run', run_id)) < 0 then withdraw(run) end
   call('DEL', key('run', run_id))
 end
 

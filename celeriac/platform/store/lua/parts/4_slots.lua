@@ -68,10 +68,9 @@ end
 
 -- Give back exactly the slots of this link; return its tenant and its pools, or nil where nobody held it.
 local function drop(slot)
-  local held = call('GET', key('slot', slot))
+  local held = call('GETDEL', key('slot', slot))
   if not held then return nil end
   local tenant, queue, things = unpack(cjson.decode(held))
-  call('DEL', key('slot', slot))
   call('ZREM', key('slots', tenant), slot)
   call('ZREM', key('taken', queue), slot)
   for _, thing in ipairs(things or {}) do call('ZREM', key('held', tenant, thing), slot) end
@@ -94,8 +93,10 @@ local function learn(run)
                              limits.weight or 1)
   if learned[tenant] ~= text then
     learned[tenant] = text
-    local known = call('GET', key('limits', tenant))
-    call('SET', key('limits', tenant), text, 'PX', LIMITS_MS)
+    local name = key('tenant', tenant)
+    local known = call('HGET', name, 'limits')
+    call('HSET', name, 'limits', text)
+    keep(name, LIMITS_LIFE)
     if known and known ~= text then unstall(tenant) end
   end
   if not run.pools and not run.pace then return end
