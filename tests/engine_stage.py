@@ -27,6 +27,9 @@ from celeriac.platform.models.model import Model
 from celeriac.platform.store.local_cache import LocalCache
 from celeriac.platform.store.local_gate import LocalGate
 from celeriac.platform.store.local_store import LocalStore
+from celeriac.platform.store.local_stream import LocalStream
+from celeriac.platform.streams.chunk import Chunk
+from celeriac.platform.streams.reading import read_chunks
 
 T = TypeVar("T")
 
@@ -82,6 +85,7 @@ class Stage:
         self.store = store or LocalStore(self.clock)
         self.store.declare(app.name, app.declarations(), app.schemas())
         self.cache = LocalCache()
+        self.stream = LocalStream()
         #: links that the gate let go, as a broker would hold them
         self.messages: list[Queued] = []
         self._gate = LocalGate(self.clock, dead_after=timedelta(days=1))
@@ -119,6 +123,7 @@ class Stage:
                 loop=asyncio.get_running_loop(),
                 executor=self.bodies,
                 worker_id=name,
+                stream=self.stream,
             )
         return self._engines[name]
 
@@ -151,6 +156,13 @@ class Stage:
     def run(self, run_id: str) -> Run:
         """Return a run as it stands."""
         return self.store.all[run_id].run
+
+    def chunks(self, run_id: str) -> list[Chunk]:
+        """Return what a run has told."""
+        for engine in self._engines.values():
+            if engine.chunks is not None:
+                engine.chunks.flush()
+        return read_chunks(self.stream, self.run(run_id))
 
     def steps(self, run_id: str) -> list[Memo]:
         """Return what the run remembers, in the order of its commits."""

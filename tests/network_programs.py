@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
-from celeriac import Agent, App, Context, Network, Parallel, tool
+from celeriac import Agent, App, Chunk, Context, Network, Parallel, tool
 from celeriac.platform.message import ToolCall, Usage
 from celeriac.platform.models.delta import Delta, TextDelta, deltas_of
 from celeriac.platform.models.model import ModelReply, ModelRequest
@@ -149,11 +149,55 @@ FULL = [
 ]
 
 
-async def played(harness: Harness) -> dict[str, Any]:
-    """Run the program to its end, and return what is left of it."""
+async def played(harness: Harness) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Run the program to its end; return what is left of it, and what was told."""
     [run] = await harness.send("go", {"input": "Begin"})
     await harness.advance("3d")
-    return what_is_said(harness.run(run.id).output)
+    return what_is_said(harness.run(run.id).output), what_is_told(harness.chunks(run.id))
+
+
+def what_is_told(chunks: Sequence[Chunk]) -> dict[str, list[Any]]:
+    """Return what a stream shows in the end, by who told it: turns at once tell in between each other.
+
+    What was taken back is left out, pieces are put together, and ids, which differ from run to run, are not compared;
+    that they are told once and numbered without gaps is.
+    """
+    assert [chunk.sequence_number for chunk in chunks] == list(range(len(chunks)))
+    assert len({chunk.id for chunk in chunks}) == len(chunks)
+    taken_back = {chunk.data["partId"] for chunk in chunks if chunk.event == "part.failed"}
+    names: dict[str, str] = {}
+    told: dict[str, list[tuple[str, Any]]] = {}
+    for chunk in chunks:
+        data = chunk.data
+        if chunk.event == "run.started":
+            names[data["messageId"]] = names[data["runId"]] = data["name"]
+        if data.get("partId") not in taken_back:
+            told.setdefault(names[data.get("messageId") or data["runId"]], []).append(_shown(chunk))
+    in_order = {name: _joined([one for one in shown if not _is_step(one)]) for name, shown in told.items()}
+    steps = {f"steps of {name}": sorted(filter(_is_step, shown), key=repr) for name, shown in told.items()}
+    return in_order | steps
+
+
+def _is_step(shown: tuple[str, Any]) -> bool:
+    """Whether it tells of a step: those of calls side by side begin and end in any order."""
+    return shown[0].startswith("step.")
+
+
+def _shown(chunk: Chunk) -> tuple[str, Any]:
+    """Return a chunk without ids, and without sums over turns that may end in any order."""
+    kept = ("scope", "name", "type", "delta", "finalContent", "error", "reason", "usage", "topic")
+    return chunk.event, {key: chunk.data[key] for key in kept if key in chunk.data}
+
+
+def _joined(shown: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Put pieces that follow each other together."""
+    joined: list[tuple[str, Any]] = []
+    for event, data in shown:
+        if "delta" in data and joined and joined[-1][0] == event and "delta" in joined[-1][1]:
+            joined[-1] = (event, {**data, "delta": joined[-1][1]["delta"] + data["delta"]})
+        else:
+            joined.append((event, data))
+    return joined
 
 
 def what_is_said(output: dict[str, Any]) -> dict[str, Any]:

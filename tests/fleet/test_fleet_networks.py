@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from celeriac import Chunk, Run
+from celeriac.platform.streams.reading import read_chunks
 from celeriac.testing import Harness
 from fleet.worker_fleet import Fleet
-from network_programs import FULL, Programmed, app_of, played, what_is_said
+from network_programs import FULL, Programmed, app_of, played, what_is_said, what_is_told
 from waiting import wait_until
 
-KILLS = 20
+#: twenty deaths, in parts that may be run side by side
+SEEDS = [range(first, first + 5) for first in range(0, 20, 5)]
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,17 @@ def program_fleet(tmp_path_factory: pytest.TempPathFactory, postgres_server: str
         yield fleet
 
 
-async def expected() -> dict[str, Any]:
+#: what a run has said, and what it has told
+Left = tuple[dict[str, Any], dict[str, list[Any]]]
+
+
+async def expected() -> Left:
     """Return what the program comes to in memory, where nobody dies."""
     async with Harness(app_of(FULL), Programmed(FULL)) as harness:  # type: ignore[arg-type]
         return await played(harness)
 
 
-def killed_at(fleet: Fleet, tenant: str, moment: int) -> dict[str, Any]:
+def killed_at(fleet: Fleet, tenant: str, moment: int) -> Left:
     """Run the program, kill the worker that makes so many notes of it, and return what the run comes to."""
     event = fleet.send(tenant, "go", input="Begin")
     run_id = fleet.run_of(tenant, event).id
@@ -51,12 +58,20 @@ def killed_at(fleet: Fleet, tenant: str, moment: int) -> dict[str, Any]:
     victim = next(worker for worker in fleet.workers if worker.pid == pid)
     victim.kill()
     fleet.start()
-    return what_is_said(fleet.ended(tenant, event).output)
+    run = fleet.ended(tenant, event)
+    wait_until(lambda: chunks_of(fleet, run)[-1].event == "stream.ended", what="the end of the stream")
+    return what_is_said(run.output), what_is_told(chunks_of(fleet, run))
 
 
-async def test_a_network_comes_to_the_same_over_seeded_kills(program_fleet: Fleet) -> None:
+def chunks_of(fleet: Fleet, run: Run) -> list[Chunk]:
+    """Return what the run has told up to now."""
+    return read_chunks(fleet.rooms.stream, run)
+
+
+@pytest.mark.parametrize("seeds", SEEDS, ids=str)
+async def test_a_network_comes_to_the_same_over_seeded_kills(program_fleet: Fleet, seeds: range) -> None:
     wanted, tenant = await expected(), program_fleet.tenant()
-    for seed in range(KILLS):
+    for seed in seeds:
         moment = random.Random(seed).randint(1, 7)
         assert killed_at(program_fleet, tenant, moment) == wanted, f"seed {seed}, killed at note {moment}"
     committed = program_fleet.sql("SELECT run_id, path FROM steps WHERE kind = 'model'")
