@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from celeriac.chaos.effects import read_effects
 from celeriac.chaos.faults import strike
 from celeriac.chaos.foreign import ForeignGround
 from celeriac.chaos.ground import Ground
-from celeriac.chaos.judge.evidence import Evidence
+from celeriac.chaos.judge.evidence import Evidence, RunRow
 from celeriac.chaos.judge.report import Report, judge
 from celeriac.chaos.load import Load
 from celeriac.chaos.plan import WAYS, Fault, Terms, draw
@@ -29,6 +29,9 @@ from celeriac.chaos.server_faults import REDIS_AWAY, redis_of
 from celeriac.chaos.stage import Stage
 from celeriac.chaos.strain import Strain
 from celeriac.errors import StoreUnavailable
+from celeriac.platform.streams.chunk import Chunk
+from celeriac.platform.streams.reading import read_chunks
+from celeriac.platform.streams.stream import StreamUnavailable
 
 #: how long everything that was accepted may take to end, once nothing strikes any more
 _SETTLES_WITHIN_SECONDS = 60.0
@@ -36,6 +39,9 @@ _SETTLES_WITHIN_SECONDS = 60.0
 _FAR_SECONDS = 600.0
 #: after so many dead times the gate has forgotten what nobody gave back
 _GATE_FORGETS = 5
+
+#: the function of the play whose runs have agents, and tell
+_WITH_AGENTS = "talk"
 
 _LOOK_EVERY_SECONDS = 0.05
 _LOOKS_AT_THE_CLOCK = 20
@@ -118,6 +124,7 @@ async def _evidence(ground: Ground, load: Load, collector: Collector, began_at: 
         troubles=ground.record.troubles,
         departures=ground.record.departures,
         joined=ground.record.joined,
+        streams=await asyncio.to_thread(_streams, ground, facts["runs"]),
         held_keys=await _forgotten_keys(ground, ours, within=_GATE_FORGETS * dead_after),
         limits={load.tenants[1]: ground.limits[1]},
         heartbeat=heartbeat,
@@ -183,6 +190,18 @@ async def _settle(ground: Ground, collector: Collector) -> float:
     finally:
         watching.cancel()
     return time.monotonic() - began
+
+
+def _streams(ground: Ground, rows: Mapping[str, RunRow]) -> Mapping[str, Sequence[Chunk]] | None:
+    """Return what the runs with agents told; None where Redis does not answer."""
+    told = {}
+    try:
+        for row in rows.values():
+            if row.function_id == _WITH_AGENTS:
+                told[row.id] = read_chunks(ground.rooms.stream, ground.rooms.reads.run(row.tenant_id, row.id))
+    except StreamUnavailable:
+        return None
+    return told
 
 
 async def _forgotten_keys(ground: Ground, ours: Set[str] | None, *, within: float) -> list[str]:

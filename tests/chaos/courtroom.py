@@ -14,6 +14,7 @@ from celeriac.chaos.judge.evidence import Evidence, Move, RunRow, StepRow, WaitR
 from celeriac.chaos.judge.report import judge
 from celeriac.chaos.load import Cancelled, Sent
 from celeriac.chaos.record import Trouble
+from celeriac.platform.streams.chunk import Chunk
 from celeriac.tenants.quotas import Limits
 
 NORTH, SOUTH = "ten_north", "ten_south"
@@ -60,6 +61,15 @@ def moves(run: str, worker: str, *since: float) -> list[Move]:
     return [queued, *claims, Move(run_id=run, was="running", became="completed", fence=9, worker_id=None, at=9.0)]
 
 
+def told(*events: str) -> list[Chunk]:
+    """Make the stream of a run that told these events, of one part."""
+    data = {"partId": "part", "scope": "network"}
+    return [
+        Chunk(event=event, data=data, timestamp=0, sequence_number=number, id=f"{number}:{event}")
+        for number, event in enumerate(events)
+    ]
+
+
 def honest() -> Evidence:
     """Return the evidence of a play in which everything held."""
     runs = [
@@ -94,9 +104,10 @@ def honest() -> Evidence:
         ],
         moves=[*moves("run_nap", "wrk_1", 0.8), *moves("run_parent", "wrk_1", 3.9)],
         worker_moves=[WorkerMove(id="wrk_1", pid=FIRST, what="joined", has_heir=False, at=0.1)],
+        streams={"run_nap": told("run.started", "part.created", "part.completed", "run.completed", "stream.ended")},
         joined={FIRST: 0.1, SECOND: 0.1},
         limits={SOUTH: Limits(running=2, starts_per_second=1.0, starts_burst=2)},
-        collected_at=10.0,
+        collected_at=20.0,
     )
 
 

@@ -20,6 +20,7 @@ from chaos.courtroom import (
     moves,
     run_row,
     step_row,
+    told,
     with_effects,
     with_run,
 )
@@ -28,7 +29,27 @@ from chaos.courtroom import (
 def test_an_honest_play_holds_every_invariant() -> None:
     """And what cannot be judged is said to be so."""
     assert broken(honest()) == {}
-    assert [verdict.id for verdict in judge(honest()) if verdict.verdict == "not judged"] == ["I9", "I11"]
+    assert [verdict.id for verdict in judge(honest()) if verdict.verdict == "not judged"] == ["I11"]
+
+
+def test_a_stream_with_a_gap_a_repeat_or_something_open_is_reported() -> None:
+    """A Redis that was away excuses a stream that is gone, and nothing else."""
+    whole = list((honest().streams or {})["run_nap"])
+    spoilt = {
+        "has gaps": [whole[0], *whole[2:]],
+        "tells something twice": [*whole[:-1], replace(whole[-1], id=whole[0].id)],
+        "begins with number 1": whole[1:],
+        "ends with run.completed": whole[:-1],
+        "leaves the parts ['part'] open": told("run.started", "part.created", "run.completed", "stream.ended"),
+        "tells of a failed network, and the run has completed": told("run.started", "run.failed", "stream.ended"),
+        "is empty": [],
+    }
+    for what, chunks in spoilt.items():
+        [breach, *_] = broken(replace(honest(), streams={"run_nap": chunks}))["I9"]
+        assert breach == f"the stream of run run_nap {what}"
+    away = Trouble(kind="redis", since=1.0, until=2.0)
+    assert "I9" not in broken(replace(honest(), streams={"run_nap": []}, troubles=[away]))
+    assert "I9" in broken(replace(honest(), streams={"run_nap": whole[:-1]}, troubles=[away]))
 
 
 def test_an_event_without_its_run_is_reported() -> None:

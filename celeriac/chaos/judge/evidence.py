@@ -15,6 +15,7 @@ from celeriac.chaos.effects import Effect
 from celeriac.chaos.load import Cancelled, Sent
 from celeriac.chaos.record import Departure, Trouble
 from celeriac.platform.run import FINAL
+from celeriac.platform.streams.chunk import Chunk
 from celeriac.tenants.quotas import Limits
 
 
@@ -114,6 +115,8 @@ class Evidence:
     departures: Sequence[Departure] = ()
     joined: Mapping[int, float] = field(default_factory=dict)
     held_keys: Sequence[str] = ()
+    #: what the runs told that have agents; None where nobody could read it
+    streams: Mapping[str, Sequence[Chunk]] | None = None
     limits: Mapping[str, Limits] = field(default_factory=dict)
     #: None where the database could not be given triggers
     moves: Sequence[Move] | None = None
