@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from celeriac import NetworkRun
+from celeriac.testing.model_server import Faults
 from celeriac.types import Model
 from examples import quick_start
 from examples.coding.app import CodeState, coding
@@ -25,6 +26,7 @@ from examples.insights_chat.support import Desk, customer_support
 from examples.support_desk.app import CREATED, desk, task_of
 from examples.support_desk.records import TICKETS
 from plays.playing import Stage, facts
+from waiting import wait_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +99,24 @@ def test_a_plain_script_and_real_workers_come_to_the_same(play: Play, stage: Sta
     there = stage.completed(stage.send(play.event, play.data(tmp_path / "there"))).output
     assert here["results"], "the example does something"
     assert facts(there, varying=play.varying) == facts(here, varying=play.varying)
+
+
+@pytest.mark.parametrize(("name", "answered"), [("coding", 5), ("deep_research", 4), ("insights_chat", 2)])
+def test_workers_that_are_killed_in_the_middle_come_to_the_same(
+    name: str, answered: int, stage: Stage, tmp_path: Path
+) -> None:
+    """All of them die while a model is asked, some calls into the run."""
+    [play] = [one for one in PLAYS if one.name == name]
+    here = asyncio.run(play.in_a_script(stage.model, tmp_path / "here")).export()
+    before = hanging(stage)
+    stage.server.inject(Faults(script=(*("ok",) * answered, "hang")))
+    event = stage.send(play.event, play.data(tmp_path / "there"))
+    wait_until(lambda: hanging(stage) > before, 30, "a model to be asked in vain")
+    stage.replace_workers()
+    there = stage.completed(event)
+    assert facts(there.output, varying=play.varying) == facts(here, varying=play.varying)
+    assert there.usage.model_calls > answered
+
+
+def hanging(stage: Stage) -> int:
+    return int(stage.server.stats()["outcomes"].get("hang", 0))
