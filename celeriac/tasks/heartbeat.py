@@ -91,8 +91,9 @@ class Heartbeat:
         gap = time.monotonic() - self._renewed
         if gap > self._dead_after / 2:
             self._unbroken_since = time.monotonic()
-        if gap > self._dead_after:
-            log.info("Worker %s was not heard for %.1f s and nobody has judged it; it goes on", self.worker.id, gap)
+        unheard = asked_at - self._renewed
+        if unheard > self._dead_after:
+            log.info("Worker %s was not heard for %.1f s and nobody has judged it; it goes on", self.worker.id, unheard)
         self._renewed = asked_at
 
     def _join_anew(self) -> None:

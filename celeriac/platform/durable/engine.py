@@ -93,7 +93,7 @@ class Engine:
         self._meter = meter
         self.worker_id = worker_id
         self.is_draining = False
-        #: whether this worker was silent for so long that it has to join anew before it may claim
+        #: whether this worker was silent for so long that it has to be heard before it may claim
         self.is_silent: Callable[[], bool] = lambda: False
         self._registry = registry
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
@@ -154,9 +154,9 @@ class Engine:
     # -- one link -----------------------------------------------------------------------------------------------
 
     def _living_id(self) -> str:
-        """Return the id to claim under; raise `StoreUnavailable` while this worker has yet to join anew."""
+        """Return the id to claim under; raise `StoreUnavailable` while this worker may have been judged."""
         if self.is_silent():
-            raise StoreUnavailable("This worker was silent for too long; it claims when it has joined anew")
+            raise StoreUnavailable("This worker was silent for too long; it claims when it is heard again")
         return self.worker_id
 
     async def _begin(self, wish: ClaimWish) -> _Begun | None:

@@ -114,7 +114,7 @@ class Journal:
                 # The outcome of the COMMIT may be unknown; the store recognises what it has by its commit_id.
                 if time.monotonic() > deadline:
                     return [error] * len(items)
-                log.log(level, "The journal waits for the database with %d to %s", len(items), kind)
+                log.log(level, "The journal waits for the database with %d to %s: %s", len(items), kind, error)
                 level = logging.DEBUG  # once is enough, as it is tried five times a second
                 threading.Event().wait(_BACKOFF_SECONDS)
             except Exception as error:
