@@ -131,8 +131,7 @@ def build(settings: Settings) -> Installation:
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         meter=meter,
-        secrets=_secrets(settings, engine, walled),
-        **_who_may(engine, walled),
+        **_who_may(settings, engine, walled),
         **_what_is_remembered(settings, walled, tenants),
         close=close,
     )
@@ -149,19 +148,23 @@ def _kept_for_a_while(settings: Settings, redis: Redis) -> dict[str, Any]:
     }
 
 
-def _who_may(engine: Engine, walled: Engine) -> dict[str, Any]:
-    """Build the rooms of plans, keys and people."""
+def _who_may(settings: Settings, engine: Engine, walled: Engine) -> dict[str, Any]:
+    """Build the rooms of plans, keys, secrets and people."""
     from celeriac.tenants.audit import Audit
+    from celeriac.tenants.encryption import Cipher
     from celeriac.tenants.idempotency import GivenAnswers
     from celeriac.tenants.invitations import Invitations
     from celeriac.tenants.keys import Keys
     from celeriac.tenants.people import People
     from celeriac.tenants.plans import Plans
+    from celeriac.tenants.secrets import Secrets
 
     people = People(engine)
+    cipher = cache(lambda: Cipher(settings.encryption_keys))
     return {
         "plans": Plans(engine),
-        "keys": Keys(engine),
+        "keys": Keys(engine, cipher, walled=walled),
+        "secrets": Secrets(engine, cipher, walled=walled),
         "people": people,
         "invitations": Invitations(engine, people),
         "audit": Audit(engine, walled=walled),
@@ -277,13 +280,6 @@ def _engines(settings: Settings) -> tuple[Engine, Engine]:
 
     url, mode = settings.database_url, settings.row_security
     return connect(url, role=ENGINE, row_security=mode), connect(url, role=WEB, row_security=mode)
-
-
-def _secrets(settings: Settings, engine: Engine, walled: Engine) -> Secrets:
-    from celeriac.tenants.encryption import Cipher
-    from celeriac.tenants.secrets import Secrets
-
-    return Secrets(engine, cache(lambda: Cipher(settings.encryption_keys)), walled=walled)
 
 
 def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:

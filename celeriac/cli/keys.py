@@ -1,8 +1,8 @@
-"""`celeriac keys`: list, make, rotate and revoke the keys by which tenants prove who they are."""
+"""`celeriac keys`: list, make, rotate and revoke the keys by which tenants prove who they are, and sign with them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -56,7 +56,7 @@ def ls(tenant_id: str, as_json: bool) -> None:
     "--kind",
     type=click.Choice(["event", "api", "signing"]),
     required=True,
-    help="event: may only send events; api: may do what the tenant may; signing: reserved, good for nothing yet.",
+    help="event: may only send events; api: may do what the tenant may; signing: signs what is sent.",
 )
 @click.option("--name", default="", help="What the key is for, in your words.")
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="What it may do, like runs:read; repeatable.")
@@ -94,6 +94,45 @@ def revoke(key_id: str, as_json: bool) -> None:
         note(f"Key {key_id} is refused from now on, everywhere within a second.")
 
 
+@keys.command("sign", example="celeriac keys sign ten_01J… order.json")
+@click.argument("tenant_id")
+@click.argument("body", type=click.File("rb"), default="-")
+@json_option
+def sign(tenant_id: str, body: BinaryIO, as_json: bool) -> None:
+    """Sign BODY, a file or standard input, with the tenant's live signing keys; prints the header's value."""
+    from celeriac.tenants.signature import HEADER
+
+    value = rooms_for(tenant_id).keys.signing.sign(tenant_id, body.read())
+    if as_json:
+        emit({"header": HEADER, "value": value})
+    else:
+        click.echo(value)
+
+
+@keys.command("verify", example='celeriac keys verify ten_01J… "t=1764304496,v1=5f0c…" order.json')
+@click.argument("tenant_id")
+@click.argument("signature")
+@click.argument("body", type=click.File("rb"), default="-")
+@json_option
+def verify(tenant_id: str, signature: str, body: BinaryIO, as_json: bool) -> int:
+    """Say whether SIGNATURE is the tenant's for BODY, a file or standard input; exit 1 where it is not."""
+    verdict = rooms_for(tenant_id).keys.signing.check(tenant_id, body.read(), signature)
+    if as_json:
+        emit({"is_good": verdict.fault is None, "key_id": verdict.key_id, "fault": verdict.fault})
+    elif verdict.fault is None:
+        note(f"Good: signed by key {verdict.key_id}.")
+    else:
+        note(f"Not good: {_FAULTS[verdict.fault]}.")
+    return 0 if verdict.fault is None else 1
+
+
+_FAULTS = {
+    "malformed": "this is not t=<unix seconds>,v1=<hex>",
+    "untimely": "its time is more than five minutes from now",
+    "unknown": "no live signing key of the tenant made it for this body",
+}
+
+
 def _show(key_id: str, plaintext: str) -> None:
     from celeriac.web.api.answers import moment
 
@@ -101,4 +140,5 @@ def _show(key_id: str, plaintext: str) -> None:
     scopes = None if facts.scopes is None else list(facts.scopes)
     shown = {"id": key_id, "key": plaintext, "kind": facts.kind, "tenant_id": facts.tenant_id, "name": facts.name}
     emit(shown | {"scopes": scopes, "expires_at": moment(facts.expires_at)})
-    note("Keep the key now: it is stored as a hash and cannot be shown again.")
+    stored = "encrypted" if facts.kind == "signing" else "as a hash"
+    note(f"Keep the key now: it is stored {stored} and cannot be shown again.")

@@ -28,6 +28,7 @@ TEXTS = {
     "threads": "most conversations that are kept",
     "memories": "most memories that are kept",
     "may_use_operator_keys": "whether models may be called with the installation's keys",
+    "must_sign_events": "whether events that come by an event key must be signed",
 }
 
 #: those that have an option of their own

@@ -72,7 +72,7 @@ def rm(name: str, tenant: str, as_json: bool) -> None:
 @secrets.command("rotate", example="celeriac secrets rotate")
 @json_option
 def rotate(as_json: bool) -> None:
-    """Encrypt all secrets of all tenants with the first of CELERIAC_ENCRYPTION_KEYS; older keys may go then."""
+    """Encrypt all secrets and signing keys with the first of CELERIAC_ENCRYPTION_KEYS; older ones may go then."""
     moved = rooms().secrets.rotate(actor=_actor())
     if as_json:
         emit({"rotated": moved})

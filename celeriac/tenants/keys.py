@@ -1,8 +1,9 @@
 """Keys: how a tenant proves who it is, and what it may do with which.
 
-A key's plaintext is shown once and never stored. The web verifies one for each request, so answers are remembered for a
-moment, shorter than the second within which a revoked key has to be refused. Whatever changes a key is written to the
-audit log in the same transaction. Nothing here may log or raise with a key in the message.
+A key's plaintext is shown once and never stored, but for that of signing keys, which `signing.py` keeps encrypted. The
+web verifies one for each request, so answers are remembered for a moment, shorter than the second within which a
+revoked key has to be refused. Whatever changes a key is written to the audit log in the same transaction. Nothing here
+may log or raise with a key in the message.
 """
 
 from __future__ import annotations
@@ -14,32 +15,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, Connection, Engine, Row, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
 
 from celeriac.clock import Duration, duration
 from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.tenants.audit import record
+from celeriac.tenants.encryption import Cipher
+from celeriac.tenants.key_life import IS_LIVE, IS_USED_ANEW, LEFT, believed_for, note_use
 from celeriac.tenants.key_text import KeyText, digest, id_in, new_key
 from celeriac.tenants.roles import check_scopes, scopes_of
+from celeriac.tenants.signing import SigningKeys
 from celeriac.tenants.tables import api_keys, tenants
 
 KeyKind = Literal["event", "api", "signing"]
-
-#: how long a verified key is believed without asking the database
-CACHE_SECONDS = 0.5
-
-#: how often the time of the last use is written
-_USED_EVERY = timedelta(minutes=1)
 
 _MOST_CACHED = 10_000
 _LONGEST_NAME = 200
 #: ten years
 _LONGEST_LIFE = timedelta(days=3650)
-
-_LIVES = (api_keys.c.revoked_at.is_(None), or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > db_now()))
-#: microseconds until the key expires, by the database's clock
-_LEFT = (type_coerce(api_keys.c.expires_at, BigInteger) - type_coerce(db_now(), BigInteger)).label("left")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +101,20 @@ class KeyWish:
 class Keys:
     """The keys of all tenants; safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep them in this database."""
+    def __init__(
+        self,
+        engine: Engine,
+        cipher: Callable[[], Cipher] = lambda: Cipher(""),
+        *,
+        walled: Engine | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Keep them in this database; `walled` is its side on which a tenant has to be named.
+
+        The cipher is for signing keys, which cannot be made without an encryption key.
+        """
         self._engine = engine
+        self.signing = SigningKeys(walled or engine, cipher, clock=clock)
         self._clock = clock
         self._verified: dict[str, tuple[float, ApiKey]] = {}
         self._active: dict[str, tuple[float, ApiKey]] = {}
@@ -134,7 +139,7 @@ class Keys:
             return None
         if row.is_used_anew:
             with single(self._engine) as connection:
-                connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=db_now()))
+                note_use(connection, row.tenant_id, key_id)
         return _remember(self._verified, hashed, asked_at, row)
 
     def active(self, key_id: str) -> ApiKey | None:
@@ -153,8 +158,7 @@ class Keys:
         return self.active(key_id) is not None
 
     def _look_up(self, key_id: str) -> Row[Any] | None:
-        is_used_anew = or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= db_ago(_USED_EVERY))
-        statement = select(api_keys, is_used_anew.label("is_used_anew"), _LEFT).where(api_keys.c.id == key_id, *_LIVES)
+        statement = select(api_keys, IS_USED_ANEW, LEFT).where(api_keys.c.id == key_id, IS_LIVE)
         with reading(self._engine) as connection:
             return connection.execute(statement).one_or_none()
 
@@ -166,7 +170,7 @@ class Keys:
         """Make a key and return its id and its plaintext, which nobody can show again.
 
         With a seed, a second call makes nothing and returns the same. Raises `NotFoundError` for an unknown tenant and
-        `ConfigError` for an unknown kind.
+        `ConfigError` for an unknown kind, or a signing key that nothing encrypts.
         """
         wish = wish if isinstance(wish, KeyWish) else KeyWish.of(wish)
         text = new_key(seed)
@@ -174,11 +178,12 @@ class Keys:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
             if not _is_there(connection, text):
-                _insert(connection, tenant_id, wish, text, actor=actor)
+                self._insert(connection, tenant_id, wish, text, actor=actor)
                 detail = {"kind": wish.kind, "name": wish.name, "scopes": _listed(wish.scopes)}
                 record(
                     connection, tenant_id=tenant_id, actor=actor, action="key.created", subject=text.id, detail=detail
                 )
+        self.signing.forget(tenant_id)
         return text.id, text.plaintext
 
     def rotate(
@@ -203,14 +208,14 @@ class Keys:
         with transaction(self._engine) as connection:
             if seed is not None and _is_there(connection, text):
                 return text.id, text.plaintext
-            old = connection.execute(_named(key_id, tenant_id).where(*_LIVES).with_for_update()).one_or_none()
+            old = connection.execute(_named(key_id, tenant_id).where(IS_LIVE).with_for_update()).one_or_none()
             if old is None:
                 raise _unknown(key_id)
             if connection.execute(select(api_keys.c.id).where(api_keys.c.successor_of == key_id)).first() is not None:
                 raise ConflictError(f"Key {key_id!r} has a successor already; rotate that one", code="key_rotated")
             lasts = None if old.expires_at is None else old.expires_at - old.created_at
             wish = KeyWish(kind=old.kind, name=old.name, scopes=_scopes_in(old.scopes), lasts=lasts)
-            _insert(connection, old.tenant_id, wish, text, actor=actor, successor_of=key_id)
+            self._insert(connection, old.tenant_id, wish, text, actor=actor, successor_of=key_id)
             ends = db_ago(-span)
             is_sooner = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends)
             connection.execute(update(api_keys).where(api_keys.c.id == key_id, is_sooner).values(expires_at=ends))
@@ -218,7 +223,7 @@ class Keys:
             record(
                 connection, tenant_id=old.tenant_id, actor=actor, action="key.rotated", subject=key_id, detail=detail
             )
-        self._forget(key_id)
+        self._forget(old.tenant_id, key_id)
         return text.id, text.plaintext
 
     def revoke(self, key_id: str, *, tenant_id: str | None = None, actor: str = "system") -> None:
@@ -233,18 +238,18 @@ class Keys:
             if found.revoked_at is None:
                 connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=db_now()))
                 record(connection, tenant_id=found.tenant_id, actor=actor, action="key.revoked", subject=key_id)
-        self._forget(key_id)
+        self._forget(found.tenant_id, key_id)
 
     def list(self, tenant_id: str) -> list[KeyFacts]:
         """Return what may be told of the tenant's keys, newest first; never a key."""
-        statement = select(api_keys, _LEFT).where(api_keys.c.tenant_id == tenant_id)
+        statement = select(api_keys, LEFT).where(api_keys.c.tenant_id == tenant_id)
         with reading(self._engine) as connection:
             rows = connection.execute(statement.order_by(api_keys.c.created_at.desc(), api_keys.c.id)).all()
         return [_facts(row) for row in rows]
 
     def get(self, tenant_id: str | None, key_id: str) -> KeyFacts:
         """Return what may be told of one key of the tenant (None: of any); raise `NotFoundError`."""
-        statement = select(api_keys, _LEFT).where(api_keys.c.id == key_id)
+        statement = select(api_keys, LEFT).where(api_keys.c.id == key_id)
         if tenant_id is not None:
             statement = statement.where(api_keys.c.tenant_id == tenant_id)
         with reading(self._engine) as connection:
@@ -253,7 +258,23 @@ class Keys:
             raise _unknown(key_id)
         return _facts(row)
 
-    def _forget(self, key_id: str) -> None:
+    def _insert(
+        self,
+        connection: Connection,
+        tenant_id: str,
+        wish: KeyWish,
+        text: KeyText,
+        *,
+        actor: str,
+        successor_of: str | None = None,
+    ) -> None:
+        if wish.kind == "signing":
+            self.signing.keep(connection, tenant_id, text)
+        row = _row(tenant_id, wish, text) | {"created_by": actor, "successor_of": successor_of}
+        connection.execute(insert(api_keys).values(row))
+
+    def _forget(self, tenant_id: str, key_id: str) -> None:
+        self.signing.forget(tenant_id)
         for hashed, (_, key) in list(self._verified.items()):
             if key.id == key_id:
                 self._verified.pop(hashed, None)
@@ -266,8 +287,7 @@ def _remember(cache: dict[str, tuple[float, ApiKey]], name: str, asked_at: float
     key = ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind, scopes=scopes)
     if len(cache) >= _MOST_CACHED:
         cache.clear()
-    left = CACHE_SECONDS if row.left is None else min(CACHE_SECONDS, row.left / 1_000_000)
-    cache[name] = (asked_at + left, key)
+    cache[name] = (asked_at + believed_for(row.left), key)
     return key
 
 
@@ -276,11 +296,9 @@ def _is_there(connection: Connection, text: KeyText) -> bool:
     return found == text.digest
 
 
-def _insert(
-    connection: Connection, tenant_id: str, wish: KeyWish, text: KeyText, *, actor: str, successor_of: str | None = None
-) -> None:
+def _row(tenant_id: str, wish: KeyWish, text: KeyText) -> dict[str, Any]:
     scopes = _listed(wish.scopes)
-    row = {
+    return {
         "id": text.id,
         "tenant_id": tenant_id,
         "kind": wish.kind,
@@ -288,11 +306,8 @@ def _insert(
         "scopes": None if scopes is None else " ".join(scopes),
         "secret_hash": text.digest,
         "created_at": db_now(),
-        "created_by": actor,
-        "successor_of": successor_of,
         "expires_at": None if wish.lasts is None else db_ago(-wish.lasts),
     }
-    connection.execute(insert(api_keys).values(row))
 
 
 def _named(key_id: str, tenant_id: str | None) -> Any:

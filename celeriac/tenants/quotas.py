@@ -61,12 +61,14 @@ class Limits:
     memories: int | None = None
     #: whether models may be called with the keys of the installation
     may_use_operator_keys: bool = True
+    #: whether events that come by an event key are taken only with a signature
+    must_sign_events: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would stop the tenant for ever, and what is no number."""
         for name, value in vars(self).items():
-            if isinstance(value, bool) != (name == "may_use_operator_keys"):
-                raise _wrong(name, value, "give true or false" if name == "may_use_operator_keys" else "give a number")
+            if isinstance(value, bool) != (name in _YES_OR_NO):
+                raise _wrong(name, value, "give true or false" if name in _YES_OR_NO else "give a number")
             if value is None and name in _NEVER_NONE:
                 raise _wrong(name, value, "give a number above zero")
             if value is None or isinstance(value, bool):
@@ -81,6 +83,9 @@ class Limits:
         if self.event_bytes is not None and self.event_bytes > MOST_EVENT_BYTES:
             raise _wrong("event_bytes", self.event_bytes, f"give at most {MOST_EVENT_BYTES}")
 
+
+#: those that are no numbers
+_YES_OR_NO = ("may_use_operator_keys", "must_sign_events")
 
 #: those that the Gate cannot be without
 _NEVER_NONE = ("running", "starts_per_second", "starts_burst", "weight")

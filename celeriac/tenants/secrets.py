@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+from sqlalchemy import Engine, delete, insert, or_, select, update
 
 from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.errors import ConfigError, NotFoundError
 from celeriac.tenants import audit
 from celeriac.tenants.encryption import Cipher, Sealed
+from celeriac.tenants.resealing import keys_in_use, place_of_secret, reseal_page
 from celeriac.tenants.tables import tenant_secrets, tenants
 
 #: how long a key is believed without asking the database
@@ -68,7 +69,7 @@ class Secrets:
         Raises `ConfigError` for what cannot be kept, and `NotFoundError` for an unknown tenant.
         """
         _check(name, value, provider)
-        sealed = self._cipher().seal(value, (tenant_id, name))
+        sealed = self._cipher().seal(value, place_of_secret(tenant_id, name))
         given = {"provider": provider, "key_id": sealed.key_id, "box": sealed.box, "updated_at": db_now()}
         place = (tenant_secrets.c.tenant_id == tenant_id, tenant_secrets.c.name == name)
         with transaction(self._walled, tenant_id) as connection:
@@ -113,14 +114,14 @@ class Secrets:
         return key
 
     def rotate(self, *, actor: str, most: int = PAGE) -> int:
-        """Encrypt with the first key what another one encrypted; return how many that were.
+        """Encrypt with the first key what another one encrypted, signing keys too; return how many that were.
 
         In pages, so that it may be cut off and repeated. Raises `ConfigError` where one does not open.
         """
         cipher, moved = self._cipher(), 0
         if not cipher.key_ids:
             cipher.seal("", ("",))  # says how to make one
-        while page := self._rotate_page(cipher, most):
+        while page := reseal_page(self._engine, cipher, most):
             moved += page
         with single(self._engine) as connection:
             detail = {"secrets": moved, "key_id": cipher.key_ids[0]}
@@ -130,9 +131,8 @@ class Secrets:
         return moved
 
     def keys_in_use(self) -> set[str]:
-        """Return the ids of the encryption keys that secrets were encrypted with."""
-        with reading(self._engine) as connection:
-            return set(connection.execute(select(tenant_secrets.c.key_id).distinct()).scalars())
+        """Return the ids of the encryption keys that secrets and signing keys were encrypted with."""
+        return keys_in_use(self._engine)
 
     def _look_up(self, tenant_id: str, provider: str) -> str | None:
         is_used_anew = or_(
@@ -152,28 +152,11 @@ class Secrets:
             place = (tenant_secrets.c.tenant_id == tenant_id, tenant_secrets.c.name == row.name)
             with single(self._walled, tenant_id) as connection:
                 connection.execute(update(tenant_secrets).where(*place).values(last_used_at=db_now()))
-        return self._cipher().open(Sealed(key_id=row.key_id, box=row.box), (tenant_id, row.name))
-
-    def _rotate_page(self, cipher: Cipher, most: int) -> int:
-        old = select(*_SEALED).where(tenant_secrets.c.key_id != cipher.key_ids[0])
-        old = old.order_by(tenant_secrets.c.tenant_id, tenant_secrets.c.name).limit(most).with_for_update()
-        with transaction(self._engine) as connection:
-            rows = connection.execute(old).all()
-            for row in rows:
-                place = (row.tenant_id, row.name)
-                text = cipher.open(Sealed(key_id=row.key_id, box=row.box), place)
-                _reseal(connection, cipher.seal(text, place), place)
-        return len(rows)
+        return self._cipher().open(Sealed(key_id=row.key_id, box=row.box), place_of_secret(tenant_id, row.name))
 
 
 _SHOWN = tuple(tenant_secrets.c[name] for name in ("name", "provider", "created_at", "updated_at", "last_used_at"))
 _SEALED = tuple(tenant_secrets.c[name] for name in ("tenant_id", "name", "key_id", "box"))
-
-
-def _reseal(connection: Connection, sealed: Sealed, place: tuple[str, str]) -> None:
-    tenant_id, name = place
-    same = (tenant_secrets.c.tenant_id == tenant_id, tenant_secrets.c.name == name)
-    connection.execute(update(tenant_secrets).where(*same).values(key_id=sealed.key_id, box=sealed.box))
 
 
 def _check(name: str, value: str, provider: str | None) -> None:

@@ -1,4 +1,7 @@
-"""The tables of this room: tenants, their keys and people, the audit log, answers given. Secrets are kept as hashes."""
+"""The tables of this room: tenants, their keys and people, the audit log, answers given.
+
+Secrets are kept as hashes, or encrypted where they have to be used.
+"""
 
 from __future__ import annotations
 
@@ -100,6 +103,21 @@ tenant_secrets = Table(
     #: written at most once a minute
     Column("last_used_at", Moment),
     Index("ix_tenant_secrets_key_id", "key_id"),
+)
+
+#: signing keys, encrypted: they have to be in the clear where something is signed
+signing_secrets = Table(
+    "signing_secrets",
+    metadata,
+    Column("tenant_id", Text, primary_key=True),
+    #: the key's, in `api_keys`
+    Column("id", Text, primary_key=True),
+    #: which key of the operator's encrypted it
+    Column("key_id", Text, nullable=False),
+    #: the nonce, and what was encrypted with it
+    Column("box", LargeBinary, nullable=False),
+    Index("ix_signing_secrets_key_id", "key_id"),
+    info=owned_by("tenant_id", web_may="SELECT"),
 )
 
 users = Table(

@@ -20,7 +20,7 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from celeriac.errors import RefusedError
-from celeriac.tenants.keys import ApiKey
+from celeriac.tenants.keys import ApiKey, KeyKind
 from celeriac.tenants.people import Member, User
 from celeriac.tenants.roles import EVERYTHING, SCOPES, Permission
 from celeriac.web.problems import Problem
@@ -120,6 +120,11 @@ def caller() -> Caller:
 def actor() -> str:
     """Return who asks, as the audit log names them."""
     return caller().actor
+
+
+def came_by() -> KeyKind:
+    """Return the kind of the key by which the request was admitted."""
+    return cast("KeyKind", g.key_kind)
 
 
 def may(permission: Permission) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from cli_shell import Shell
+
+from celeriac.tenants.encryption import new_key
 
 
 def test_a_key_is_made_with_scopes_and_rotated(shell: Shell, tenant: str) -> None:
@@ -17,6 +21,25 @@ def test_a_key_is_made_with_scopes_and_rotated(shell: Shell, tenant: str) -> Non
     of_keys = [entry for entry in log if entry["action"].startswith("key.")]
     assert {entry["action"] for entry in of_keys} == {"key.rotated", "key.created"}
     assert all(entry["actor"].startswith("cli:") for entry in of_keys)
+
+
+def test_a_body_is_signed_and_the_signature_verified(shell: Shell, tenant: str) -> None:
+    """By the key that was made, of which nothing is printed again."""
+    encrypted = {"CELERIAC_ENCRYPTION_KEYS": new_key("k1")}
+    made = shell.json("keys", "create", tenant, "--kind", "signing", **encrypted)
+    signed = shell.run("keys", "sign", tenant, given="{}", **encrypted)
+    good = shell.run("keys", "verify", tenant, signed.stdout.strip(), "--json", given="{}", **encrypted)
+    bad = shell.run("keys", "verify", tenant, signed.stdout.strip(), given="{ }", **encrypted)
+    assert json.loads(good.stdout) == {"is_good": True, "key_id": made["id"], "fault": None}
+    assert (good.returncode, bad.returncode, "Not good" in bad.stderr) == (0, 1, True)
+    assert made["key"] not in signed.stdout + good.stdout + bad.stderr
+
+
+def test_a_signing_key_needs_an_encryption_key(shell: Shell, tenant: str) -> None:
+    """And the refusal says how to make one."""
+    refused = shell.run("keys", "create", tenant, "--kind", "signing")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "celeriac secrets new-key" in refused.stderr
 
 
 def test_a_user_is_made_with_a_password_from_stdin(shell: Shell, tenant: str) -> None:

@@ -9,6 +9,7 @@ from celeriac.cli.wall_checks import check_clocks, check_encryption, check_row_s
 from celeriac.database import connect, migrate
 from celeriac.settings import Settings
 from celeriac.tenants.encryption import Cipher, new_key
+from celeriac.tenants.keys import Keys
 from celeriac.tenants.secrets import Secrets
 from celeriac.tenants.tenant import Tenants
 from services import fresh_database
@@ -49,12 +50,16 @@ def test_a_wall_that_is_required_or_shuts_everybody_out_is_broken(server: str) -
         assert check_row_security(Settings(database_url=url)).status == "broken"
 
 
-def test_an_encryption_key_that_is_still_needed_is_missed(sqlite_url: str) -> None:
-    """Before a model is called with a secret that does not open."""
+@pytest.mark.parametrize("kind", ["secret", "signing key"])
+def test_an_encryption_key_that_is_still_needed_is_missed(sqlite_url: str, kind: str) -> None:
+    """Before a model is called with a secret that does not open, or something cannot be signed."""
     migrate(sqlite_url)
     old, engine = new_key("old"), connect(sqlite_url)
-    secrets = Secrets(engine, lambda: Cipher(old))
-    secrets.put(Tenants(engine).create("Acme").id, "openai", "sk-1", actor="cli:me")
+    tenant_id = Tenants(engine).create("Acme").id
+    if kind == "signing key":
+        Keys(engine, lambda: Cipher(old)).create(tenant_id, "signing")
+    else:
+        Secrets(engine, lambda: Cipher(old)).put(tenant_id, "openai", "sk-1", actor="cli:me")
     check = check_encryption(Settings(database_url=sqlite_url, encryption_keys=new_key("new")))
     assert (check.status, "'old'" in check.detail) == ("broken", True)
     assert check_encryption(Settings(database_url=sqlite_url, encryption_keys=f"{new_key('new')},{old}")).status == "ok"

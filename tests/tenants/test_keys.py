@@ -10,7 +10,9 @@ from sqlalchemy import Engine, select
 
 from celeriac.database import reading
 from celeriac.errors import ConfigError, NotFoundError
-from celeriac.tenants.keys import CACHE_SECONDS, ApiKey, KeyKind, Keys
+from celeriac.tenants.encryption import Cipher, new_key
+from celeriac.tenants.key_life import CACHE_SECONDS
+from celeriac.tenants.keys import ApiKey, KeyKind, Keys
 from celeriac.tenants.roles import OF_KINDS
 from celeriac.tenants.tables import api_keys
 from celeriac.tenants.tenant import Tenants
@@ -18,7 +20,7 @@ from celeriac.tenants.tenant import Tenants
 
 @pytest.fixture
 def keys(tenancy: Engine) -> Keys:
-    return Keys(tenancy)
+    return Keys(tenancy, lambda: Cipher(new_key("k1")))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, update
 from celeriac.database import db_ago, transaction
 from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.tenants.audit import Audit
-from celeriac.tenants.keys import CACHE_SECONDS, Keys, KeyWish
+from celeriac.tenants.key_life import CACHE_SECONDS
+from celeriac.tenants.keys import Keys, KeyWish
 from celeriac.tenants.roles import SCOPES
 from celeriac.tenants.tables import api_keys
 from celeriac.tenants.tenant import Tenants

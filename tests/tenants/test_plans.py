@@ -93,6 +93,7 @@ def test_each_change_is_in_the_audit_log(tenancy: Engine, plans: Plans, tenants:
         ({"cost_usd_per_day": -1}, "not below zero"),
         ({"event_bytes": 10**9}, "at most"),
         ({"may_use_operator_keys": "perhaps"}, "true or false"),
+        ({"must_sign_events": None}, "true or false"),
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(given: dict[str, object], says: str) -> None:

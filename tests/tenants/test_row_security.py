@@ -25,7 +25,10 @@ from web.bank_runs import Desk
 CHANGING = ("abort", "rerun", "cancel", "signal", "memory", "talk", "forget")
 
 #: tables in which the other tenant has rows
-FILLED = ("events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "threads", "messages", "tenants")
+FILLED = (
+    "events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "threads", "messages", "tenants",
+    "signing_secrets",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -28,11 +28,15 @@ from celeriac.platform.store.sql_reads import SqlReads
 from celeriac.platform.store.sql_store import SqlStore
 from celeriac.platform.store.sql_threads import SqlThreads
 from celeriac.row_security import ENGINE, WEB
+from celeriac.tenants.encryption import Cipher, new_key
+from celeriac.tenants.keys import Keys
+from celeriac.tenants.signing import SigningKeys
 from celeriac.tenants.tenant import Tenants
 from services import fresh_database
 from web.bank_runs import Desk
 
 EMBEDDER = embedder("hashing")
+CIPHER = Cipher(new_key("k1"))
 #: a thread of the other tenant's
 THREAD = "thread"
 [CANARIES] = EMBEDDER.embed(["canaries"])
@@ -82,6 +86,7 @@ def world(server: str) -> Iterator[World]:
         [memory] = mem0_memories(engine, "hashing").add(other, "ada", "likes canaries")
         SqlThreads(engine).open(other, THREAD)
         SqlThreads(engine).append(other, THREAD, [said("canaries")])
+        Keys(engine, lambda: CIPHER).create(other, "signing")
         event_id = SqlReads(engine).run(other, run).event_id
         try:
             yield World(url, engine, walled, me, other, run, waiting, event_id, action, memory.id)
@@ -125,6 +130,7 @@ ASKED: dict[str, Callable[[World, Engine], Any]] = {
     "thread": lambda w, e: SqlThreads(e).entries(w.me, THREAD, last=9),
     "talk": lambda w, e: SqlThreads(e).append(w.me, THREAD, [said("budgies")]),
     "forget": lambda w, e: SqlThreads(e).delete(w.me, THREAD),
+    "signing": lambda w, e: SigningKeys(e, lambda: CIPHER).sign(w.me, b""),
     "memory": lambda w, e: mem0_memories(e, "hashing").delete(w.me, w.memory),
 }
 

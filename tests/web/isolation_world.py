@@ -179,6 +179,7 @@ def build_world(rooms: Installation) -> World:
     engine = connect(rooms.settings.database_url)
     _plant(engine, other.tenant_id)
     keys = {"good": own.key()[1], "event": own.key("event")[1], "signing": own.key("signing")[1]}
+    other.key("signing")
     keys |= {"without the scope": own.key(scopes=["audit:read"])[1], "keys alone": own.key(scopes=["keys:read"])[1]}
     revoked, keys["revoked"] = own.key()
     rooms.keys.revoke(revoked)

@@ -14,6 +14,7 @@ from celeriac.web.auth import needs, tenant_id
 from celeriac.web.once import once, own_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
+from celeriac.web.signatures import check_signature, signable
 
 events = APIBlueprint(
     "events",
@@ -24,14 +25,16 @@ events = APIBlueprint(
 
 
 @events.before_request
-def check_size() -> None:
-    """Know the size of what was sent before anything of it is read."""
+def check_what_came() -> None:
+    """Know who signed what was sent, and its size, before anything of it is read."""
     if request.method == "POST":
+        check_signature()
         _count(request.get_json())
 
 
 @events.post("/e/<event_key>", responses={"200": EventIds}, summary="Send events with an event key")
 @needs("events:send", key_in_path="event_key")
+@signable
 @once
 def send_by_key(path: EventKeyPath, body: EventsIn) -> dict[str, Any]:
     """Take one event or a list; the path's key says whose they are. Any Inngest SDK can send here."""
@@ -41,6 +44,7 @@ def send_by_key(path: EventKeyPath, body: EventsIn) -> dict[str, Any]:
 
 @events.post("/v1/events", responses={"202": AcceptedEvents}, security=[{"key": []}], summary="Send events")
 @needs("events:send")
+@signable
 @once
 def send(body: EventsIn) -> tuple[dict[str, Any], int]:
     """Take one event or a list, all or none."""

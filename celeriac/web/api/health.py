@@ -18,8 +18,11 @@ from flask_openapi3.openapi import OpenAPI
 from celeriac.errors import StoreUnavailable
 from celeriac.web.api.models import Health, Readiness, refusals
 from celeriac.web.auth import need_of, open_to_all
-from celeriac.web.once import PARAMETER, is_once
+from celeriac.web.once import PARAMETER as IDEMPOTENCY_KEY
+from celeriac.web.once import is_once
 from celeriac.web.rooms import hints, rooms
+from celeriac.web.signatures import PARAMETER as SIGNATURE
+from celeriac.web.signatures import is_signable
 
 _CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -53,7 +56,7 @@ def readyz() -> tuple[dict[str, str], int]:
 @health.get("/openapi.json", doc_ui=False)
 @open_to_all
 def openapi() -> dict[str, Any]:
-    """Describe the API, as OpenAPI 3.1, with the scope that each operation asks for, and where it is done once."""
+    """Describe the API, as OpenAPI 3.1, with what each operation asks for: its scope, and the headers that it takes."""
     described: dict[str, Any] = cast("OpenAPI", current_app).api_doc
     for rule in current_app.url_map.iter_rules():
         operations = described["paths"].get(_CONVERTED.sub(r"{\1}", rule.rule), {})
@@ -61,8 +64,10 @@ def openapi() -> dict[str, Any]:
         for operation in (operations[method.lower()] for method in rule.methods or () if method.lower() in operations):
             if (need := need_of(view)) and "security" in operation:
                 operation["security"] = [{"key": [need]}]
-            if is_once(view) and PARAMETER not in operation.setdefault("parameters", []):
-                operation["parameters"].append(PARAMETER)
+            taken = [IDEMPOTENCY_KEY] if is_once(view) else []
+            taken += [SIGNATURE] if is_signable(view) else []
+            named = operation.setdefault("parameters", [])
+            named += [one for one in taken if one not in named]
     return described
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from celeriac.tenants.keys import KeyWish
+from celeriac.tenants.keys import KeyKind, KeyWish
 from celeriac.tenants.roles import scopes_of
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
@@ -53,6 +53,7 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
     with refusing(422):
         wish = KeyWish.of(body.kind, name=body.name, scopes=body.scopes, lasts=body.expires)
     _check_reach(scopes_of(wish.kind, wish.scopes))
+    _check_encryption(wish.kind)
     key_id, plaintext = rooms().keys.create(tenant_id(), wish, actor=actor(), seed=key_seed())
     return key_json(rooms().keys.get(tenant_id(), key_id)) | {"key": plaintext}, 201
 
@@ -64,6 +65,7 @@ def rotate(path: KeyPath, body: RotateIn) -> tuple[dict[str, Any], int]:
     """Make a successor with the same name, kind and scopes; the old key expires after the overlap."""
     old = rooms().keys.get(tenant_id(), path.key_id)
     _check_reach(scopes_of(old.kind, old.scopes))
+    _check_encryption(old.kind)
     with refusing(422):
         key_id, plaintext = rooms().keys.rotate(
             path.key_id, body.overlap, tenant_id=tenant_id(), actor=actor(), seed=key_seed()
@@ -86,6 +88,12 @@ def read_audit(query: PageQuery) -> dict[str, Any]:
     found, cursor = page_of_audit(limit=query.limit, cursor=query.cursor)
     position = {"next_cursor": cursor, "has_more": cursor is not None, "limit": query.limit}
     return {"data": [audit_json(entry) for entry in found], "page": position}
+
+
+def _check_encryption(kind: KeyKind) -> None:
+    """A signing key is kept encrypted, or not at all."""
+    if kind == "signing" and not rooms().settings.encryption_keys:
+        raise Problem(503, "no_encryption_key", "The operator has to set CELERIAC_ENCRYPTION_KEYS first")
 
 
 def _check_reach(scopes: frozenset[str]) -> None:

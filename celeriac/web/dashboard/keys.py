@@ -43,7 +43,11 @@ def create_key() -> AnyResponse:
     except ConfigError as error:
         return Response(_page(refusal=error.message), 422)
     _check_reach(scopes_of(wish.kind, wish.scopes))
-    return Response(_page(shown=rooms().keys.create(tenant_id(), wish, actor=actor())[1]), 201)
+    try:
+        shown = rooms().keys.create(tenant_id(), wish, actor=actor())[1]
+    except (ConfigError, ConflictError) as error:
+        return Response(_page(refusal=error.message), 409)
+    return Response(_page(shown=shown), 201)
 
 
 @dashboard.post("/settings/keys/<key_id>/rotate")

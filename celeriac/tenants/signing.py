@@ -1,0 +1,136 @@
+"""Signing: the signing keys of all tenants at work, for what is sent in a tenant's name.
+
+A signing key signs with its text, so what is stored of it is encrypted, where of other keys only a hash is. `keys.py`
+makes, rotates and revokes them and holds this room; the event door and the CLI ask it to sign and to check. What is
+known of a tenant's keys is believed for a moment, as with keys. Nothing here may log, show or raise with a secret.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, func, insert, select
+
+from celeriac.database import reading, single
+from celeriac.errors import ConflictError, NotFoundError
+from celeriac.tenants.encryption import Cipher, Sealed
+from celeriac.tenants.key_life import CACHE_SECONDS, IS_LIVE, IS_USED_ANEW, LEFT, believed_for, note_use
+from celeriac.tenants.key_text import KeyText
+from celeriac.tenants.resealing import place_of_signing_key
+from celeriac.tenants.signature import SigningKey, Verdict, check_signature, signature
+from celeriac.tenants.tables import api_keys, signing_secrets
+
+#: more would make headers that no server takes
+MOST_LIVE = 10
+
+_MOST_CACHED = 10_000
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """What is believed of a tenant's keys, newest first."""
+
+    until: float
+    keys: list[SigningKey] = field(default_factory=list)
+    #: of which the time of the last use is to be written
+    used_anew: set[str] = field(default_factory=set)
+
+
+class SigningKeys:
+    """The signing keys of all tenants; safe to share between threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        cipher: Callable[[], Cipher],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Read them from this side of the database, on which a tenant may have to be named.
+
+        `clock` counts how long they are believed; `now` is the time that signatures tell.
+        """
+        self._engine, self._cipher = engine, cipher
+        self._clock, self._now = clock, now
+        self._known: dict[str, _Known] = {}
+
+    def sign(self, tenant_id: str, body: bytes) -> str:
+        """Return the header by which the tenant signs the body now, with one signature for each of its live keys.
+
+        Raises `NotFoundError` for a tenant without one, and `ConfigError` where one cannot be decrypted.
+        """
+        known = self._look(tenant_id)
+        if not known.keys:
+            how = f"`celeriac keys create {tenant_id} --kind signing`"
+            raise NotFoundError(f"Tenant {tenant_id!r} has no signing key that is good; {how} makes one")
+        for key in known.keys:
+            self._note_use(tenant_id, known, key.id)
+        return signature(body, known.keys, self._now())
+
+    def check(self, tenant_id: str, body: bytes, header: str) -> Verdict:
+        """Judge the header that came with a body in the tenant's name; raise `ConfigError` as `sign` does."""
+        known = self._look(tenant_id)
+        verdict = check_signature(body, header, known.keys, self._now())
+        if verdict.key_id is not None:
+            self._note_use(tenant_id, known, verdict.key_id)
+        return verdict
+
+    # -- for `keys.py` ------------------------------------------------------------------------------------------
+
+    def keep(self, connection: Connection, tenant_id: str, text: KeyText) -> None:
+        """Keep a new key as part of the transaction that makes it.
+
+        Raises `ConfigError` where nothing encrypts it, and `ConflictError` where the tenant has too many.
+        """
+        mine = select(func.count()).select_from(api_keys)
+        mine = mine.where(api_keys.c.tenant_id == tenant_id, api_keys.c.kind == "signing", IS_LIVE)
+        if connection.execute(mine).scalar_one() >= MOST_LIVE:
+            detail = f"A tenant has at most {MOST_LIVE} signing keys that are good; revoke one first"
+            raise ConflictError(detail, code="too_many_signing_keys")
+        sealed = self._cipher().seal(text.plaintext, place_of_signing_key(tenant_id, text.id))
+        row = {"tenant_id": tenant_id, "id": text.id, "key_id": sealed.key_id, "box": sealed.box}
+        connection.execute(insert(signing_secrets).values(row))
+
+    def forget(self, tenant_id: str) -> None:
+        """Believe nothing of the tenant's keys, as they were changed here."""
+        self._known.pop(tenant_id, None)
+
+    # -- what is known ------------------------------------------------------------------------------------------
+
+    def _look(self, tenant_id: str) -> _Known:
+        known = self._known.get(tenant_id)
+        if known is None or self._clock() >= known.until:
+            known = self._look_up(tenant_id)
+            if len(self._known) >= _MOST_CACHED:
+                self._known.clear()
+            self._known[tenant_id] = known
+        return known
+
+    def _look_up(self, tenant_id: str) -> _Known:
+        asked_at, known = self._clock(), _Known(until=0.0)
+        statement = (
+            select(signing_secrets, LEFT, IS_USED_ANEW)
+            .join(api_keys, api_keys.c.id == signing_secrets.c.id)
+            .where(signing_secrets.c.tenant_id == tenant_id, api_keys.c.tenant_id == tenant_id, IS_LIVE)
+            .order_by(api_keys.c.created_at.desc(), api_keys.c.id)
+        )
+        with reading(self._engine, tenant_id) as connection:
+            rows = connection.execute(statement).all()
+        for row in rows:
+            sealed = Sealed(key_id=row.key_id, box=row.box)
+            secret = self._cipher().open(sealed, place_of_signing_key(tenant_id, row.id))
+            known.keys.append(SigningKey(id=row.id, secret=secret))
+            if row.is_used_anew:
+                known.used_anew.add(row.id)
+        known.until = asked_at + min((believed_for(row.left) for row in rows), default=CACHE_SECONDS)
+        return known
+
+    def _note_use(self, tenant_id: str, known: _Known, key_id: str) -> None:
+        if key_id in known.used_anew:
+            with single(self._engine, tenant_id) as connection:
+                note_use(connection, tenant_id, key_id)
+            known.used_anew.discard(key_id)
