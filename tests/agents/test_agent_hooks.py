@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from celeriac import Agent, AgentResult, App, Context, Message, Network, Prompt, State, tool
-from celeriac.errors import ModelError, RouterError, StepError
+from celeriac.errors import ConfigError, ModelError, RouterError, StepError
 from celeriac.testing import Harness, ScriptedModel, call, say
 
 OUT = ModelError("The key is refused", kind="auth")
@@ -111,6 +111,33 @@ async def test_on_error_that_has_no_answer_leaves_the_error() -> None:
     agent = Agent("a", on_error=lambda ctx, error: None, model=ScriptedModel([OUT]))
     with pytest.raises(ModelError, match="key is refused"):
         await agent.run("go")
+
+
+async def test_a_result_of_another_agent_in_place_of_a_failure_is_the_turns_own() -> None:
+    backup = Agent("Backup", model=ScriptedModel([say("I can")]))
+
+    async def ask_backup(ctx: Context, error: Exception) -> AgentResult:
+        return await backup.run("Can you?")
+
+    agent = Agent("a", tools=[look], max_iter=2, on_error=ask_backup, model=ScriptedModel([call("look"), OUT]))
+    network = Network("N", agents=[agent], router=lambda ctx: None if ctx.network.call_count else agent)
+    async with network.stream("go") as stream:
+        told = [chunk async for chunk in stream]
+        [result] = (await stream.result()).results
+    assert (result.agent, result.text, result.stopped, result.usage.model_calls) == ("a", "I can", "error", 2)
+    assert told[1].data["messageId"] == result.id
+
+
+async def test_words_in_place_of_a_typed_answer_are_no_output() -> None:
+    agent = Agent("a", output=int, on_error=lambda ctx, error: "Sorry", model=ScriptedModel([OUT]))
+    result = await agent.run("How many?")
+    assert (result.text, result.output, result.stopped) == ("Sorry", None, "error")
+
+
+async def test_a_hook_that_returns_an_output_of_another_type_is_named() -> None:
+    agent = Agent("a", output=int, on_finish=lambda ctx, result: replace(result, output="four"))
+    with pytest.raises(ConfigError, match="hook of agent 'a'"):
+        await agent.run("How many?", model=ScriptedModel([say('{"value": 4}')]))
 
 
 async def test_what_hooks_do_to_the_state_is_remembered_and_they_are_not_called_again() -> None:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from celeriac.errors import ModelError, StoreUnavailable
+from pydantic import ValidationError
+
+from celeriac.errors import ConfigError, ModelError, StoreUnavailable
 from celeriac.ids import derived_id
 from celeriac.platform.agents.hooks import call_hook
 from celeriac.platform.agents.prompt import Prompt
@@ -25,6 +27,7 @@ from celeriac.platform.message import Message, Usage
 from celeriac.platform.models.model import Model, ModelReply, ModelRequest
 from celeriac.platform.output import OutputMisfit
 from celeriac.platform.result import AgentResult
+from celeriac.platform.signature import problems
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.agent import Agent
@@ -70,7 +73,7 @@ class Turn:
             if answer is None:
                 raise
             result = answer
-        return result
+        return self._own(result)
 
     async def _converse(self) -> None:
         limit = self._agent.turn_limit(self._ctx)
@@ -206,6 +209,21 @@ class Turn:
         if isinstance(answer, str):
             said = Message("assistant", answer, agent=self._agent.name, id=error_message_id(self._id))
             self._telling.replied(said)
-            return replace(self._result(), messages=(*self._messages, said), output=answer, stopped="error")
-        result: AgentResult[Any] | None = answer
-        return result
+            output = answer if self._agent.shape is None else None  # words are no value of the type
+            return replace(self._result(), messages=(*self._messages, said), output=output, stopped="error")
+        if answer is None:
+            return None
+        result: AgentResult[Any] = answer
+        return replace(result, usage=self._usage + result.usage, stopped=result.stopped or "error")
+
+    def _own(self, result: AgentResult[Any]) -> AgentResult[Any]:
+        """Return what the turn or a hook came to as the result of this turn, whoever it was that said it."""
+        name, shape = self._agent.name, self._agent.shape
+        if shape is not None:
+            try:
+                shape.load(shape.dump(result.output))
+            except ValidationError as error:
+                raise ConfigError(
+                    f"A hook of agent {name!r} returned a result whose output is not of its type: {problems(error)}"
+                ) from error
+        return replace(result, id=self._id, agent=name)
