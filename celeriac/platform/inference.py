@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, TypeVarTuple, overload
@@ -49,7 +49,7 @@ class Ai:
         self._step = step
 
     @overload
-    async def infer(
+    def infer(
         self,
         id: str,
         model: ModelLike,
@@ -58,9 +58,9 @@ class Ai:
         system: str = "",
         tools: Sequence[ToolSpec | Described] = (),
         output: None = None,
-    ) -> AgentResult[str]: ...
+    ) -> Coroutine[Any, Any, AgentResult[str]]: ...
     @overload
-    async def infer(
+    def infer(
         self,
         id: str,
         model: ModelLike,
@@ -69,9 +69,9 @@ class Ai:
         system: str = "",
         tools: Sequence[ToolSpec | Described] = (),
         output: type[T],
-    ) -> AgentResult[T]: ...
+    ) -> Coroutine[Any, Any, AgentResult[T]]: ...
     @overload
-    async def infer(
+    def infer(
         self,
         id: str,
         model: ModelLike,
@@ -80,8 +80,8 @@ class Ai:
         system: str = "",
         tools: Sequence[ToolSpec | Described] = (),
         output: Any,
-    ) -> AgentResult[Any]: ...
-    async def infer(
+    ) -> Coroutine[Any, Any, AgentResult[Any]]: ...
+    def infer(
         self,
         id: str,
         model: ModelLike,
@@ -90,12 +90,12 @@ class Ai:
         system: str = "",
         tools: Sequence[ToolSpec | Described] = (),
         output: Any = None,
-    ) -> AgentResult[Any]:
+    ) -> Coroutine[Any, Any, AgentResult[Any]]:
         """Ask a model once and remember the reply; tool calls are returned and not executed.
 
         With `output=` the reply is read as that type. One that does not fit goes back to the model once, as a step
-        named like this one; then `ModelError` of kind `output` is raised. A reply that calls tools has no output yet:
-        None. `.raw` is the provider's own body.
+        `<id>:again`; then `ModelError` of kind `output` is raised. A reply that calls tools has no output yet: None.
+        `.raw` is the provider's own body.
         """
         context = current_context()
         replaced = None if context is None else context.part("model")  # a harness's, which stands for every model
@@ -107,25 +107,32 @@ class Ai:
             tools=tuple(tool if isinstance(tool, ToolSpec) else tool.spec for tool in tools),
             output=None if shape is None else shape.spec,
         )
-        reply = await self._asked_once(id, asked, request)
+        # Taken now, so that calls that are gathered are told apart by their order.
+        return self._answered(self._step.scope_here.take(id), asked, request, shape)
+
+    async def _answered(
+        self, path: str, model: Model, request: ModelRequest, shape: OutputShape | None
+    ) -> AgentResult[Any]:
+        id = path.rpartition("/")[2]
+        reply = await self._asked_once(id, model, request, path=path)
         if shape is None or reply.tool_calls:
-            return _result(asked, request, reply, output=None if shape else reply.text)
+            return _result(model, request, reply, output=None if shape else reply.text)
         try:
-            return _result(asked, request, reply, output=shape.read(reply.text))
+            return _result(model, request, reply, output=shape.read(reply.text))
         except OutputMisfit as misfit:
             told = Message("user", misfit.told)
             again = replace(request, messages=(*request.messages, reply.message(), told))
-        mended = await self._asked_once(id, asked, again)
+        mended = await self._asked_once(f"{id}:again", model, again)
         try:
             value = shape.read(mended.text)
         except OutputMisfit as misfit:
             raise ModelError(f"Step {id!r}: {misfit}", kind="output") from misfit
         mended = replace(mended, usage=reply.usage + mended.usage)
-        return _result(asked, again, mended, output=value)
+        return _result(model, again, mended, output=value)
 
-    async def _asked_once(self, id: str, model: Model, request: ModelRequest) -> ModelReply:
+    async def _asked_once(self, id: str, model: Model, request: ModelRequest, *, path: str | None = None) -> ModelReply:
         """Ask, and count it as used by the tool call that we are in."""
-        reply = await infer(self._step, id, model, request)
+        reply = await infer(self._step, id, model, request, path=path)
         context = current_context()
         if context is not None and (used := context.part("used")) is not None:
             used.add(reply.usage)
@@ -141,7 +148,13 @@ class Ai:
 
 
 async def infer(
-    step: Step, id: str, model: Model, request: ModelRequest, *, listener: Listener | None = None
+    step: Step,
+    id: str,
+    model: Model,
+    request: ModelRequest,
+    *,
+    listener: Listener | None = None,
+    path: str | None = None,
 ) -> ModelReply:
     """Ask the model once and remember the reply; tried again as often as the run says, and never paid twice.
 
@@ -171,6 +184,7 @@ async def infer(
         usage=_usage,
         toll=Toll(provider=model.provider, tokens=estimate(model, request)) if step.kernel.durable else None,
         model=lambda value: _name(model, value),
+        path=path,
     )
     return _parse(value)
 

@@ -306,12 +306,14 @@ class Step:
         usage: Callable[[Any], Usage] | None = None,
         toll: Toll | None = None,
         model: Callable[[Any], str] | None = None,
+        path: str | None = None,
     ) -> Awaitable[Any]:
         """Run a body with steps of its own as one step: once it is remembered, replay skips its inside.
 
-        Returns plain JSON. Turns, model calls and tool calls are made of it. `retries=None`: as the run says.
+        Returns plain JSON. Turns, model calls and tool calls are made of it. `retries=None`: as the run says. `path`
+        is one that was taken for this step before.
         """
-        path = self._scope.take(id)
+        path = path or self._scope.take(id)
         call = Call(
             path=path,
             kind=kind,

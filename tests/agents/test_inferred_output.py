@@ -66,7 +66,7 @@ async def test_a_reply_that_does_not_fit_is_mended_by_a_second_step() -> None:
         [run] = await h.send("go")
         await h.restart()
         await h.advance("1h")
-        assert [memo.path for memo in h.steps(run.id)] == ["ask", "ask:1", "nap"]
+        assert [memo.path for memo in h.steps(run.id)] == ["ask", "ask:again", "nap"]
         assert h.run(run.id).usage.model_calls == 2
     assert [(one.output.urgency, one.usage.model_calls) for one in got] == [(3, 2)] * 2
     assert [message.role for message in model.requests[1].messages] == ["user", "assistant", "user"]
