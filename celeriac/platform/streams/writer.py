@@ -29,6 +29,8 @@ _BREAK_SECONDS = 1.0
 _FLUSH_SECONDS = 2.0
 _MOST_WAITING = 100_000
 _MOST_AT_ONCE = 2_000
+#: Redis does nothing else while it takes a passage
+_MOST_IN_A_PASSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class ChunkWriter:
                 continue
             key = (item.fence, item.channels, item.hearers)
             known, into = last.get((item.tenant_id, item.run_id), ((), []))
-            if known != key:
+            if known != key or len(into) > _MOST_IN_A_PASSAGE:
                 into = []
                 last[item.tenant_id, item.run_id] = (key, into)
                 batch.hearers.append(item.hearers)
