@@ -180,6 +180,8 @@ class _Running:
         self._network, self._ctx, self._run, self._wish, self._history = network, ctx, run, wish, history
         self._type = network.state_type
         self._telling = telling
+        #: the numbers of the turns that were taken here, and not only remembered
+        self._taken: set[int] = set()
 
     async def go(self) -> None:
         """Take turns until there is a reason to stop, and tell of it."""
@@ -301,6 +303,7 @@ class _Running:
         agent = run.agents[name]
         telling = self._telling.turn(name, run.call_count + 1)
         result = await self._take(self._ctx, agent, telling)
+        self._taken.add(run.call_count + 1)
         return _memo_of(run, name, result, run.stack[1:])
 
     async def _turns_at_once(self, names: Sequence[str]) -> None:
@@ -343,6 +346,7 @@ class _Running:
         async def change() -> Memo:
             with enter_context(ctx):
                 result = await self._take(ctx, view.agents[name], self._telling.turn(name, number))
+                self._taken.add(number)
             return _memo_of(view, name, result, view.stack) | {"patch": diff(before, self._type.dump(state.data))}
 
         memo: Memo = await ctx.step.scoped(f"turn:{number}", change, kind="turn", input={"state": before})
@@ -352,8 +356,9 @@ class _Running:
         """Tell the last turns as they are remembered; who saw them live sees nothing twice."""
         run = self._run
         for place in range(-count, 0):
-            result = run.results[place]
-            self._telling.turn(result.agent, run.call_count + place + 1).remembered(result)
+            result, number = run.results[place], run.call_count + place + 1
+            was_live = number in self._taken
+            self._telling.turn(result.agent, number).remembered(result, was_live=was_live)
 
 
 def _memo_of(run: NetworkRun[Any], name: str, result: AgentResult[Any], stack: Sequence[str]) -> Memo:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from celeriac.errors import StepError
@@ -45,6 +46,8 @@ class TurnTelling:
         self._replies = 0
         #: the tool calls of the turn, each with its part
         self._calls: list[tuple[str, ToolCall]] = []
+        #: the parts whose begin and pieces were told live
+        self._live: set[str] = set()
         #: what is told is put here, where it is collected
         self._into: list[Draft] | None = None
 
@@ -73,8 +76,12 @@ class TurnTelling:
 
     def replied(self, message: Message, reasoning: str = "") -> None:
         """Tell a reply that is remembered: its reasoning, text and tool calls."""
-        if self._telling is None:
+        if self._telling is None or not self._telling.audience.is_there:
             return
+        with self._together():
+            self._reply(message, reasoning)
+
+    def _reply(self, message: Message, reasoning: str) -> None:
         step = self._model_step()
         is_of_model = message.id != error_message_id(self._id)
         if is_of_model:
@@ -132,8 +139,12 @@ class TurnTelling:
 
     def answered(self, number: int, result: ToolResult) -> None:
         """Tell what a tool call came to."""
-        if self._telling is None:
+        if self._telling is None or not self._telling.audience.is_there:
             return
+        with self._together():
+            self._answer(number, result)
+
+    def _answer(self, number: int, result: ToolResult) -> None:
         step = self._tool_step(number, result.name)
         self._step("started", step, "tool")
         called = self._calls[number - 1][0] if number <= len(self._calls) else f"{self._id}:call:{number}"
@@ -148,8 +159,11 @@ class TurnTelling:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def remembered(self, result: AgentResult[Any]) -> None:
-        """Tell a whole turn that is remembered, with its end; nothing is made of one that was told before."""
+    def remembered(self, result: AgentResult[Any], *, was_live: bool) -> None:
+        """Tell a whole turn that is remembered, with its end; of one that was taken here, and told, the end alone.
+
+        Nothing is made of one that was told to its end before.
+        """
         if self._telling is None or not self._telling.audience.is_there:
             return
         run = self._telling.run
@@ -157,24 +171,28 @@ class TurnTelling:
 
         def make() -> list[Draft]:
             until = next((place for place, one in enumerate(results, 1) if one.id == result.id), len(results))
-            return self._retold(result, sum((one.usage for one in results[:until]), routing))
+            return self._retold(result, sum((one.usage for one in results[:until]), routing), was_live)
 
         self._telling.audience.tell_unless(f"{self._id}:used", make)
 
-    def _retold(self, result: AgentResult[Any], used: Usage) -> list[Draft]:
+    def _retold(self, result: AgentResult[Any], used: Usage, was_live: bool) -> list[Draft]:
         copy = TurnTelling(self._telling, self._agent, self._path, self._id)
         drafts: list[Draft] = []
         copy._into = drafts
-        copy.started()
+        if not was_live:
+            copy._retell(result)
+        copy._ended(result, used)
+        return drafts
+
+    def _retell(self, result: AgentResult[Any]) -> None:
+        self.started()
         number = 0
         for message in result.messages:
             if message.role == "assistant":
-                copy.replied(message)
+                self.replied(message)
             elif message.tool_result is not None:
                 number += 1
-                copy.answered(number, message.tool_result)
-        copy._ended(result, used)
-        return drafts
+                self.answered(number, message.tool_result)
 
     def _ended(self, result: AgentResult[Any], used: Usage) -> None:
         """Tell what was used, by the turn and by the run with it, and that the agent ended."""
@@ -208,6 +226,24 @@ class TurnTelling:
             data["toolName"] = name
         return self._telling.draft("more", f"{part}:{index}", _DELTAS[kind], data, part=part, index=index)
 
+    def heard_live(self, part: str) -> None:
+        """Note that a part was told as it came, so that its pieces are not made again."""
+        self._live.add(part)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Tell what is told in the block in one go."""
+        if self._into is not None:
+            yield
+            return
+        drafts: list[Draft] = []
+        self._into = drafts
+        try:
+            yield
+        finally:
+            self._into = None
+        self.hand_out(*drafts)
+
     def hand_out(self, *drafts: Draft) -> None:
         """Tell drafts."""
         assert self._telling is not None
@@ -227,11 +263,10 @@ class TurnTelling:
             text = text[:_LONGEST]
         if name:
             data["metadata"] = self._metadata(name, call)
-        return [
-            self.opening(kind, part, place, name=name, call=call),
-            self.piece(kind, part, text, 0, name=name),
-            self._telling.draft("done", f"{part}:completed", "part.completed", data, part=part),
-        ]
+        done = self._telling.draft("done", f"{part}:completed", "part.completed", data, part=part)
+        if part in self._live:
+            return [done]
+        return [self.opening(kind, part, place, name=name, call=call), self.piece(kind, part, text, 0, name=name), done]
 
     def _about(self, kind: str, part: str) -> dict[str, Any]:
         return {"partId": part, "runId": self.run_id, "messageId": self._id, "type": kind}
@@ -290,6 +325,7 @@ class _LiveReply:
         if text:
             drafts.append(self._turn.piece(kind, part, text, index, name=name))
             index += 1
+            self._turn.heard_live(part)
         self._indexes[part] = index
         self._turn.hand_out(*drafts)
 

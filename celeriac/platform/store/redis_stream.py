@@ -7,9 +7,10 @@ each carries its tenant and a TTL, and a channel keeps the newest chunks only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha1
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,10 @@ from celeriac.platform.streams.stream import CAP, Passage, Placed, StreamUnavail
 
 _SOURCE = (Path(__file__).with_name("lua") / "streams" / "append.lua").read_text("utf-8")
 _SHA = sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
+
+#: what a draft says, and what it does to the book, in the script's order
+_SAID = attrgetter("kind", "id", "event")
+_DONE = attrgetter("part", "slot", "message", "run", "parent", "index", "span")
 
 #: the values of a chunk in the script's answer
 _WIDTH = 5
@@ -86,11 +91,9 @@ class RedisStream:
         streams = (self._chunks(passage.tenant_id, channel) for channel in channels)
         return [self._book(passage.tenant_id, passage.run_id), *streams]
 
-    def _arguments(self, passage: Passage) -> Iterator[str | int]:
-        yield from (passage.fence, self._cap, self._ttl, int(passage.is_heard))
-        for draft in passage.drafts:
-            yield from (draft.kind, draft.id, draft.event, draft.timestamp, _text(draft.data), draft.part)
-            yield from (draft.slot, draft.message, draft.run, draft.parent, draft.index, draft.span)
+    def _arguments(self, passage: Passage) -> tuple[str | int, ...]:
+        drafts = [(*_SAID(draft), str(draft.timestamp), _text(draft.data), *_DONE(draft)) for draft in passage.drafts]
+        return passage.fence, self._cap, self._ttl, int(passage.is_heard), _text(drafts)
 
     def _book(self, tenant_id: str, run_id: str) -> str:
         return f"{self._prefix}:book:{tenant_id}:{run_id}"
