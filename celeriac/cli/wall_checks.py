@@ -111,12 +111,12 @@ def _encryption(settings: Settings, rooms: Installation) -> Check:
     known = Cipher(settings.encryption_keys).key_ids
     lost = sorted(rooms.secrets.keys_in_use() - set(known))
     if lost:
-        detail = f"secrets are kept under {', '.join(map(repr, lost))}, which CELERIAC_ENCRYPTION_KEYS lacks"
+        detail = f"secrets or signing keys lie under {', '.join(map(repr, lost))}, which CELERIAC_ENCRYPTION_KEYS lacks"
         return Check(name="encryption", status="broken", detail=detail, what_to_do="put it back behind the first one")
     if not known:
         what = "set CELERIAC_ENCRYPTION_KEYS to what `celeriac secrets new-key k1` prints"
-        return Check(name="encryption", status="warning", detail="no key: tenants cannot keep secrets", what_to_do=what)
-    return Check(name="encryption", status="ok", detail=f"{known[0]!r} encrypts tenants' secrets, {len(known)} decrypt")
+        return Check(name="encryption", status="warning", detail="no key: no secrets, no signing keys", what_to_do=what)
+    return Check(name="encryption", status="ok", detail=f"{known[0]!r} encrypts secrets and signing keys, {len(known)} decrypt")
 
 
 def _clocks(settings: Settings) -> Check:

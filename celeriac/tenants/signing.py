@@ -8,14 +8,16 @@ known of a tenant's keys is believed for a moment, as with keys. Nothing here ma
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, func, insert, select
 
+from celeriac.clock import Duration, duration
 from celeriac.database import reading, single
 from celeriac.errors import ConflictError, NotFoundError
+from celeriac.tenants.channel_token import ChannelGrant, channel_token, read_channel_token, tenant_in
 from celeriac.tenants.encryption import Cipher, Sealed
 from celeriac.tenants.key_life import CACHE_SECONDS, IS_LIVE, IS_USED_ANEW, LEFT, believed_for, note_use
 from celeriac.tenants.key_text import KeyText
@@ -63,10 +65,7 @@ class SigningKeys:
 
         Raises `NotFoundError` for a tenant without one, and `ConfigError` where one cannot be decrypted.
         """
-        known = self._look(tenant_id)
-        if not known.keys:
-            how = f"`celeriac keys create {tenant_id} --kind signing`"
-            raise NotFoundError(f"Tenant {tenant_id!r} has no signing key that is good; {how} makes one")
+        known = self._look_for_one(tenant_id)
         for key in known.keys:
             self._note_use(tenant_id, known, key.id)
         return signature(body, known.keys, self._now())
@@ -78,6 +77,25 @@ class SigningKeys:
         if verdict.key_id is not None:
             self._note_use(tenant_id, known, verdict.key_id)
         return verdict
+
+    def channel_token(self, tenant_id: str, channel: str, topics: Sequence[str], *, lasts: Duration = "15m") -> str:
+        """Return a token that lets its holder listen to these topics of a channel, under the newest key.
+
+        Raises `ConfigError` for more than an hour or what no token can hold, and what `sign` raises.
+        """
+        known, now = self._look_for_one(tenant_id), self._now()
+        key, ends_at = known.keys[0], now + duration(lasts)
+        grant = ChannelGrant(tenant_id=tenant_id, channel=channel, topics=tuple(topics), ends_at=ends_at)
+        token = channel_token(grant, key, now)
+        self._note_use(tenant_id, known, key.id)
+        return token
+
+    def read_channel_token(self, token: str) -> ChannelGrant | None:
+        """Return what the token grants; None where it is none, is over, or its key is expired or revoked."""
+        tenant_id = tenant_in(token)
+        if tenant_id is None:
+            return None
+        return read_channel_token(token, tenant_id, self._look(tenant_id).keys, self._now())
 
     # -- for `keys.py` ------------------------------------------------------------------------------------------
 
@@ -100,6 +118,13 @@ class SigningKeys:
         self._known.pop(tenant_id, None)
 
     # -- what is known ------------------------------------------------------------------------------------------
+
+    def _look_for_one(self, tenant_id: str) -> _Known:
+        known = self._look(tenant_id)
+        if not known.keys:
+            how = f"`celeriac keys create {tenant_id} --kind signing`"
+            raise NotFoundError(f"Tenant {tenant_id!r} has no signing key that is good; {how} makes one")
+        return known
 
     def _look(self, tenant_id: str) -> _Known:
         known = self._known.get(tenant_id)

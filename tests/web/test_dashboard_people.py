@@ -172,6 +172,23 @@ def test_a_key_is_shown_once_on_its_page(world: World) -> None:
     assert "key.revoked" in log and world.people["admin"].email in log and key[0] not in log
 
 
+def test_a_signing_key_is_made_and_replaced_on_the_page(world: World) -> None:
+    """The successor signs beside the old one, which is then revoked."""
+    admin, keys = world.browser(world.people["admin"], world.own.tenant_id), world.own.rooms.keys
+    shown = re.compile(r"cel_live_(\w{10})_\w{38}")
+    made = shown.search(submit(admin, "/settings/keys", "/settings/keys", kind="signing", expires="1d").text)
+    assert made is not None
+    new = shown.search(submit(admin, "/settings/keys", f"/settings/keys/{made[1]}/rotate", overlap="1h").text)
+    assert new is not None and new[0] != made[0]
+    header = keys.signing.sign(world.own.tenant_id, b"{}")
+    for key_id in (new[1], made[1]):
+        assert keys.signing.check(world.own.tenant_id, b"{}", header).key_id == key_id
+        assert submit(admin, "/settings/keys", f"/settings/keys/{key_id}/revoke").status_code == 303
+    assert not any(
+        key[0] in admin.get(page).text for key in (made, new) for page in ("/settings/keys", "/settings/audit")
+    )
+
+
 def test_a_viewer_is_shown_no_button_that_is_not_for_them(world: World) -> None:
     """What the page offers and what the server takes are one table."""
     viewer = world.browser(world.people["viewer"], world.own.tenant_id)

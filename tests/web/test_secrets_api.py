@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from web_stage import SECRET_KEY, Bank, open_bank, serving
+from web_stage import SECRET_KEY, Bank, csrf_in, open_bank, serving, signed_in
 
 from celeriac.settings import Settings
 from celeriac.tenants.encryption import new_key
@@ -57,8 +57,15 @@ def test_a_refusal_never_repeats_the_value(
 
 
 def test_without_an_encryption_key_nothing_is_kept(sqlite_url: str, installation: Installation) -> None:
+    """Neither a secret nor a signing key; the page says what is missing."""
     settings = Settings(database_url=sqlite_url, redis_url=installation.settings.redis_url, secret_key=SECRET_KEY)
     plain = build(settings)
     with serving(plain) as url:
-        refused = open_bank(plain, url, "Bank").api.send("PUT", "/v1/secrets/openai", {"value": VALUE})
-    assert (refused.status, refused.json["code"]) == (503, "no_encryption_key")
+        bank = open_bank(plain, url, "Bank")
+        secret = bank.api.send("PUT", "/v1/secrets/openai", {"value": VALUE})
+        key = bank.api.post("/v1/keys", {"kind": "signing"})
+        browser = signed_in(url, bank)
+        page = browser.submit("/settings/keys", kind="signing", csrf=csrf_in(browser.get("/settings/keys").text))
+        assert {one.kind for one in plain.keys.list(bank.tenant_id)} == {"event", "api"}
+    assert [(one.status, one.json["code"]) for one in (secret, key)] == [(503, "no_encryption_key")] * 2
+    assert (page.status, "CELERIAC_ENCRYPTION_KEYS" in page.text) == (409, True)
