@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     encryption_keys: str = Field(
         "",
         repr=False,
-        description="id:base64 of 32 bytes, separated by commas; the first encrypts secrets and signing keys, all decrypt",
+        description="id:base64 of 32 bytes, by commas; the first encrypts secrets and signing keys, all decrypt",
     )
     secret_key: str = Field(
         "", repr=False, description="signs sessions, sign-in links and results; needed to serve beyond this host"

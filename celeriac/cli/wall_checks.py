@@ -116,7 +116,8 @@ def _encryption(settings: Settings, rooms: Installation) -> Check:
     if not known:
         what = "set CELERIAC_ENCRYPTION_KEYS to what `celeriac secrets new-key k1` prints"
         return Check(name="encryption", status="warning", detail="no key: no secrets, no signing keys", what_to_do=what)
-    return Check(name="encryption", status="ok", detail=f"{known[0]!r} encrypts secrets and signing keys, {len(known)} decrypt")
+    detail = f"{known[0]!r} encrypts secrets and signing keys, {len(known)} decrypt"
+    return Check(name="encryption", status="ok", detail=detail)
 
 
 def _clocks(settings: Settings) -> Check:
