@@ -7,6 +7,7 @@ script, with an inline step.
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.patch import apply, conflicts, diff
 from celeriac.platform.agents.router import Decision, Router, decision_of
 from celeriac.platform.agents.routing_agent import RoutingAgent
+from celeriac.platform.agents.side_by_side import side_by_side
 from celeriac.platform.agents.state import State
 from celeriac.platform.agents.telling import Telling, TurnTelling
 from celeriac.platform.agents.turn import Turn
@@ -311,19 +313,16 @@ class _Running:
         run = self._run
         before = self._type.dump(run.state.data)
         first = run.call_count + 1
-        steps = [
-            asyncio.ensure_future(self._turn_on_view(before, name, number)) for number, name in enumerate(names, first)
-        ]
-        try:
+        async with side_by_side(
+            [self._turn_on_view(before, name, number) for number, name in enumerate(names, first)]
+        ) as steps:
             memos = [await step for step in steps]
-        finally:
-            for step in steps:
-                step.cancel()
         merged = before
         for memo in memos:
             merged = apply(merged, memo["patch"])
-            stack, stop = [*run.stack, *memo["stack"]], memo["stop"] or run.stop_reason
-            run.take({**memo, "stack": stack, "stop": stop, "notes": {**run.notes, **memo["notes"]}})
+            stack, notes = [*run.stack, *memo["stack"]], {**run.notes, **memo["notes"]}
+            stop, detail = memo["stop"] or run.stop_reason, memo["detail"] or run.stop_detail
+            run.take({**memo, "stack": stack, "stop": stop, "detail": detail, "notes": notes})
         run.state.data = self._type.load(merged, run.state.data)
         self._tell_turn(len(names))
         await keep_results(self._ctx, run, self._history, run.results[-len(names) :])
@@ -331,8 +330,9 @@ class _Running:
             self._ctx.log.warning("Parallel turns set the same state twice, the later agent won: %s", twice)
 
     async def _turn_on_view(self, before: Any, name: str, number: int) -> Memo:
-        """Take a turn on a copy of the state; its memo has what it scheduled and changed itself."""
+        """Take a turn on a copy of the state; its memo has what it scheduled, noted and changed itself."""
         run = self._run
+        known = copy.deepcopy(run.notes)
         state = State(
             self._type.load(before, run.state.data),
             messages=run.state.messages,
@@ -347,7 +347,9 @@ class _Running:
             with enter_context(ctx):
                 result = await self._take(ctx, view.agents[name], self._telling.turn(name, number))
                 self._taken.add(number)
-            return _memo_of(view, name, result, view.stack) | {"patch": diff(before, self._type.dump(state.data))}
+            notes = {note: value for note, value in view.notes.items() if known.get(note) != value}
+            patch = diff(before, self._type.dump(state.data))
+            return _memo_of(view, name, result, view.stack) | {"notes": notes, "patch": patch}
 
         memo: Memo = await ctx.step.scoped(f"turn:{number}", change, kind="turn", input={"state": before})
         return memo

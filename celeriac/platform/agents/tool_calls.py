@@ -5,13 +5,13 @@ What the calls change in the state is merged in the order of the calls, live and
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celeriac.ids import derived_id
 from celeriac.platform.agents.budget import Used
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
+from celeriac.platform.agents.side_by_side import side_by_side
 from celeriac.platform.agents.state import State, StateType
 from celeriac.platform.agents.telling import TurnTelling
 from celeriac.platform.agents.tool_error import failure, failure_of
@@ -47,24 +47,13 @@ class ToolCalls:
         messages: list[Message] = []
         for group in _groups(list(enumerate(calls, first)), self._tools):
             values: list[dict[str, Any]] = []
-            under_way = self._start(group)
-            try:
+            async with side_by_side([self._step(number, call) for number, call in group]) as under_way:
                 for (number, call), step in zip(group, under_way, strict=True):
                     values.append(await step)
                     self.usage += Usage.parse(values[-1].get("usage", {}))
                     messages.append(self._message(number, call, values[-1]))
-            finally:
-                for step in under_way:
-                    if isinstance(step, asyncio.Task):
-                        step.cancel()
             self._merge(values)
         return messages
-
-    def _start(self, group: Sequence[_Numbered]) -> list[Awaitable[dict[str, Any]]]:
-        """Begin the calls; one that is alone is made in the turn's own task."""
-        if len(group) == 1:
-            return [self._step(*group[0])]
-        return [asyncio.ensure_future(self._step(number, call)) for number, call in group]
 
     def _message(self, number: int, call: ToolCall, value: Mapping[str, Any]) -> Message:
         result = ToolResult(call_id=call.id, name=call.name, data=value.get("data"), error=value.get("error"))
