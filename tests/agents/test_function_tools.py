@@ -38,6 +38,10 @@ def test_a_function_is_offered_as_it_was_declared() -> None:
     assert (list(spec["properties"]), spec["required"]) == (["topic", "depth"], ["topic"])
 
 
+def test_an_agent_that_is_a_function_keeps_its_description() -> None:
+    assert App("other").agent(Agent("Poet", description="Writes poems")).description == "Writes poems"
+
+
 def test_a_function_may_be_chosen_and_kept_by_a_copy_of_the_agent() -> None:
     chosen = researcher.replace(tool_choice="research-web_tool")
     assert [one.name for one in chosen.tools] == ["research-web_tool"]

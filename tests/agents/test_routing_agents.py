@@ -142,6 +142,39 @@ async def test_a_choice_is_remembered_and_not_paid_again() -> None:
     model.assert_done()
 
 
+async def test_who_is_disabled_is_known_again_after_a_crash() -> None:
+    @tool
+    async def rest(ctx: Context) -> list[str]:
+        """Wait."""
+        await ctx.step.sleep("rest", "1h")
+        return ctx.network.available
+
+    app = App("desk", default_model="openai:gpt-4.1-mini")
+    agents = [Agent("a", tools=[rest]), Agent("off", enabled=lambda ctx: False)]
+    app.network(Network("N", agents=agents, router=lambda ctx: None if ctx.network.call_count else "a"), on="go")
+    async with Harness(app, ScriptedModel([call("rest")])) as h:
+        [run] = await h.send("go", {"input": "Hi"})
+        await h.restart()
+        await h.advance("1h")
+        assert h.run(run.id).output["results"][0]["messages"][1]["tool_result"]["data"] == ["a"]
+
+
+async def test_the_router_of_one_run_may_be_a_model_of_its_own() -> None:
+    boss, network = RoutingAgent("Boss"), Network("N", agents=[billing.replace(model="openai:x")])
+    run = await network.run("go", router=boss, model={"Boss": ScriptedModel([call("done")])})
+    assert (run.stop_reason, run.call_count) == ("router", 0)
+    with pytest.raises(ConfigError, match="'Boss' has no model"):
+        await network.run("go", router=boss)
+
+
+@pytest.mark.parametrize("most", [0, -1])
+async def test_no_turn_at_all_is_refused_and_not_taken_for_the_default(most: int) -> None:
+    with pytest.raises(ConfigError, match="must be 1 or more"):
+        await desk().run("go", max_iter=most, model=ScriptedModel([]))
+    with pytest.raises(ConfigError, match="must be 1 or more"):
+        RoutingAgent(max_iter=most)
+
+
 async def test_one_run_may_have_a_router_of_its_own() -> None:
     model = ScriptedModel({"Billing": ["ok"]})
     run = await desk().run("go", model=model, router=lambda ctx: None if ctx.network.call_count else billing)

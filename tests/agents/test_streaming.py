@@ -44,6 +44,12 @@ async def test_an_error_is_told_and_raised_by_the_result() -> None:
     assert events[-2:] == ["run.failed", "stream.ended"]
 
 
+async def test_an_error_that_nobody_asks_for_is_raised_at_the_end_of_the_block() -> None:
+    with pytest.raises(ModelError, match="no"):
+        async with speaker(ModelError("no", kind="invalid")).stream("Go") as stream:
+            assert [piece async for piece in stream.text()] == []
+
+
 class Stuck:
     """A model that never answers, and says when it is asked and when it is left."""
 

@@ -13,6 +13,11 @@ async def ponder(ctx: Context, about: str) -> list[str]:
     return [(await ctx.step.ai.infer(word, model, f"{word} {about}?")).text for word in ("why", "how")]
 
 
+@tool
+def ponder_once() -> None:
+    """Ponder."""
+
+
 thinker = Agent("Thinker", tools=[ponder], tool_choice="ponder")
 thinking = Network(
     "Thinking", agents=[thinker], router=lambda ctx: "Thinker", max_iter=4, default_model="openai:gpt-4.1"
@@ -35,6 +40,15 @@ async def test_a_budget_counts_what_tools_ask() -> None:
     """The first turn uses 45 tokens, of which its own model call has 15."""
     run = await thinking.run("think", model=pondering(4), budget=Budget(tokens=40))
     assert (run.stop_reason, run.call_count) == ("budget", 1)
+
+
+async def test_a_budget_stops_an_agent_inside_of_a_tool_before_its_next_call() -> None:
+    """Each call uses 15 tokens: the asker's one and the first of the agent that it asks are all."""
+    asked = Agent("Asked", tools=[ponder_once], max_iter=8)
+    script = {"Asker": [call("asked", input="bees?")], "Asked": [call("ponder_once")] * 8}
+    asker = Agent("Asker", tools=[asked.as_tool()], model=ScriptedModel(script))
+    result = await asker.run("think", budget=Budget(tokens=30))
+    assert (result.usage.model_calls, result.stopped) == (2, "budget: 30 of 30 tokens are used")
 
 
 async def test_a_replay_counts_them_once() -> None:

@@ -64,19 +64,27 @@ class Network(Generic[S]):
             raise ConfigError(f"Network {name!r} needs a name without '/' and at least one agent")
         if len(self.agents) < len(agents):
             raise ConfigError(f"Network {name!r} has two agents of one name; names are how routers call them")
-        if max_iter < 1:
-            raise ConfigError(f"Network {name!r}: max_iter={max_iter} must be 1 or more")
+        self._check_max_iter(max_iter)
         if isinstance(client_state, str):
             raise ConfigError(f"Network {name!r}: client_state= is a list of fields")
         self.state_type.check_fields(self.client_state)
         if isinstance(self.router, RoutingAgent):
             self.check_descriptions()
 
+    def _check_max_iter(self, max_iter: int) -> None:
+        if max_iter < 1:
+            raise ConfigError(f"Network {self.name!r}: max_iter={max_iter} must be 1 or more")
+
     @classmethod
     def of_one(cls, agent: Agent[Any, Any]) -> Network[Any]:
         """Return what runs one agent alone, for one turn."""
         alone: Network[Any] = cls(
-            agent.name, agents=[agent], router=lambda ctx: agent, max_iter=1, history=agent.history
+            agent.name,
+            agents=[agent],
+            description=agent.description,
+            router=lambda ctx: agent,
+            max_iter=1,
+            history=agent.history,
         )
         alone.is_network, alone.router = False, None
         return alone
@@ -121,6 +129,7 @@ class Network(Generic[S]):
         """
         from celeriac.platform.agents.running import Wish, run_network
 
+        self._check_max_iter(self.max_iter if max_iter is None else max_iter)
         wish = Wish(
             input=input,
             id=id,
@@ -128,7 +137,7 @@ class Network(Generic[S]):
             thread_id=thread_id,
             router=router or self.router,
             model=model,
-            max_iter=max_iter or self.max_iter,
+            max_iter=self.max_iter if max_iter is None else max_iter,
             budget=budget or self.budget,
             channel=channel,
             on_chunk=on_chunk,

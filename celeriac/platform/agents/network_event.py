@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.platform.agents.history import as_result
@@ -22,8 +22,16 @@ from celeriac.platform.context import Context
 from celeriac.platform.message import Message
 from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import did_you_mean, problems
+from celeriac.platform.streams.draft import check_channel
 
-Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+def _printable(id: str) -> str:
+    if not id.isprintable():
+        raise ValueError("it must be printable characters")
+    return id
+
+
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(_printable)]
 
 
 class UserInput(BaseModel):
@@ -57,7 +65,7 @@ async def run_for_event(
 ) -> dict[str, Any]:
     """Run the network as the event says, and return its output, each result sealed.
 
-    Raises `InvalidEventError` for a state or a history that the sender may not give.
+    Raises `InvalidEventError` for a state, a history or a channel that the sender may not give.
     """
     seals: Seals | None = ctx.part("seals")
     tenant_id = ctx.run.tenant_id
@@ -74,7 +82,7 @@ async def run_for_event(
         model=None,
         max_iter=network.max_iter,
         budget=network.budget,
-        channel=channel,
+        channel=_channel(channel),
         on_chunk=None,
         is_for_event=True,
         is_told=history is not None,
@@ -87,6 +95,13 @@ async def run_for_event(
             seals.sealed(result, tenant_id=tenant_id, conversation=conversation) for result in output["results"]
         ]
     return output
+
+
+def _channel(given: str | None) -> str | None:
+    try:
+        return None if given is None else check_channel(given)
+    except ConfigError as error:
+        raise InvalidEventError(f"channel: {error.message}") from error
 
 
 def _client_state(network: Network[Any], given: Mapping[str, Any]) -> Any:

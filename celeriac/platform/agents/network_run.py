@@ -64,6 +64,8 @@ class NetworkRun(Generic[S]):
         #: what windows and hooks want to find again at the next turn; plain JSON, remembered with each turn
         self.notes: dict[str, Any] = {}
         self.spending: Spending | None = None
+        #: says whether a run around this one, in whose tool call it is, has reached a limit
+        self.around: Callable[[datetime, Usage], str | None] | None = None
         #: what the choices of routing agents used
         self.routing_usage = Usage()
         self._earlier = len(state.results)
@@ -138,11 +140,15 @@ class NetworkRun(Generic[S]):
         self.asked_to_stop = "router"
 
     def excess(self, now: datetime, more: Usage) -> str | None:
-        """Return which limit of the budget is reached with what a turn under way has used more; None for none."""
-        if self.spending is None:
-            return None
-        spending = self.spending
-        return spending.budget.excess(turns=self.call_count, usage=self.usage + more, since=now - spending.started_at)
+        """Return which limit is reached with what a turn under way has used more; None for none.
+
+        The limits of the runs around it count as well.
+        """
+        used, spending, reached = self.usage + more, self.spending, None
+        if spending is not None:
+            since = now - spending.started_at
+            reached = spending.budget.excess(turns=self.call_count, usage=used, since=since)
+        return self.around(now, used) if reached is None and self.around is not None else reached
 
     def stop_for_budget(self, detail: str) -> None:
         """End the network because its budget is used."""
@@ -171,6 +177,7 @@ class NetworkRun(Generic[S]):
         self.stop_reason = memo["stop"]
         self.stop_detail = memo.get("detail", "")
         self.notes = dict(memo.get("notes", {}))
+        self.available = list(memo.get("available", self.available))
         if "usage" in memo:
             self.routing_usage += Usage.parse(memo["usage"])
         if "result" in memo:

@@ -85,7 +85,7 @@ class RoutingAgent(Agent[S, str]):
             model=model,
             tools=(select_agent, done) if tools is None else tools,
             tool_choice=tool_choice,
-            max_iter=max_iter or _MAX_ITER,
+            max_iter=_MAX_ITER if max_iter is None else max_iter,
             on_start=on_start,
             on_response=on_response,
             on_error=on_error,

@@ -71,10 +71,11 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
     ctx = ctx or local_context(network.name, {"input": message.text})
     # What a run was told about models holds for the runs inside it too.
     given = ctx.part("models") if wish.model is None else wish.model
-    _check_names(network, wish.model)
+    _check_names(network, wish.router, wish.model)
     model_of = _models(network, ctx, given)
-    for agent in network.agents.values():
-        model_of(agent)  # before anything starts
+    for agent in (*network.agents.values(), wish.router):
+        if isinstance(agent, Agent):
+            model_of(agent)  # before anything starts
     prefix = "network" if network.is_network else "agent"
     with ctx.step.scope(wish.id or f"{prefix}:{slug(network.name)}"):
         run = NetworkRun(
@@ -87,6 +88,7 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
             is_network=network.is_network,
             window=network.window,
         )
+        run.around = ctx.part("excess")
         telling = Telling(ctx, run, channel=wish.channel, on_chunk=wish.on_chunk)
         bound = ctx.bound(network=run, state=run.state, models=given, telling=None, audience=telling.audience)
         with enter_context(bound):
@@ -127,12 +129,12 @@ def _history(network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wis
     return network.history or (of_app if is_conversation or run.state.thread_id is not None else None)
 
 
-def _check_names(network: Network[Any], given: Models | None) -> None:
+def _check_names(network: Network[Any], router: Router[Any] | RoutingAgent[Any] | None, given: Models | None) -> None:
     """Raise `ConfigError` where `model=` names what is neither an agent of the network nor a tool of one."""
     tools = [tool for agent in network.agents.values() for tool in agent.tools if isinstance(tool, AgentTool)]
     known = [*network.agents, *(tool.agent.name for tool in tools)]
-    if isinstance(network.router, RoutingAgent):
-        known.append(network.router.name)
+    if isinstance(router, RoutingAgent):
+        known.append(router.name)
     names = given if isinstance(given, Mapping) else {}
     if unknown := next((name for name in names if name not in known), None):
         near = did_you_mean(unknown, known)
@@ -286,6 +288,7 @@ class _Running:
         return memo | {
             "agents": list(decision.names),
             "at_once": at_once if stop is None else [],
+            "available": run.available,
             "stack": run.stack,
             "stop": stop,
             "detail": run.stop_detail,

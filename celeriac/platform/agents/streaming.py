@@ -26,6 +26,7 @@ class Streaming(Generic[T]):
         """Start nothing yet."""
         self._start = start
         self._task: asyncio.Task[T] | None = None
+        self._is_asked = False
         self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
 
     async def __aenter__(self) -> Self:
@@ -38,8 +39,12 @@ class Streaming(Generic[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Cancel the run if it has not ended."""
+        """Cancel the run if it has not ended; raise what it failed with where nobody asked for its result."""
         await self.cancel()
+        running = self._running()
+        failure = None if running.cancelled() else running.exception()
+        if failure is not None and error is None and not self._is_asked:
+            raise failure
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         """Iterate over the chunks until the run has ended; what was taken once does not come again."""
@@ -53,6 +58,7 @@ class Streaming(Generic[T]):
 
     async def result(self) -> T:
         """Wait for the end and return what the run came to; raises what it failed with, if it did."""
+        self._is_asked = True
         return await asyncio.shield(self._running())
 
     async def cancel(self) -> None:
@@ -61,7 +67,7 @@ class Streaming(Generic[T]):
         running.cancel()
         await asyncio.wait({running})
         if not running.cancelled():
-            running.exception()  # looked at, so that asyncio does not report what `result` would tell
+            running.exception()  # looked at, so that asyncio does not report what is raised elsewhere
 
     async def _run(self) -> T:
         async def take(chunk: Chunk) -> None:

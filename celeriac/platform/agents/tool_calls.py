@@ -6,6 +6,7 @@ What the calls change in the state is merged in the order of the calls, live and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from celeriac.ids import derived_id
@@ -29,13 +30,20 @@ class ToolCalls:
     """Makes the tool calls of one reply."""
 
     def __init__(
-        self, ctx: Context[Any], tools: Mapping[str, AnyTool], state_type: StateType, telling: TurnTelling
+        self,
+        ctx: Context[Any],
+        tools: Mapping[str, AnyTool],
+        state_type: StateType,
+        telling: TurnTelling,
+        *,
+        spent: Usage = NOTHING,
     ) -> None:
-        """Work in the scope of the turn that `ctx` is in."""
+        """Work in the scope of the turn that `ctx` is in, which has used `spent` before."""
         self._ctx = ctx
         self._tools = tools
         self._state_type = state_type
         self._telling = telling
+        self._spent = spent
         #: what agents and networks inside the calls have used
         self.usage = NOTHING
 
@@ -91,7 +99,12 @@ class ToolCalls:
         )
         network = self._ctx.network.view(view)
         used = Used()
-        ctx = self._ctx.bound(tool_call=call, state=view, network=network, used=used)
+
+        def excess(now: datetime, more: Usage) -> str | None:
+            """Say for the runs inside the call whether a limit around them is reached."""
+            return self._ctx.network.excess(now, self._spent + self.usage + used.usage + more)
+
+        ctx = self._ctx.bound(tool_call=call, state=view, network=network, used=used, excess=excess)
         known = len(network.stack)
         with enter_context(ctx):
             try:

@@ -155,7 +155,7 @@ class Turn:
 
     async def _call_tools(self, said: AgentResult[Any]) -> bool:
         """Make the calls of a reply; return whether they end the turn."""
-        calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling)
+        calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling, spent=self._usage)
         results = await calls.make(said.tool_calls, first=self._calls + 1)
         self._calls += len(results)
         self._usage += Usage(tool_calls=len(results)) + calls.usage
