@@ -25,6 +25,7 @@ class Room:
     def __init__(self) -> None:
         self.entered = asyncio.Barrier(3)
         self.left: list[int] = []
+        self._cancelled = asyncio.Event()  # never set
 
     def work(self) -> Any:
         """Return the tool."""
@@ -34,7 +35,7 @@ class Room:
             """Work."""
             try:
                 await self.entered.wait()
-                await asyncio.Event().wait()
+                await self._cancelled.wait()
             finally:
                 for _ in range(50):
                     await asyncio.to_thread(lambda: None)
