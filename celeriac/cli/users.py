@@ -90,6 +90,39 @@ def invite(email: str, *, tenant: str, role: Role, url: str, as_json: bool) -> N
         note(f"Send it to {invitation.email}; it cannot be shown again.")
 
 
+@users.command("invitations", example="celeriac users invitations --tenant ten_01J…")
+@tenant_option
+@json_option
+def invitations(tenant: str, as_json: bool) -> None:
+    """List a tenant's invitations that may still be accepted, newest first; never a link."""
+    from celeriac.web.api.answers import moment
+
+    found = rooms_for(tenant).invitations.open_ones(tenant)
+    if as_json:
+        told = [
+            {"id": one.id, "email": one.email, "role": one.role, "expires_at": moment(one.expires_at)} for one in found
+        ]
+        emit({"data": told})
+    elif found:
+        rows = [(one.id, one.role, ago(one.created_at), f"{one.expires_at:%Y-%m-%d %H:%M}", one.email) for one in found]
+        click.echo(table(("invitation", "role", "made", "expires", "e-mail"), rows))
+    else:
+        note("Nobody is invited; `celeriac users invite` makes a link.")
+
+
+@users.command("uninvite", example="celeriac users uninvite inv_01J… --tenant ten_01J…")
+@click.argument("invitation_id")
+@tenant_option
+@json_option
+def uninvite(invitation_id: str, tenant: str, as_json: bool) -> None:
+    """Take an invitation back; its link is good for nothing from then on."""
+    rooms_for(tenant).invitations.take_back(tenant, invitation_id, actor=login())
+    if as_json:
+        emit({"id": invitation_id, "taken_back": True})
+    else:
+        note(f"The link of {invitation_id} is good for nothing now.")
+
+
 @users.command("role", example="celeriac users role ada@example.com owner --tenant ten_01J…")
 @click.argument("email")
 @click.argument("role", type=click.Choice([*ROLES, "none"]))

@@ -50,3 +50,15 @@ def test_a_user_is_made_with_a_password_from_stdin(shell: Shell, tenant: str) ->
     assert ada["email"] == "ada@example.com"
     refused = shell.run("users", "role", "ada@example.com", "none", "--tenant", tenant)
     assert refused.returncode == 1 and "no other owner" in refused.stderr
+
+
+def test_an_invitation_is_listed_and_taken_back(shell: Shell, tenant: str) -> None:
+    """Its link is told once, and is good for nothing afterwards."""
+    of_tenant = ("--tenant", tenant, "--json")
+    made = shell.json("users", "invite", "bob@example.com", "--role", "admin", *of_tenant)
+    [listed] = shell.json("users", "invitations", *of_tenant)["data"]
+    assert (listed["id"], listed["email"], listed["role"]) == (made["id"], "bob@example.com", "admin")
+    assert made["link"].partition("token=")[2] not in str(listed)
+    assert shell.json("users", "uninvite", made["id"], *of_tenant) == {"id": made["id"], "taken_back": True}
+    assert shell.json("users", "invitations", *of_tenant) == {"data": []}
+    assert shell.run("users", "uninvite", made["id"], *of_tenant).returncode == 1
