@@ -23,10 +23,11 @@ class Watched(LocalStream):
         super().__init__()
         self.appended: list[Passage] = []
         self.is_away = False
-        self.gate = threading.Event()
+        self.gate, self.entered = threading.Event(), threading.Event()
         self.gate.set()
 
     def append(self, passages: Sequence[Passage]) -> list[list[Chunk]]:
+        self.entered.set()
         self.gate.wait(5)
         if self.is_away:
             raise StreamUnavailable("away")
@@ -115,6 +116,30 @@ def test_telling_never_waits_for_the_stream(stream: Watched, writer: ChunkWriter
     stream.gate.set()
     writer.flush()
     assert len(read(stream)) == 1_000
+
+
+def test_what_is_too_much_is_dropped_with_one_warning(stream: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    writer = ChunkWriter(stream, most=5)
+    stream.gate.clear()
+    writer.write(by_run(once("first")))
+    assert stream.entered.wait(5)
+    for number in range(100):
+        writer.write(by_run(once(str(number))))
+    stream.gate.set()
+    writer.close()
+    assert [chunk.id for chunk in read(stream)] == ["first", "0", "1", "2", "3", "4"]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_what_cannot_be_made_takes_nothing_of_others_with_it(stream: Watched, writer: ChunkWriter) -> None:
+    def fail() -> list[Draft]:
+        raise KeyError("agent")
+
+    writer.write(by_run(once("a"), run_id="run_2"))
+    writer.write(by_run(unless="x", make=fail))
+    writer.write(by_run(once("b"), run_id="run_2"))
+    writer.flush()
+    assert [one.chunk.id for one in stream.read(TENANT, "run:run_2")] == ["a", "b"]
 
 
 def test_closing_writes_what_waits(stream: Watched, writer: ChunkWriter) -> None:

@@ -120,7 +120,8 @@ class OfLink:
     def tell(self, drafts: Sequence[Draft], channels: Sequence[str], hearers: Sequence[Hearer]) -> None:
         new = [draft for draft in drafts if draft.id not in self._told]
         if new:
-            self._told.update(draft.id for draft in new)
+            # Of a part's pieces the first alone: the others are never told again, and there are as many as tokens.
+            self._told.update(draft.id for draft in new if draft.kind != "more" or not draft.index)
             self._writer.write(Told(*self._run, tuple(channels), tuple(hearers), drafts=new))
 
     def tell_unless(

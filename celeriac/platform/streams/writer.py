@@ -74,21 +74,26 @@ def closing_draft(run: Run, now: datetime) -> Draft:
 class ChunkWriter:
     """Appends in a thread of its own; one an engine."""
 
-    def __init__(self, stream: Stream) -> None:
-        """Write to `stream`; the thread starts at the first draft."""
-        self._stream = stream
+    def __init__(self, stream: Stream, *, most: int = _MOST_WAITING) -> None:
+        """Write to `stream`, with at most so many things waiting; the thread starts at the first of them."""
+        self._stream, self._most = stream, most
         self._queue: SimpleQueue[Told | Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._hurry = threading.Event()
         self._silent_until = 0.0
-        self._is_down = False
+        self._is_down = self._is_full = False
 
     def write(self, told: Told) -> None:
-        """Take something to write; drops it where too much waits."""
+        """Take something to write; drops it, with one warning, where too much waits."""
         self._ensure_thread()
-        if self._queue.qsize() < _MOST_WAITING:
+        waiting = self._queue.qsize()
+        if waiting < self._most:
+            self._is_full = self._is_full and waiting > self._most // 2
             self._queue.put(told)
+        elif not self._is_full:
+            self._is_full = True
+            log.warning("Runs tell more than the stream takes: %d things wait, and what comes is dropped", waiting)
 
     def afterwards(self, then: Callable[[], None]) -> None:
         """Call `then`, in the writer's thread, when all that was told up to now is written."""
@@ -168,7 +173,8 @@ class ChunkWriter:
         batch = _Batch()
         last: dict[tuple[str, str], tuple[tuple[object, ...], list[Draft]]] = {}
         for item in items:
-            drafts = item.drafts if not item.unless else item.make() if (item.run_id, item.unless) in missing else ()
+            is_wanted = not item.unless or (item.run_id, item.unless) in missing
+            drafts = _drafts_of(item) if is_wanted else ()
             if not drafts:
                 continue
             key = (item.fence, item.channels, item.hearers)
@@ -207,6 +213,17 @@ class ChunkWriter:
             for chunk in chunks:
                 for hear in hearers:
                     hear(chunk)
+
+
+def _drafts_of(item: Told) -> Sequence[Draft]:
+    """Return what is to be told; nothing where it cannot be made, so that what others told is not lost with it."""
+    if not item.unless:
+        return item.drafts
+    try:
+        return item.make()
+    except Exception:
+        log.exception("What run %s has told could not be told again", item.run_id)
+        return ()
 
 
 def _join(into: list[Draft], drafts: Sequence[Draft]) -> None:
