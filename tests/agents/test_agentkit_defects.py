@@ -1,7 +1,7 @@
 """What AgentKit gets wrong, by the numbers of a list of its defects, and how it is here.
 
-Elsewhere: W3 in `test_tool_defects.py`, W4 and W11 with threads in `test_thread_defects.py`, W8 and W17 in
-`tests/models`, W14 in `test_stream_defects.py`, W18 in `tests/mcp_servers`. What a defect is stands above its test.
+Elsewhere: W3 in `test_agent_tools.py` and `test_tool_options.py`, W4 and W11 with threads in `tests/threads`, W8 and
+W17 in `tests/models`, W14 in `test_streams.py`, W18 in `tests/mcp_servers`. What a defect is stands above its test.
 """
 
 from __future__ import annotations

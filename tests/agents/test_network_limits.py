@@ -166,6 +166,11 @@ async def test_max_iter_counts_each_of_the_turns_at_once() -> None:
     assert ([result.agent for result in run.results], run.stop_reason) == (["left"], "max_iter")
 
 
+async def test_a_budget_of_turns_counts_each_of_the_turns_at_once() -> None:
+    run = await at_once().run("go", model=ScriptedModel(SCRIPT), budget=Budget(turns=1))
+    assert ([result.agent for result in run.results], run.stop_reason) == (["left"], "budget")
+
+
 async def test_one_agent_cannot_take_two_turns_at_once() -> None:
     with pytest.raises((RouterError, StepError), match="named an agent twice"):
         await Network("N", agents=[left], router=lambda ctx: Parallel(left, left)).run("go", model=ScriptedModel([]))

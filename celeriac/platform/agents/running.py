@@ -237,12 +237,18 @@ class _Running:
             memo = await self._remember("route", lambda: self._route(router))
             at_once = memo["at_once"]
         if at_once:
-            await self._turns_at_once(at_once[: self._wish.max_iter - run.call_count])
+            await self._turns_at_once(at_once[: self._turns_left()])
         elif run.stop_reason is None:
             name = run.stack[0]
             await self._remember("turn", lambda: self._turn(name))
             self._tell_turn(1)
             await keep_results(self._ctx, run, self._history, run.results[-1:])
+
+    def _turns_left(self) -> int:
+        """Return how many turns may be taken still; those that begin at once do not see one another."""
+        budget = self._wish.budget
+        most = None if budget is None else budget.turns
+        return min(self._wish.max_iter, self._wish.max_iter if most is None else most) - self._run.call_count
 
     async def _remember(self, name: str, body: Callable[[], Awaitable[Memo]]) -> Memo:
         """Run a body as a step whose memo holds the change to the state, and take over what it came to."""
