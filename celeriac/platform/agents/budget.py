@@ -56,12 +56,12 @@ class Spending:
 
 
 class Used:
-    """What the runs inside a tool call have used; it counts for the run that made the call."""
+    """What a turn, a tool call or a router's decision has used, with the runs and model calls inside it."""
 
     def __init__(self) -> None:
         """Start with nothing."""
         self.usage = NOTHING
 
     def add(self, usage: Usage) -> None:
-        """Add what a run has come to."""
+        """Add what something inside has come to."""
         self.usage += usage

@@ -66,7 +66,7 @@ class NetworkRun(Generic[S]):
         self.spending: Spending | None = None
         #: says whether a run around this one, in whose tool call it is, has reached a limit
         self.around: Callable[[datetime, Usage], str | None] | None = None
-        #: what the choices of routing agents used
+        #: what routers used, above all the choices of routing agents
         self.routing_usage = Usage()
         self._earlier = len(state.results)
 

@@ -17,7 +17,7 @@ from celeriac.errors import ConfigError
 from celeriac.ids import derived_id, slug
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.agent_tool import AgentTool
-from celeriac.platform.agents.budget import Budget, Spending
+from celeriac.platform.agents.budget import Budget, Spending, Used
 from celeriac.platform.agents.history import History, keep_results, open_thread
 from celeriac.platform.agents.hooks import is_enabled
 from celeriac.platform.agents.network_run import NetworkRun
@@ -97,7 +97,7 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
                 await _Running(network, bound, run, wish, history, telling=telling).go()
             finally:
                 if (used := ctx.part("used")) is not None:
-                    used.add(run.usage)  # inside a tool call: the run that made it has used this too
+                    used.add(run.usage)  # inside a turn or a tool call: the run that made it has used this too
     return run
 
 
@@ -273,17 +273,15 @@ class _Running:
 
     async def _route(self, router: Router[Any] | RoutingAgent[Any]) -> Memo:
         """Ask the router; its answer is a memo of its own, so that it is asked once, also when the turn parks."""
-        run, ctx = self._run, self._ctx
+        run, used = self._run, Used()
+        ctx = self._ctx.bound(used=used, excess=lambda now, more: run.excess(now, used.usage + more))
         if (excess := run.excess(ctx.step.kernel.now(), NOTHING)) is not None:
             return {"stack": run.stack, "stop": "budget", "detail": excess, "at_once": [], "notes": run.notes}
-        run.available = [name for name, agent in run.agents.items() if await is_enabled(ctx, agent.enabled)]
-        route: Any = router if isinstance(router, RoutingAgent) else await call_function(ctx.step.kernel, router, ctx)
-        memo: Memo = {}
-        if isinstance(route, RoutingAgent):
-            self._network.check_descriptions()
-            result = await self._take(ctx, route, TurnTelling())
-            memo["usage"], memo["routed_by"] = result.usage.export(), result.export()
-            route = await route.route(ctx.bound(agent=route), result)
+        with enter_context(ctx):
+            run.available = [name for name, agent in run.agents.items() if await is_enabled(ctx, agent.enabled)]
+            route, memo = await self._asked(ctx, router, used)
+        if used.usage != NOTHING:
+            memo["usage"] = used.usage.export()
         decision = self._decided(route)
         at_once = list(decision.names) if decision.at_once else []
         run.schedule(*(() if at_once else decision.names))
@@ -300,6 +298,16 @@ class _Running:
             "detail": run.stop_detail,
             "notes": run.notes,
         }
+
+    async def _asked(self, ctx: Context[Any], router: Router[Any] | RoutingAgent[Any], used: Used) -> tuple[Any, Memo]:
+        """Return what the router answers, and what is to be remembered of how a model came to it."""
+        route: Any = router if isinstance(router, RoutingAgent) else await call_function(ctx.step.kernel, router, ctx)
+        if not isinstance(route, RoutingAgent):
+            return route, {}
+        self._network.check_descriptions()
+        result = await self._take(ctx, route, TurnTelling())
+        used.add(result.usage)
+        return await route.route(ctx.bound(agent=route), result), {"routed_by": result.export()}
 
     def _decided(self, route: Any) -> Decision:
         return decision_of(route, self._run.agents, self._run.available, self._network.name)

@@ -30,20 +30,13 @@ class ToolCalls:
     """Makes the tool calls of one reply."""
 
     def __init__(
-        self,
-        ctx: Context[Any],
-        tools: Mapping[str, AnyTool],
-        state_type: StateType,
-        telling: TurnTelling,
-        *,
-        spent: Usage = NOTHING,
+        self, ctx: Context[Any], tools: Mapping[str, AnyTool], state_type: StateType, telling: TurnTelling
     ) -> None:
-        """Work in the scope of the turn that `ctx` is in, which has used `spent` before."""
+        """Work in the scope of the turn that `ctx` is in."""
         self._ctx = ctx
         self._tools = tools
         self._state_type = state_type
         self._telling = telling
-        self._spent = spent
         #: what agents and networks inside the calls have used
         self.usage = NOTHING
 
@@ -102,7 +95,8 @@ class ToolCalls:
 
         def excess(now: datetime, more: Usage) -> str | None:
             """Say for the runs inside the call whether a limit around them is reached."""
-            return self._ctx.network.excess(now, self._spent + self.usage + used.usage + more)
+            reached: str | None = self._ctx.part("excess")(now, self.usage + used.usage + more)
+            return reached
 
         ctx = self._ctx.bound(tool_call=call, state=view, network=network, used=used, excess=excess)
         known = len(network.stack)

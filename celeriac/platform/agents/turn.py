@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from celeriac.errors import ConfigError, ModelError, StoreUnavailable
 from celeriac.ids import derived_id
+from celeriac.platform.agents.budget import Used
 from celeriac.platform.agents.hooks import call_hook
 from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.state import StateType
@@ -21,9 +23,9 @@ from celeriac.platform.agents.tool_calls import ToolCalls
 from celeriac.platform.agents.toolbox import Toolbox
 from celeriac.platform.agents.turn_telling import error_message_id
 from celeriac.platform.calling import call_function
-from celeriac.platform.context import Context
+from celeriac.platform.context import Context, enter_context
 from celeriac.platform.inference import infer
-from celeriac.platform.message import Message, Usage
+from celeriac.platform.message import NOTHING, Message, Usage
 from celeriac.platform.models.model import Model, ModelReply, ModelRequest
 from celeriac.platform.output import OutputMisfit
 from celeriac.platform.result import AgentResult
@@ -43,11 +45,13 @@ class Turn:
         self, ctx: Context[Any], agent: Agent[Any, Any], model: Model, state_type: StateType, telling: TurnTelling
     ) -> None:
         """Take the turn in the scope that `ctx` is in; what hooks and tools do to the state ends in `ctx.state`."""
-        self._ctx, self._agent, self._model = ctx.bound(agent=agent, telling=telling), agent, model
+        #: what the turn has used up to now, with what its hooks have asked for
+        self._used = Used()
+        self._ctx = ctx.bound(agent=agent, telling=telling, used=self._used, excess=self._excess)
+        self._agent, self._model = agent, model
         self._state_type, self._telling = state_type, telling
         self._toolbox = Toolbox(agent)
         self._messages: list[Message] = []
-        self._usage = Usage()
         self._calls = 0
         self._id = derived_id("res", ctx.run.id, ctx.step.path)
         self._last: ModelReply | None = None
@@ -63,16 +67,17 @@ class Turn:
         Raises what a model call, a hook or a required server failed with, unless `on_error` has an answer to it.
         """
         self._telling.started()
-        try:
-            await self._converse()
-            result = await call_hook(self._ctx, self._agent.on_finish, self._result())
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            answer = await self._answer_to(error)
-            if answer is None:
+        with enter_context(self._ctx):
+            try:
+                await self._converse()
+                result = await call_hook(self._ctx, self._agent.on_finish, self._result())
+            except StoreUnavailable:
                 raise
-            result = answer
+            except Exception as error:
+                answer = await self._answer_to(error)
+                if answer is None:
+                    raise
+                result = answer
         return self._own(result)
 
     async def _converse(self) -> None:
@@ -98,11 +103,15 @@ class Turn:
                 return
 
     def _is_over_budget(self) -> bool:
-        excess = self._ctx.network.excess(self._ctx.step.kernel.now(), self._usage)
+        excess = self._excess(self._ctx.step.kernel.now(), NOTHING)
         if excess is not None:
             self._ctx.network.stop_for_budget(excess)
             self._stopped = f"budget: {excess}"
         return excess is not None
+
+    def _excess(self, now: datetime, more: Usage) -> str | None:
+        """Return which limit is reached with what the turn has used, and more."""
+        return self._ctx.network.excess(now, self._used.usage + more)
 
     # -- one model call -----------------------------------------------------------------------------------------
 
@@ -115,7 +124,7 @@ class Turn:
         prompt = self._ctx.network.prompt_for(agent, system=system, since=self._messages)
         window = agent.window or self._ctx.network.window
         prompt = await call_hook(self._ctx, window, prompt)
-        self._usage += prompt.usage
+        self._used.add(prompt.usage)
         return await call_hook(self._ctx, agent.on_start, prompt)
 
     async def _made_system(self) -> str:
@@ -146,7 +155,7 @@ class Turn:
         if prompt.prefill and reply.text:
             reply = replace(reply, text=prompt.prefill + reply.text)
         self._last = reply
-        self._usage += reply.usage
+        self._used.add(reply.usage)
         said = await call_hook(self._ctx, agent.on_response, self._as_result(reply))
         self._messages += said.messages
         for message in said.messages:
@@ -155,10 +164,10 @@ class Turn:
 
     async def _call_tools(self, said: AgentResult[Any]) -> bool:
         """Make the calls of a reply; return whether they end the turn."""
-        calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling, spent=self._usage)
+        calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling)
         results = await calls.make(said.tool_calls, first=self._calls + 1)
         self._calls += len(results)
-        self._usage += Usage(tool_calls=len(results)) + calls.usage
+        self._used.add(Usage(tool_calls=len(results)) + calls.usage)
         self._messages += results
         await call_hook(self._ctx, self._agent.on_tools, replace(said, messages=(*said.messages, *results)))
         return self._agent.is_done_by(results) or self._ctx.network.asked_to_stop is not None
@@ -191,7 +200,7 @@ class Turn:
             model=(reply and reply.by) or f"{self._model.provider}:{self._model.name}",
             messages=tuple(self._messages),
             output=self._output,
-            usage=self._usage,
+            usage=self._used.usage,
             finish_reason=reply.finish_reason if reply else "stop",
             stopped=self._stopped,
             created_at=self._ctx.step.kernel.now(),
@@ -214,7 +223,7 @@ class Turn:
         if answer is None:
             return None
         result: AgentResult[Any] = answer
-        return replace(result, usage=self._usage + result.usage, stopped=result.stopped or "error")
+        return replace(result, stopped=result.stopped or "error")
 
     def _own(self, result: AgentResult[Any]) -> AgentResult[Any]:
         """Return what the turn or a hook came to as the result of this turn, whoever it was that said it."""
@@ -226,4 +235,4 @@ class Turn:
                 raise ConfigError(
                     f"A hook of agent {name!r} returned a result whose output is not of its type: {problems(error)}"
                 ) from error
-        return replace(result, id=self._id, agent=name)
+        return replace(result, id=self._id, agent=name, usage=self._used.usage)

@@ -1,6 +1,10 @@
-"""Models that a tool asks are used by the agent that called it, and by its network's budget."""
+"""Models that tools, hooks and routers ask are used by the agent or the network around, and by its budget."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import pytest
 
 from celeriac import Agent, App, Budget, Context, Network, tool
 from celeriac.testing import Harness, ScriptedModel, call, say
@@ -49,6 +53,46 @@ async def test_a_budget_stops_an_agent_inside_of_a_tool_before_its_next_call() -
     asker = Agent("Asker", tools=[asked.as_tool()], model=ScriptedModel(script))
     result = await asker.run("think", budget=Budget(tokens=30))
     assert (result.usage.model_calls, result.stopped) == (2, "budget: 30 of 30 tokens are used")
+
+
+GUARDED = {"Guard": ["fine"] * 4, "Speaker": ["Hello"] * 4}
+guard = Agent("Guard", model="openai:gpt-4.1")
+
+
+async def look_after(ctx: Context, given: Any = None) -> None:
+    """Ask another agent, as a hook does."""
+    await guard.run("Is that fine?")
+
+
+async def ask_first(ctx: Context) -> str | None:
+    """Ask another agent, as a router may."""
+    await guard.run("Who goes on?")
+    return None if ctx.network.call_count else "Speaker"
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_response", "on_finish"])
+async def test_what_a_hook_asks_of_models_is_in_the_usage_of_its_turn(hook: str) -> None:
+    speaker = Agent("Speaker", model=ScriptedModel(GUARDED), **{hook: look_after})
+    result = await speaker.run("Hi", model=ScriptedModel(GUARDED))
+    assert (result.text, result.usage.model_calls) == ("Hello", 2)
+
+
+async def test_what_a_router_asks_of_models_is_in_the_usage_of_its_network() -> None:
+    network = Network("Asking", agents=[Agent("Speaker")], router=ask_first, default_model="openai:gpt-4.1")
+    asking = App("asking")
+    asking.network(network)
+    async with Harness(asking, model=ScriptedModel(GUARDED)) as harness:
+        [run] = await harness.send("asking/network-asking", {"input": "Hi"})
+        used = [chunk.data["cumulative"]["totalTokens"] for chunk in harness.chunks(run.id) if chunk.data.get("usage")]
+    assert run.usage.model_calls == 3
+    assert (await network.run("Hi", model=ScriptedModel(GUARDED))).usage.model_calls == 3
+    assert used == [15, 30, 15]  # the guard, the network with its speaker, the guard
+
+
+async def test_a_budget_stops_what_a_hook_asks() -> None:
+    speaker = Agent("Speaker", on_finish=look_after, model=ScriptedModel(GUARDED))
+    result = await speaker.run("Hi", model=ScriptedModel(GUARDED), budget=Budget(tokens=15))
+    assert (result.text, result.usage.model_calls) == ("Hello", 1)
 
 
 async def test_a_replay_counts_them_once() -> None:
