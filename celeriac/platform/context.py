@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from typing_extensions import TypeVar
 
 from celeriac.errors import ContextError
-from celeriac.platform.codec import plain, storable
+from celeriac.platform.codec import encode, plain, storable
 from celeriac.platform.event import Event
 from celeriac.platform.message import ToolCall
 from celeriac.platform.run import Run
 from celeriac.platform.scope import current_scope
 from celeriac.platform.step import Step
-from celeriac.platform.streams.draft import Draft, check_channel
+from celeriac.platform.streams.draft import LONGEST, Draft, check_channel
 from celeriac.platform.streams.outlet import Audience
 
 if TYPE_CHECKING:
@@ -80,11 +80,14 @@ class Context(Generic[S]):
 
         It goes to the channels of the run and to `channel`; in a plain script to who listens there. It is no step: its
         id is made of the run, the place and a count, so that a replay or another attempt of a step shows nothing twice.
+        More than 256 KiB are left out, as `truncated`: tell where they lie.
         """
         scope = self.step.scope_here
         telling, network = self.part("telling"), self.part("network")
         run_id = getattr(telling, "run_id", "") or (network.id if network is not None else self.run.id)
-        told = {"runId": run_id, "topic": topic, "delta": storable(plain(data))}
+        delta = storable(plain(data))
+        shown = {"delta": delta} if len(encode(delta)) <= LONGEST else {"truncated": True}
+        told = {"runId": run_id, "topic": topic, **shown}
         if network is not None and network.state.thread_id is not None:
             told["threadId"] = network.state.thread_id
         draft = Draft(

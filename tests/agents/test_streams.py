@@ -260,6 +260,17 @@ async def test_what_is_published_comes_between_with_its_topic() -> None:
         ("progress", 50),
         ("progress", 100),
     ]
+
+
+async def test_more_than_a_stream_should_carry_is_published_as_left_out() -> None:
+    @tool
+    async def fetch(ctx: Context) -> None:
+        """Fetch."""
+        await ctx.publish("page", "x" * 300_000)
+
+    ear = await heard(Agent("A", tools=[fetch], model=ScriptedModel([call("fetch"), say("Found")])).run)
+    [told] = ear.data("data.delta")
+    assert (told["topic"], told["truncated"], "delta" in told) == ("page", True, False)
     assert {one["runId"] for one in ear.data("data.delta")} == {ear.data("run.started")[0]["runId"]}
 
 

@@ -350,12 +350,7 @@ class _Running:
         """Take a turn on a copy of the state; its memo has what it scheduled, noted and changed itself."""
         run = self._run
         known = copy.deepcopy(run.notes)
-        state = State(
-            self._type.load(before, run.state.data),
-            messages=run.state.messages,
-            results=run.state.results,
-            thread_id=run.state.thread_id,
-        )
+        state = self._type.view(before, run.state)
         view = run.view(state)
         view.stack = []
         ctx = self._ctx.bound(network=view, state=state)

@@ -132,6 +132,11 @@ class StateType:
         # A copy, because untyped parts are taken over as they are and `plain` is what a change is told from.
         return adapter.validate_python(copy.deepcopy(plain), by_alias=False, by_name=True)
 
+    def view(self, plain: Any, of: State[Any]) -> State[Any]:
+        """Return a state with its own data, read from plain JSON, and all else of another one: for one of several."""
+        data = self.load(plain, of.data)
+        return State(data, messages=of.messages, results=of.results, thread_id=of.thread_id)
+
 
 def shown(data: Any) -> Any:
     """Return the data as the JSON that others are given: by its aliases, with what is computed of it."""

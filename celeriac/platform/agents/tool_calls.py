@@ -13,7 +13,7 @@ from celeriac.ids import derived_id
 from celeriac.platform.agents.budget import Used
 from celeriac.platform.agents.patch import Change, apply, conflicts, diff
 from celeriac.platform.agents.side_by_side import side_by_side
-from celeriac.platform.agents.state import State, StateType
+from celeriac.platform.agents.state import StateType
 from celeriac.platform.agents.telling import TurnTelling
 from celeriac.platform.agents.tool_error import failure, failure_of
 from celeriac.platform.agents.toolbox import AnyTool
@@ -84,12 +84,7 @@ class ToolCalls:
             near = did_you_mean(call.name, self._tools)
             return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
         before = self._state_type.dump(self._ctx.state.data)
-        view = State(
-            self._state_type.load(before, self._ctx.state.data),
-            messages=self._ctx.state.messages,
-            results=self._ctx.state.results,
-            thread_id=self._ctx.state.thread_id,
-        )
+        view = self._state_type.view(before, self._ctx.state)
         network = self._ctx.network.view(view)
         used = Used()
 

@@ -14,7 +14,7 @@ from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
 from celeriac.platform.models.delta import CallDelta, Delta, ReasoningDelta, TextDelta
 from celeriac.platform.models.wire import to_json
 from celeriac.platform.result import AgentResult
-from celeriac.platform.streams.draft import Draft
+from celeriac.platform.streams.draft import LONGEST, Draft
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.telling import Telling
@@ -28,8 +28,6 @@ _DELTAS = {
     "tool-call": "tool_call.arguments.delta",
     "tool-output": "tool_call.output.delta",
 }
-#: a part that is longer is told in full by nobody; SQL has it
-_LONGEST = 256 * 1024
 
 
 class TurnTelling:
@@ -258,9 +256,9 @@ class TurnTelling:
         """Return the drafts of a part that is whole."""
         assert self._telling is not None
         data: dict[str, Any] = {**self._about(kind, part), "finalContent": final}
-        if len(text) > _LONGEST:
+        if len(text) > LONGEST:
             data = {**self._about(kind, part), "truncated": True}
-            text = text[:_LONGEST]
+            text = text[:LONGEST]
         if name:
             data["metadata"] = self._metadata(name, call)
         done = self._telling.draft("done", f"{part}:completed", "part.completed", data, part=part)

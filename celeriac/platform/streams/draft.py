@@ -16,6 +16,9 @@ from celeriac.errors import ConfigError
 #: `settle`: whatever is open in the slot has failed. `close`: so have all runs that are open.
 DraftKind = Literal["once", "begin", "end", "open", "more", "done", "settle", "close"]
 
+#: what is longer is told in full by nobody; SQL has it, or whoever said it
+LONGEST = 256 * 1024
+
 #: the fields of a run's end that say why
 REASONS = ("error", "recoverable", "reason")
 
