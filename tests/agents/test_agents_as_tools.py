@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from celeriac import Agent, App, Budget, Context, Network, tool
+from celeriac import Agent, App, Budget, Context, History, Network, tool
 from celeriac.errors import ConfigError
 from celeriac.testing import Harness, ScriptedModel, call, calls
 
@@ -52,6 +52,26 @@ async def test_a_budget_sees_what_it_used() -> None:
     run = await network.run("Write", model=model, budget=Budget(tokens=30))
     assert (run.stop_reason, run.stop_detail) == ("budget", "30 of 30 tokens are used")
     assert (run.usage.model_calls, run.usage.input_tokens) == (2, 20)
+
+
+async def test_it_begins_no_thread_where_it_keeps_those_of_its_own_runs() -> None:
+    class Opened(History[Any]):
+        """Notes the threads that are made."""
+
+        threads: list[str] = []
+
+        async def create_thread(self, ctx: Context[Any], thread_id: str) -> str:
+            self.threads.append(thread_id)
+            return thread_id
+
+    kept = Opened()
+    asked = Agent("Asked", history=kept)
+    asker = Agent("Asker", tools=[asked.as_tool()])
+    script = {"Asker": [call("asked", input="bees?"), "Bees."], "Asked": ["Bees.", "Bees."]}
+    await asker.run("What?", model=ScriptedModel(script))
+    assert kept.threads == []
+    await asked.run("What?", model=ScriptedModel(script))
+    assert len(kept.threads) == 1
 
 
 async def test_its_state_is_its_own() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, computed_field
 
-from celeriac import Agent, Context, Message, Network, State, tool
+from celeriac import Agent, Context, Message, Network, Prompt, State, tool
 from celeriac.errors import ConfigError
 from celeriac.testing import ScriptedModel, call, calls
 
@@ -134,6 +134,37 @@ async def test_changes_deep_inside_untyped_data_are_kept() -> None:
     start = {"lists": [{"open": ["egg", "milk"], "done": []}]}
     run = await network_of(None, tick).run("go", state=start, model=ScriptedModel([call("tick")]))
     assert run.state.data == {"lists": [{"open": ["egg"], "done": ["milk"]}]}
+
+
+class Count(BaseModel):
+    """What counts."""
+
+    number: int = 0
+
+
+@pytest.mark.parametrize(("value", "words"), [("many", "number: Input should be"), (object(), "is no JSON")])
+async def test_a_tool_that_breaks_the_state_tells_the_model_and_changes_nothing(value: Any, words: str) -> None:
+    @tool
+    def miscount(ctx: Context[Count]) -> None:
+        """Count."""
+        ctx.state.data.number = value
+
+    agent = Agent("a", tools=[miscount])
+    network = Network("N", agents=[agent], state=Count, router=lambda ctx: None if ctx.network.call_count else "a")
+    run = await network.run("go", model=ScriptedModel([call("miscount")]))
+    error = run.results[0].tool_results[0].error
+    assert error is not None and words in error["message"]
+    assert run.state.data == Count()
+
+
+async def test_a_hook_that_breaks_the_state_fails_its_turn_by_name() -> None:
+    def miscount(ctx: Context[Count], prompt: Prompt) -> None:
+        ctx.state.data.number = "many"  # type: ignore[assignment]
+
+    agents = [Agent("a", on_start=miscount)]
+    network = Network("N", agents=agents, state=Count, router=lambda ctx: None if ctx.network.call_count else "a")
+    with pytest.raises(ConfigError, match="state of network 'N' does not fit its type: number"):
+        await network.run("go", model=ScriptedModel(["x"]))
 
 
 async def test_a_tool_that_fails_changes_nothing() -> None:

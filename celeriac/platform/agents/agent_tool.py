@@ -23,6 +23,8 @@ class AgentTool(Tool):
     def __init__(self, agent: Agent[Any, Any], *, name: str | None, description: str | None) -> None:
         """Take the name and the description of the agent where none are given."""
         self.agent = agent
+        # Each call would begin a thread that nobody knows of.
+        self._alone = agent if agent.history is None else agent.replace(history=None)
         super().__init__(
             self._ask, name=name or slug(agent.name).replace("-", "_"), description=description or agent.description
         )
@@ -36,7 +38,7 @@ class AgentTool(Tool):
             )
         parts = {"asking": (*above, self.agent.name), "default_model": self._default_model(ctx)}
         with enter_context(ctx.bound(**parts)):
-            return (await self.agent.run(input)).output
+            return (await self._alone.run(input)).output
 
     def _default_model(self, ctx: Context[Any]) -> ModelLike:
         """Return what answers an agent without a model: as if it were one of the network that asks, or the asker's."""

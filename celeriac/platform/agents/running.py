@@ -21,7 +21,7 @@ from celeriac.platform.agents.budget import Budget, Spending, Used
 from celeriac.platform.agents.history import History, keep_results, open_thread
 from celeriac.platform.agents.hooks import is_enabled
 from celeriac.platform.agents.network_run import NetworkRun
-from celeriac.platform.agents.patch import apply, conflicts, diff
+from celeriac.platform.agents.patch import apply, conflicts
 from celeriac.platform.agents.router import Decision, Router, decision_of
 from celeriac.platform.agents.routing_agent import RoutingAgent
 from celeriac.platform.agents.side_by_side import side_by_side
@@ -257,7 +257,7 @@ class _Running:
 
         async def change() -> Memo:
             came = await body()
-            return came | {"patch": diff(before, self._type.dump(run.state.data))}
+            return came | {"patch": self._type.patch(before, run.state.data)}
 
         memo: Memo = await self._ctx.step.scoped(
             f"{name}:{run.call_count + 1}",
@@ -360,7 +360,7 @@ class _Running:
                 result = await self._take(ctx, view.agents[name], self._telling.turn(name, number))
                 self._taken.add(number)
             notes = {note: value for note, value in view.notes.items() if known.get(note) != value}
-            patch = diff(before, self._type.dump(state.data))
+            patch = self._type.patch(before, state.data)
             return _memo_of(view, name, result, view.stack) | {"notes": notes, "patch": patch}
 
         memo: Memo = await ctx.step.scoped(f"turn:{number}", change, kind="turn", input={"state": before})

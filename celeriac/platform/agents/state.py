@@ -13,10 +13,12 @@ from functools import lru_cache
 from typing import Any, Generic
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeVar
 
 from celeriac.errors import ConfigError
 from celeriac.platform.agents.members import with_members
+from celeriac.platform.agents.patch import Change, diff
 from celeriac.platform.message import Message
 from celeriac.platform.result import AgentResult
 from celeriac.platform.signature import did_you_mean, problems
@@ -120,14 +122,39 @@ class StateType:
         if self._adapter is not None:
             return self._adapter.validate_python(copy.deepcopy(dict(given)), by_alias=False, by_name=True)
         made = self.fresh()
-        return self.load({**self.dump(made), **given}, made)
+        return self._read({**self.dump(made), **given}, made)
 
     def dump(self, data: Any) -> Any:
-        """Return the data as plain JSON."""
-        return _dump(self._adapter or _adapter_of(data), data)
+        """Return the data as plain JSON; raise `ConfigError` for what has no such form."""
+        try:
+            return _dump(self._adapter or _adapter_of(data), data)
+        except PydanticSerializationError as error:
+            raise ConfigError(f"The state of network {self._network!r} is no JSON: {error}") from error
+
+    def patch(self, before: Any, data: Any) -> list[Change]:
+        """Return what has changed in the data since they were dumped as `before`.
+
+        Raises `ConfigError` where they would not come back through the type: each replay would fail on them.
+        """
+        after = self.dump(data)
+        changes = diff(before, after)
+        if changes:
+            self.load(after, data)
+        return changes
 
     def load(self, plain: Any, like: Any) -> Any:
-        """Return plain JSON as an object of the type; `like` is one where only a factory was declared."""
+        """Return plain JSON as an object of the type; `like` is one where only a factory was declared.
+
+        Raises `ConfigError` for what does not fit.
+        """
+        try:
+            return self._read(plain, like)
+        except ValidationError as error:
+            raise ConfigError(
+                f"The state of network {self._network!r} does not fit its type: {problems(error)}"
+            ) from error
+
+    def _read(self, plain: Any, like: Any) -> Any:
         adapter = self._adapter or _adapter_of(like)
         # A copy, because untyped parts are taken over as they are and `plain` is what a change is told from.
         return adapter.validate_python(copy.deepcopy(plain), by_alias=False, by_name=True)
@@ -157,7 +184,8 @@ def _fields_of(adapter: TypeAdapter[Any] | None) -> list[str]:
 
 
 def _dump(adapter: TypeAdapter[Any], data: Any, *, by_alias: bool = False, round_trip: bool = True) -> Any:
-    plain = adapter.dump_python(data, mode="json", by_alias=by_alias, round_trip=round_trip)
+    # Without warnings of values that do not fit: they are looked at when they are read.
+    plain = adapter.dump_python(data, mode="json", by_alias=by_alias, round_trip=round_trip, warnings=False)
     return with_members(adapter, data, plain, by_alias=by_alias, round_trip=round_trip)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from celeriac.ids import derived_id
 from celeriac.platform.agents.budget import Used
-from celeriac.platform.agents.patch import Change, apply, conflicts, diff
+from celeriac.platform.agents.patch import Change, apply, conflicts
 from celeriac.platform.agents.side_by_side import side_by_side
 from celeriac.platform.agents.state import StateType
 from celeriac.platform.agents.telling import TurnTelling
@@ -98,15 +98,15 @@ class ToolCalls:
         with enter_context(ctx):
             try:
                 content = await tool.answer(ctx.step.kernel, ctx)
+                patch = [] if "error" in content else self._state_type.patch(before, view.data)
             except Exception as error:
                 if tool.retries:
                     raise
-                content = failure_of(error)
+                content, patch = failure_of(error), []
         if used.usage != NOTHING:
             content["usage"] = used.usage.export()
         if "error" in content:
             return content
-        patch = diff(before, self._state_type.dump(view.data))
         change = {"patch": patch, "scheduled": network.stack[known:], "stop": network.asked_to_stop}
         return content | {part: value for part, value in change.items() if value}
 
