@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from celeriac import Agent, App, Context, History, Network, Run, SqlHistory
+from celeriac import Agent, App, Context, History, Network, Run, SqlHistory, tool
 from celeriac.errors import ConfigError, InvalidEventError
 from celeriac.platform.agents.network_event import run_for_event
 from celeriac.platform.agents.seals import Seals
 from celeriac.platform.inline import local_context
-from celeriac.testing import Harness, ScriptedModel
+from celeriac.testing import Harness, ScriptedModel, call
 
 MODEL = "openai:gpt-4.1-mini"
 _names = itertools.count(1)
@@ -130,6 +130,20 @@ async def test_an_agent_takes_the_same_event_and_gives_the_same_output() -> None
         await h.send("go", {"input": "Again", "thread_id": first.output["thread_id"]})
     assert {"output", "text", "thread_id", "stop_reason", "results", "state"} <= set(first.output)
     assert [message.text for message in model.requests[1].messages] == ["Hi", "one", "Again"]
+
+
+async def test_an_agent_that_was_not_done_at_its_limit_says_so() -> None:
+    @tool
+    def look() -> None:
+        """Look."""
+
+    app = App("limited")
+    app.agent(Agent("a", model=MODEL, tools=[look], max_iter=1), on="go")
+    async with Harness(app, ScriptedModel([call("look"), "done"])) as h:
+        [busy] = await h.send("go", {"input": "Hi"})
+        [done] = await h.send("go", {"input": "Hi"})
+    assert (busy.output["stop_reason"], busy.reason) == ("max_iter", "max_iter")
+    assert (done.output["stop_reason"], done.reason) == ("router", "router")
 
 
 async def told(network: Network[Any], change: Any = None, **more: Any) -> tuple[Run, ScriptedModel]:

@@ -230,7 +230,9 @@ class _Running:
         """Take one turn, or several at once, with the router's decision before."""
         run, router = self._run, self._wish.router
         if run.call_count >= self._wish.max_iter:
-            run.stop_reason = "max_iter" if run.is_network else "router"
+            # Alone an agent has one turn, and what counts is whether it was done.
+            is_at_limit = run.is_network or run.results[-1].stopped == "max_iter"
+            run.stop_reason = "max_iter" if is_at_limit else "router"
             return
         at_once: list[str] = []
         if router is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.ids import derived_id
 from celeriac.platform.agents.delivery import Delivery, OnChunk
-from celeriac.platform.agents.turn_telling import TurnTelling, interruption, words
+from celeriac.platform.agents.turn_telling import TurnTelling, words
 from celeriac.platform.context import Context
 from celeriac.platform.streams.draft import Draft, DraftKind, check_channel, thread_channel
 from celeriac.platform.streams.outlet import Audience
@@ -66,9 +66,7 @@ class Telling:
 
     async def ended(self) -> None:
         """Tell that the run ended, and why; return when those who listen here have heard all."""
-        last = self.run.last_result
-        stopped = "" if self.run.is_network or last is None else interruption(last.stopped, has_limit=True)
-        reason = self.run.stop_reason if self.run.stop_reason != "router" else stopped
+        reason = None if self.run.stop_reason == "router" else self.run.stop_reason
         data: dict[str, Any] = {**self._about(), "name": self.run.name, "messageId": self.message_id}
         if reason:
             data["reason"] = reason

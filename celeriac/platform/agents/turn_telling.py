@@ -200,7 +200,7 @@ class TurnTelling:
         self._tell("once", f"{self._id}:used", "usage.updated", data)
         if self._is_within:
             limit = self._telling.run.agents[self._agent].max_iter
-            reason = interruption(result.stopped, has_limit=limit is not None)
+            reason = _interruption(result.stopped, has_limit=limit is not None)
             ended = {"runId": self.run_id, "scope": "agent", "name": self._agent, "messageId": self._id}
             more = {"reason": reason} if reason else {}
             event = "run.interrupted" if reason else "run.completed"
@@ -328,7 +328,7 @@ class _LiveReply:
         self._turn.hand_out(*drafts)
 
 
-def interruption(stopped: str, *, has_limit: bool) -> str:
+def _interruption(stopped: str, *, has_limit: bool) -> str:
     """Return for which limit a turn ended before its agent was done; empty where it did not.
 
     `has_limit`: whether the number of its model calls is one that the agent should not have reached.
