@@ -86,7 +86,7 @@ async def test_asyncio_timeout_around_a_wait_is_refused(gathered: bool) -> None:
         [run] = await h.send("go")
         error = h.run(run.id).error
         assert error is not None and error["code"] == "config"
-        assert "asyncio.timeout" in error["message"] and "use timeout=" in error["message"]
+        assert "asyncio.timeout" in error["message"] and "itself timeout=" in error["message"]
 
 
 async def test_asyncio_timeout_elsewhere_in_the_run_does_not_hinder_a_wait() -> None:
