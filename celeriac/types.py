@@ -1,5 +1,6 @@
 """Names for annotations, and `not_durable`."""
 
+from celeriac.platform.agents.streaming import OnChunk, Streaming
 from celeriac.platform.agents.window import Window
 from celeriac.platform.inline import not_durable
 from celeriac.platform.message import Attachment, ToolCall, ToolResult, Usage
@@ -23,10 +24,12 @@ __all__ = [
     "Model",
     "ModelReply",
     "ModelRequest",
+    "OnChunk",
     "OutputSpec",
     "ReasoningDelta",
     "Restarted",
     "Step",
+    "Streaming",
     "TextDelta",
     "ToolCall",
     "ToolResult",

@@ -202,8 +202,8 @@ class Parking:
                 continue
             if _awaits(owner, task):
                 raise ConfigError(
-                    f"The wait at {path!r} is inside a time limit (asyncio.timeout, or the timeout= of a tool), which is "
-                    "lost when the run parks; give the step itself timeout=, and retries=0 where it must not wait"
+                    f"The wait at {path!r} is inside a time limit (asyncio.timeout, or the timeout= of a tool), which "
+                    "is lost when the run parks; give the step itself timeout=, and retries=0 where it must not wait"
                 )
 
     async def unwind(self) -> None:
