@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from pydantic import TypeAdapter
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from celeriac.errors import LimitError
@@ -91,6 +91,10 @@ def decoder(returns: Any) -> Callable[[Any], Any]:
     try:
         adapter = _adapter(returns) if _is_hashable(returns) else TypeAdapter(returns)
     except PydanticSchemaGenerationError:
+        return _as_it_is
+    except PydanticUserError as error:
+        if error.code != "typed-dict-version":  # before Python 3.12 Pydantic cannot read the one of `typing`
+            raise
         return _as_it_is
     return adapter.validate_python
 

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from typing import TypedDict
 
 import pytest
 
@@ -26,6 +27,19 @@ async def test_steps_run_in_place_with_their_types() -> None:
         assert await ctx.step.run("load", load) == {1}
     await ctx.step.sleep("nap", 0)
     assert (ctx.step.durable, ctx.suspending, ctx.run.tenant_id, ctx.event.data) == (False, False, "local", {"n": 1})
+
+
+class Ticket(TypedDict):
+    """A ticket, in the words of the standard library."""
+
+    id: str
+
+
+async def test_a_typed_dict_of_the_standard_library_is_a_dict_in_each_version_of_python() -> None:
+    def load(id: str) -> Ticket | None:
+        return {"id": id}
+
+    assert await context().step.run("load", load, "t1") == {"id": "t1"}
 
 
 async def test_own_code_is_run_once_and_its_error_comes_as_it_is() -> None:
