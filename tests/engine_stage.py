@@ -39,7 +39,7 @@ _names = itertools.count(1)
 
 def new_app() -> App:
     """Make an app of a name of its own."""
-    return App(f"app{next(_names)}")
+    return App(f"app{next(_names):06}")  # of one length: names count in the bytes that are used
 
 
 async def soon(awaitable: Awaitable[T]) -> T:
