@@ -167,6 +167,15 @@ async def test_the_router_of_one_run_may_be_a_model_of_its_own() -> None:
         await network.run("go", router=boss)
 
 
+async def test_a_model_for_a_routing_agent_of_a_router_in_code_is_refused_with_the_way_out() -> None:
+    boss = RoutingAgent("Boss")
+    network = Network("N", agents=[billing.replace(model="openai:x")], router=lambda ctx: boss)
+    with pytest.raises(ConfigError, match="'Boss', which is no agent of network 'N'; a routing agent that"):
+        await network.run("go", model={"Boss": ScriptedModel([])})
+    run = await network.run("go", model=ScriptedModel({"Boss": [call("done")]}))
+    assert run.stop_reason == "router"
+
+
 @pytest.mark.parametrize("most", [0, -1])
 async def test_no_turn_at_all_is_refused_and_not_taken_for_the_default(most: int) -> None:
     with pytest.raises(ConfigError, match="must be 1 or more"):

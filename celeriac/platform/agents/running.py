@@ -137,7 +137,11 @@ def _check_names(network: Network[Any], router: Router[Any] | RoutingAgent[Any] 
         known.append(router.name)
     names = given if isinstance(given, Mapping) else {}
     if unknown := next((name for name in names if name not in known), None):
-        near = did_you_mean(unknown, known)
+        near = did_you_mean(unknown, known) or (
+            "; a routing agent that a router in code asks has its own model=, or takes that of model= for all"
+            if router is not None and not isinstance(router, RoutingAgent)
+            else ""
+        )
         raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
 
 
