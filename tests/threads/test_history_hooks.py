@@ -129,7 +129,7 @@ async def test_a_replay_calls_no_hook_again_and_ids_and_checksums_are_the_same()
 
 
 async def test_a_run_that_fails_keeps_the_turns_it_finished() -> None:
-    """W11"""
+    """What earlier turns said is kept (W11)."""
     book, app = Notebook(), App("failing", default_model=MODEL)
     app.network(team(book, "a", "b", "c"), on="go", retries=0)
     model = ScriptedModel({"a": ["one"], "b": ["two"], "c": [ValueError("down")]})
