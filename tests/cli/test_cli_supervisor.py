@@ -23,11 +23,12 @@ DEAF = Program(name="deaf", command=("sh", "-c", "trap '' TERM; echo deaf; sleep
 
 #: a parent that prints the number of its Redis and then does nothing
 PARENT = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
 from celeriac.cli.redis_server import start_redis
 from celeriac.cli.supervisor import Supervisor
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have turned it off for what it starts
 with Supervisor(Path(sys.argv[1]), tell=print) as supervisor:
     print(start_redis(supervisor, Path(sys.argv[1])).child.pid, flush=True)
     threading.Event().wait()

@@ -196,9 +196,9 @@ TAKEN_OUT = (
     TakingOut(
         rule=18,
         lost="each tool call works on a state of its own",
-        file="celeriac/platform/agents/tool_calls.py",
-        text="            self._state_type.load(before, self._ctx.state.data),\n",
-        instead="            self._ctx.state.data,\n",
+        file="celeriac/platform/agents/state.py",
+        text="        data = self.load(plain, of.data)\n",
+        instead="        data = of.data\n",
         test="agents/test_durable_networks.py"
         "::test_parallel_calls_merge_alike_live_and_after_a_crash_between_their_commits[True]",
     ),
