@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from celeriac.testing import Harness
 from celeriac.testing.model_server import ModelServer
+from celeriac.types import Model
+from examples.script import model_that_says
 from fleet.worker_fleet import Fleet
 from plays.every_example import SCRIPT
 from plays.playing import Stage
@@ -28,3 +31,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> Ite
         with Fleet(folder, url, app="plays.every_example:app", **env) as fleet:
             fleet.start_two()
             yield Stage(fleet=fleet, server=server, tenant=fleet.tenant())
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    """A model that follows the scripts of all examples."""
+    with model_that_says(SCRIPT) as model:
+        yield model
+
+
+@pytest.fixture
+async def engine(request: pytest.FixtureRequest, model: Model) -> AsyncIterator[Harness]:
+    """An engine in memory for the app of the test's module, with a clock to move."""
+    async with Harness(request.module.app, model=model) as engine:
+        yield engine

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-
-import pytest
+from collections.abc import Sequence
 
 from celeriac.platform.memory.local_memories import LocalMemories
 from celeriac.platform.memory.memory import Remembered
 from celeriac.testing import Harness
 from celeriac.types import Model
 from examples.assistant_memory.app import ASKED, ASKED_IN_ORDER, Talk, app, orderly, reflecting
-from examples.assistant_memory.script import HELLO, QUESTION, SCRIPT
-from examples.script import model_that_says
+from examples.assistant_memory.script import HELLO, QUESTION
 from plays.playing import Stage, facts
 from waiting import wait_until
 
@@ -46,13 +43,6 @@ class Together(LocalMemories):
         """Wait for the other search."""
         self._both.wait()
         return super().search(tenant_id, user, query, limit)
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    """A model that follows the example's script."""
-    with model_that_says(SCRIPT) as model:
-        yield model
 
 
 def writes_of(stage: Stage) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from celeriac.types import Model
 from examples.coding.app import CodeState, coding, editor
 from examples.coding.repository import git, outline, python_files, read, replace_method
 from examples.coding.sample import PROBLEM, make_repository
-from examples.coding.script import SCRIPT
-from examples.script import model_that_says
 from plays.playing import Overheard, Stage
 
 TWO_LAMPS = "from shop.cart import Cart; cart = Cart(); cart.add('lamp', 2); print(cart.total())"
@@ -27,13 +24,6 @@ def repo(tmp_path: Path) -> str:
     """The sample repository."""
     make_repository(tmp_path / "shop")
     return str(tmp_path / "shop")
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    """A model that follows the example's script."""
-    with model_that_says(SCRIPT) as model:
-        yield model
 
 
 def price_of_two_lamps(repo: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -21,13 +21,6 @@ from examples.script import Part, Script, model_that_says, question_of
 from plays.playing import Overheard, Stage
 
 DEEPEST = Configuration(max_depth=3)
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    """A model that follows the example's script."""
-    with model_that_says(SCRIPT) as model:
-        yield model
 
 
 async def researched(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from celeriac.types import Model
 from examples.insights_chat import warehouse
 from examples.insights_chat.app import CHAT, SUPPORT, app
 from examples.insights_chat.insights import Insights, insights
-from examples.insights_chat.script import REFUND, SCRIPT, SIGNUPS, SLOW, UPGRADES
+from examples.insights_chat.script import REFUND, SIGNUPS, SLOW, UPGRADES
 from examples.insights_chat.support import Desk, customer_support
-from examples.script import model_that_says
 from plays.playing import Overheard, Stage, facts
 
 #: the event of the network itself
@@ -38,20 +36,6 @@ TEXT_TURN = [
     "usage.updated",
     "run.completed",
 ]
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    """A model that follows the example's script."""
-    with model_that_says(SCRIPT) as model:
-        yield model
-
-
-@pytest.fixture
-async def engine(model: Model) -> AsyncIterator[Harness]:
-    """An engine in memory."""
-    async with Harness(app, model=model) as engine:
-        yield engine
 
 
 def asked(text: str, id: str = "m-1", **more: Any) -> dict[str, Any]:

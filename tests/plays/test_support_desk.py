@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
-
-import pytest
 
 from celeriac.testing import Harness
 from celeriac.types import Model
-from examples.script import model_that_says
 from examples.support_desk.app import ANSWERED, CREATED, app, desk, task_of
 from examples.support_desk.records import TICKETS
-from examples.support_desk.script import SCRIPT
 from plays.playing import Overheard, Stage
 
 MENDED = "2.3.1 mends it"
 TOLD = f"Our developers say: {MENDED}"
 LATER = "Our developers have your ticket and will write to you."
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    """A model that follows the example's script."""
-    with model_that_says(SCRIPT) as model:
-        yield model
-
-
-@pytest.fixture
-async def engine(model: Model) -> AsyncIterator[Harness]:
-    """An engine in memory, with a clock to move."""
-    async with Harness(app, model=model) as engine:
-        yield engine
 
 
 def results_in(output: dict[str, Any]) -> list[dict[str, Any]]:

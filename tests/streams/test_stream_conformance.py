@@ -178,9 +178,11 @@ def test_every_key_has_a_time_to_live(redis_stream: RedisStream, client: redis_c
 
 
 def test_a_stream_is_gone_after_its_time(client: redis_client.Redis) -> None:
-    brief = RedisStream(client, ttl=timedelta(milliseconds=50))
+    brief = RedisStream(client, ttl=timedelta(seconds=1))
     brief.append([told(once("a"), channels=("user:1",))])
+    assert len(client.keys()) == 3 and [chunk.id for chunk in read(brief)] == ["a"]
     wait_until(lambda: not client.keys(), what="the stream to expire")
+    assert read(brief) == []
 
 
 def test_a_stream_without_its_book_begins_anew(redis_stream: RedisStream, client: redis_client.Redis) -> None:
