@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from celeriac.errors import ConfigError
 from celeriac.ids import derived_id, slug
 from celeriac.platform.agents.agent import Agent
-from celeriac.platform.agents.agent_tool import AgentTool
 from celeriac.platform.agents.budget import Budget, Spending, Used
 from celeriac.platform.agents.history import History, keep_results, open_thread
 from celeriac.platform.agents.hooks import is_enabled
+from celeriac.platform.agents.model_choice import check_names, models
 from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.patch import apply, conflicts
 from celeriac.platform.agents.router import Decision, Router, decision_of
@@ -32,11 +31,8 @@ from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context, current_context, enter_context
 from celeriac.platform.inline import local_context
 from celeriac.platform.message import NOTHING, Message
-from celeriac.platform.models.catalog import resolve
-from celeriac.platform.models.model import Model
 from celeriac.platform.result import AgentResult
 from celeriac.platform.scope import current_scope
-from celeriac.platform.signature import did_you_mean
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.network import Models, Network
@@ -71,8 +67,8 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
     ctx = ctx or local_context(network.name, {"input": message.text})
     # What a run was told about models holds for the runs inside it too.
     given = ctx.part("models") if wish.model is None else wish.model
-    _check_names(network, wish.router, wish.model)
-    model_of = _models(network, ctx, given)
+    check_names(network, wish.router, wish.model)
+    model_of = models(network, ctx, given)
     for agent in (*network.agents.values(), wish.router):
         if isinstance(agent, Agent):
             model_of(agent)  # before anything starts
@@ -127,49 +123,6 @@ def _history(network: Network[Any], ctx: Context[Any], run: NetworkRun[Any], wis
     is_conversation = wish.is_for_event or (network.is_network and ctx.part("network") is None)
     of_app: History[Any] | None = ctx.part("history")
     return network.history or (of_app if is_conversation or run.state.thread_id is not None else None)
-
-
-def _check_names(network: Network[Any], router: Router[Any] | RoutingAgent[Any] | None, given: Models | None) -> None:
-    """Raise `ConfigError` where `model=` names what is neither an agent of the network nor a tool of one."""
-    tools = [tool for agent in network.agents.values() for tool in agent.tools if isinstance(tool, AgentTool)]
-    known = [*network.agents, *(tool.agent.name for tool in tools)]
-    if isinstance(router, RoutingAgent):
-        known.append(router.name)
-    names = given if isinstance(given, Mapping) else {}
-    if unknown := next((name for name in names if name not in known), None):
-        near = did_you_mean(unknown, known) or (
-            "; a routing agent that a router in code asks has its own model=, or takes that of model= for all"
-            if router is not None and not isinstance(router, RoutingAgent)
-            else ""
-        )
-        raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
-
-
-def _models(network: Network[Any], ctx: Context[Any], given: Models | None) -> Callable[[Agent[Any, Any]], Model]:
-    """Return what finds the model of an agent, or raises `ConfigError`."""
-    replaced = ctx.part("model")
-    by_name = given if isinstance(given, Mapping) else {}
-    for_all = None if isinstance(given, Mapping) else given
-    found: dict[str, Model] = {}
-
-    def model_of(agent: Agent[Any, Any]) -> Model:
-        if agent.name not in found:
-            model = (
-                replaced
-                or by_name.get(agent.name)
-                or for_all
-                or agent.model
-                or network.default_model
-                or ctx.part("default_model")
-            )
-            if model is None:
-                raise ConfigError(
-                    f"Agent {agent.name!r} has no model; give it model=, or {network.name!r} a default_model="
-                )
-            found[agent.name] = resolve(model)
-        return found[agent.name]
-
-    return model_of
 
 
 class _Running:

@@ -1,0 +1,66 @@
+"""The choice of models: which one an agent of a run is called with.
+
+First match first: a test's own, the one that the run names for the agent, the run's for all, the agent's, the
+network's, the app's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from celeriac.errors import ConfigError
+from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.agent_tool import AgentTool
+from celeriac.platform.agents.router import Router
+from celeriac.platform.agents.routing_agent import RoutingAgent
+from celeriac.platform.context import Context
+from celeriac.platform.models.catalog import resolve
+from celeriac.platform.models.model import Model
+from celeriac.platform.signature import did_you_mean
+
+if TYPE_CHECKING:
+    from celeriac.platform.agents.network import Models, Network
+
+
+def check_names(network: Network[Any], router: Router[Any] | RoutingAgent[Any] | None, given: Models | None) -> None:
+    """Raise `ConfigError` where `model=` names what is neither an agent of the network nor a tool of one."""
+    tools = [tool for agent in network.agents.values() for tool in agent.tools if isinstance(tool, AgentTool)]
+    known = [*network.agents, *(tool.agent.name for tool in tools)]
+    if isinstance(router, RoutingAgent):
+        known.append(router.name)
+    names = given if isinstance(given, Mapping) else {}
+    if unknown := next((name for name in names if name not in known), None):
+        near = did_you_mean(unknown, known) or (
+            "; a routing agent that a router in code asks has its own model=, or takes that of model= for all"
+            if router is not None and not isinstance(router, RoutingAgent)
+            else ""
+        )
+        raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
+
+
+def models(network: Network[Any], ctx: Context[Any], given: Models | None) -> Callable[[Agent[Any, Any]], Model]:
+    """Return what finds the model of an agent, or raises `ConfigError`."""
+    replaced = ctx.part("model")
+    by_name = given if isinstance(given, Mapping) else {}
+    for_all = None if isinstance(given, Mapping) else given
+    found: dict[str, Model] = {}
+
+    def model_of(agent: Agent[Any, Any]) -> Model:
+        if agent.name not in found:
+            model = (
+                replaced
+                or by_name.get(agent.name)
+                or for_all
+                or agent.model
+                or network.default_model
+                or ctx.part("default_model")
+            )
+            if model is None:
+                raise ConfigError(
+                    f"Agent {agent.name!r} has no model; give it model=, or {network.name!r} a default_model="
+                )
+            found[agent.name] = resolve(model)
+        return found[agent.name]
+
+    return model_of
