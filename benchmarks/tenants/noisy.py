@@ -73,10 +73,10 @@ def sharded_noisy(setting: Setting) -> Outcome:
 def long_steps(setting: Setting) -> Outcome:
     """Steps as long as model calls, compressed four times: a median of 0.5 s, and bursts of 200.
 
-    Steps this long make few starts, and those that wait come together, where several tenants happen to post at once: of
-    three bursts the p95 came out anywhere from 199 to 253 ms, and by a simulation of the same policy from 140 to 237. So
-    the product meets six, by which that gives 154 to 192, and is judged by all starts within them; the plain list, which
-    is not near its bound, needs one.
+    Steps this long make few starts, and those that wait come together, where several tenants happen to post at once. A
+    p95 of three bursts was measured from 199 to 253 ms, and a simulation of the same policy gives 140 to 237. So the
+    product meets six, for which it gives 154 to 192, and is judged by all starts within them; the plain list, which is
+    far from its bound, needs one.
     """
     runs, bursts = (60, 1) if setting.is_quick else (200, 6)
     plan = Plan(durations=LONG, rate=0.5, alone_seconds=3, bursts=(("one", runs),))

@@ -82,8 +82,20 @@ class Site:
         wait_for("the first run to end", lambda: self.fleet.query(ended, list(tenant_ids)))
 
     def wait_for_end(self, tenant_ids: Sequence[str], *, within: float = 120.0) -> None:
-        """Wait until all runs of these tenants have ended."""
-        wait_for("the runs to end", lambda: not self.unfinished(tenant_ids), every=0.2, within=within)
+        """Wait until all runs of these tenants have ended; raise `TimeoutError` that describes the rest."""
+        try:
+            wait_for("the runs to end", lambda: not self.unfinished(tenant_ids), every=0.2, within=within)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; of those that have not: {self._left(tenant_ids)}") from error
+
+    def _left(self, tenant_ids: Sequence[str]) -> list[str]:
+        """Describe some runs that have not ended, and what the gate says of them."""
+        statement = """
+SELECT id, function_id, status, fence, steps, queue, now() - to_timestamp(queued_at / 1e6) FROM runs
+WHERE tenant_id = ANY(?) AND status IN ('queued', 'running', 'parked') ORDER BY created_at LIMIT 5"""
+        gate = self.fleet.rooms.gate
+        rows = self.fleet.query(statement, list(tenant_ids))
+        return [f"{row} {'known' if gate.known([row[0]]) else 'unknown'} {gate.explain(row[0])}" for row in rows]
 
     def stop_web(self) -> None:
         """End the web processes."""
