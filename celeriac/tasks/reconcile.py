@@ -79,11 +79,10 @@ class Reconcile:
             log.warning("Took %d steps over from processes that died", len(given))
         for claim in dead:
             self._hint(self._dispatcher.gate.release, claim.queued.run_id, claim.token)
-        lost = self._store.stranded_placed(self._store.now() - STRANDED_AFTER)
-        known: set[str] = set()
-        if lost:
-            self._hint(lambda: known.update(self._known(lost)))
-        given += [step for step in lost if step.run_id not in known]
+        before = self._store.now() - STRANDED_AFTER
+        if lost := self._unknown(self._store.stranded_placed(before)):
+            still = self._store.stranded_placed(before)  # one that began between the two looks is not lost
+            given += [step for step in lost if step in still]
         self._dispatcher.dispatch(given)
         return len(given)
 
@@ -103,17 +102,21 @@ class Reconcile:
                 break
             pages += 1
             self._after = page[-1].run_id
-            known: set[str] = set()
-            self._hint(lambda page=page, known=known: known.update(self._known(page)))
-            lost = [run for run in page if run.run_id not in known and not self._dispatcher.is_paused(run.tenant_id)]
-            self._dispatcher.dispatch(lost)
+            lost = [run for run in self._unknown(page) if not self._dispatcher.is_paused(run.tenant_id)]
+            if lost:  # one that began between the two looks is in no lane either
+                lost = self._store.stranded_of([run.run_id for run in lost], older_than=STRANDED_AFTER)
+                self._dispatcher.dispatch(lost)
             found += len(lost)
         if found:
             log.info("Redis did not know %d queued runs; they are in their lanes again", found)
         return found
 
-    def _known(self, runs: Sequence[Queued]) -> set[str]:
-        return self._dispatcher.gate.known([run.run_id for run in runs])
+    def _unknown(self, runs: Sequence[Queued]) -> list[Queued]:
+        """Return those that the gate does not know: all, where it does not answer."""
+        known: set[str] = set()
+        if runs:
+            self._hint(lambda: known.update(self._dispatcher.gate.known([run.run_id for run in runs])))
+        return [run for run in runs if run.run_id not in known]
 
     def _hint(self, tell: Callable[..., object], *args: object) -> None:
         try:

@@ -186,6 +186,13 @@ def test_runs_queued_for_long_are_stranded_in_pages(stage: Stage) -> None:
     assert ids(stage.store.stranded(older_than=timedelta(0), after=first.run_id)) == [second.run_id]
 
 
+def test_of_some_runs_those_are_told_that_are_stranded_still(stage: Stage) -> None:
+    first, second = sorted((stage.queued(), stage.queued()), key=lambda run: run.run_id)
+    begun = stage.claimed()
+    assert stage.store.stranded_of([begun.run.id, second.run_id], older_than=timedelta(0)) == [second]
+    assert stage.store.stranded_of([first.run_id], older_than=timedelta(hours=1)) == []
+
+
 def test_a_wake_counts_while_the_run_is_queued(stage: Stage) -> None:
     parked = stage.parked(sleep(wake_at=FUTURE))
     claim = stage.claimed()

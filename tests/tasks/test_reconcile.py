@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 from celeriac.clock import ManualClock
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.dispatch import Dispatcher
+from celeriac.platform.durable.placed import Process, member
 from celeriac.platform.durable.store import Link
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
@@ -75,3 +77,41 @@ def test_a_run_behind_a_long_backlog_of_another_tenant_is_found() -> None:
     found = [fleet.round.run_once() for _ in range(2)]
     assert sum(found) == 1_501
     assert quiet.run_id in {run.run_id for run in fleet.sent}
+
+
+def test_a_run_that_begins_while_the_gate_is_asked_is_not_put_back() -> None:
+    """A second message of it would take a slot for nothing, until that ends by time."""
+    fleet = Fleet()
+    [begun, lost] = fleet.queue("ten_a", 2)
+    fleet.clock.advance("6s")
+    known = fleet.gate.known
+
+    def known_a_moment_later(run_ids: Sequence[str]) -> set[str]:
+        fleet.store.claim(begun.run_id, "wrk_me", Link(id="l", root_id="l"))
+        fleet.executing = [begun]
+        return known(run_ids)
+
+    fleet.gate.known = known_a_moment_later  # type: ignore[method-assign]
+    assert fleet.round.run_once() == 1
+    assert [run.run_id for run in fleet.sent] == [lost.run_id]
+
+
+def test_a_placed_step_that_begins_while_the_gate_is_asked_is_not_put_back() -> None:
+    fleet = Fleet()
+    [run] = fleet.queue("ten_a", 1)
+    claim = fleet.store.claim(run.run_id, "wrk_me", Link(id="l", root_id="l"))
+    assert claim is not None
+    fleet.executing = [run]
+    for path in ("begun", "lost"):
+        fleet.store.place(claim, path, "cpu", "[]")
+    fleet.clock.advance("6s")
+    fleet.gate.attend("wrk_me", ["runs", "cpu"], 10_000)
+    known, process = fleet.gate.known, Process(worker_id="wrk_me", pid=os.getpid(), pid_started=0)
+
+    def known_a_moment_later(run_ids: Sequence[str]) -> set[str]:
+        fleet.store.claim_placed(run.run_id, "begun", process)
+        return known(run_ids)
+
+    fleet.gate.known = known_a_moment_later  # type: ignore[method-assign]
+    fleet.round.run_once()
+    assert [step.run_id for step in fleet.sent] == [member(run.run_id, "lost")]

@@ -373,3 +373,7 @@ class Store(Placements, Protocol):
         A page in the order of their ids, from the first one behind `after`.
         """
         ...
+
+    def stranded_of(self, run_ids: Sequence[str], *, older_than: timedelta) -> list[Queued]:
+        """Return those of the runs that have been queued for longer than that, in the order of their ids."""
+        ...

@@ -129,3 +129,8 @@ class LocalRuns(LocalPart):
             old = [run for run in self.all.values() if run.run.status == "queued" and run.queued_at <= before]
             behind = sorted((run for run in old if run.run.id > after), key=lambda run: run.run.id)
             return [as_queued(run) for run in behind[:most]]
+
+    def stranded_of(self, run_ids: Sequence[str], *, older_than: timedelta) -> list[Queued]:
+        """Return those of the runs that have been queued for long."""
+        with self._lock:
+            return [one for one in self.stranded(older_than=older_than, most=len(self.all)) if one.run_id in run_ids]

@@ -115,6 +115,12 @@ class SqlRuns(SqlPart):
             names = {"before": present(connection) - older_than, "after_id": after}
             return [queued_of(row) for row in connection.execute(_STRANDED.limit(most), names)]
 
+    def stranded_of(self, run_ids: Sequence[str], *, older_than: timedelta) -> list[Queued]:
+        of_ids = _STRANDED.where(runs.c.id.in_(run_ids))
+        with reading(self._engine) as connection:
+            names = {"before": present(connection) - older_than, "after_id": ""}
+            return [queued_of(row) for row in connection.execute(of_ids, names)]
+
 
 def right_of(claim: Claim) -> dict[str, Any]:
     """Return the parameters of `HELD`."""
