@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from celeriac.tenants.keys import KeyKind
 
 
+_SCOPE_HELP = "What it may do, like runs:read, or events:sign of a signing key; repeatable. All of its kind without."
+
+
 @click.group(
     cls=Group, example="celeriac keys create ten_01J… --kind event", short_help="Make, rotate and revoke keys."
 )
@@ -59,7 +62,7 @@ def ls(tenant_id: str, as_json: bool) -> None:
     help="event: may only send events; api: may do what the tenant may; signing: signs what is sent.",
 )
 @click.option("--name", default="", help="What the key is for, in your words.")
-@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help="What it may do, like runs:read; repeatable.")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help=_SCOPE_HELP)
 @click.option("--expires", metavar="SPAN", help="How long it is good, such as 90d; for ever without.")
 @json_option
 def create(
@@ -129,6 +132,7 @@ def verify(tenant_id: str, signature: str, body: BinaryIO, as_json: bool) -> int
 _FAULTS = {
     "malformed": "this is not t=<unix seconds>,v1=<hex>",
     "untimely": "its time is more than five minutes from now",
+    "not_for_events": "the key that made it lacks the scope events:sign",
     "unknown": "no live signing key of the tenant made it for this body",
 }
 

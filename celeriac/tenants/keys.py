@@ -24,7 +24,7 @@ from celeriac.tenants.audit import record
 from celeriac.tenants.encryption import Cipher
 from celeriac.tenants.key_life import IS_LIVE, IS_USED_ANEW, LEFT, believed_for, note_use
 from celeriac.tenants.key_text import KeyText, digest, id_in, new_key
-from celeriac.tenants.roles import check_scopes, scopes_of
+from celeriac.tenants.roles import check_scopes, scopes_in, scopes_of
 from celeriac.tenants.signing import SigningKeys
 from celeriac.tenants.tables import api_keys, tenants
 
@@ -214,7 +214,7 @@ class Keys:
             if connection.execute(select(api_keys.c.id).where(api_keys.c.successor_of == key_id)).first() is not None:
                 raise ConflictError(f"Key {key_id!r} has a successor already; rotate that one", code="key_rotated")
             lasts = None if old.expires_at is None else old.expires_at - old.created_at
-            wish = KeyWish(kind=old.kind, name=old.name, scopes=_scopes_in(old.scopes), lasts=lasts)
+            wish = KeyWish(kind=old.kind, name=old.name, scopes=scopes_in(old.scopes), lasts=lasts)
             self._insert(connection, old.tenant_id, wish, text, actor=actor, successor_of=key_id)
             ends = db_ago(-span)
             is_sooner = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends)
@@ -283,7 +283,7 @@ class Keys:
 
 def _remember(cache: dict[str, tuple[float, ApiKey]], name: str, asked_at: float, row: Row[Any]) -> ApiKey:
     """Believe the row for a moment from the time of the question on, and never beyond the key's expiry."""
-    scopes = scopes_of(row.kind, _scopes_in(row.scopes))
+    scopes = scopes_of(row.kind, scopes_in(row.scopes))
     key = ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind, scopes=scopes)
     if len(cache) >= _MOST_CACHED:
         cache.clear()
@@ -316,7 +316,7 @@ def _named(key_id: str, tenant_id: str | None) -> Any:
 
 
 def _facts(row: Row[Any]) -> KeyFacts:
-    scopes = _listed(_scopes_in(row.scopes))
+    scopes = _listed(scopes_in(row.scopes))
     return KeyFacts(
         id=row.id,
         tenant_id=row.tenant_id,
@@ -331,10 +331,6 @@ def _facts(row: Row[Any]) -> KeyFacts:
         revoked_at=row.revoked_at,
         successor_of=row.successor_of,
     )
-
-
-def _scopes_in(text: str | None) -> frozenset[str] | None:
-    return None if text is None else frozenset(text.split())
 
 
 def _listed(scopes: frozenset[str] | None) -> list[str] | None:

@@ -27,6 +27,12 @@ Scope = Literal[
     "audit:read",
 ]
 
+#: what a signing key may be made for: sign events and be believed for them, and grant channel tokens
+SigningScope = Literal["events:sign", "channels:grant"]
+
+#: what keys of any kind may be made for
+KeyScope = Literal[Scope, SigningScope]
+
 #: what people may besides: see and change who belongs to the tenant, give it away, and change its limits and plan
 Permission = Scope | Literal["people:read", "people:write", "tenant:write", "limits:write"]
 
@@ -37,6 +43,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 #: all that is the tenant's
 SCOPES: frozenset[str] = frozenset(get_args(Scope))
+
+_OF_SIGNING: frozenset[str] = frozenset(get_args(SigningScope))
 
 _READS = ("runs:read", "functions:read", "usage:read")
 _RUNS = ("events:send", "runs:write", "functions:write")
@@ -58,7 +66,7 @@ EVERYTHING: frozenset[str] = _OF_ROLES["owner"] | {"limits:write"}
 OF_KINDS: dict[str, frozenset[str]] = {
     "event": frozenset({"events:send"}),
     "api": SCOPES,
-    "signing": frozenset(),
+    "signing": _OF_SIGNING,
 }
 
 
@@ -80,6 +88,21 @@ def may_change(actor: frozenset[str], *roles: Role | None) -> bool:
 def scopes_of(kind: str, scopes: Iterable[str] | None) -> frozenset[str]:
     """Return what a key may do: what its scopes say, or all that its kind may."""
     return OF_KINDS[kind] if scopes is None else frozenset(scopes)
+
+
+def scopes_in(text: str | None) -> frozenset[str] | None:
+    """Return the scopes in the column of a key; None: all that its kind may."""
+    return None if text is None else frozenset(text.split())
+
+
+def beyond_reach(scopes: frozenset[str], actor: frozenset[str]) -> frozenset[str]:
+    """Return which of a key's scopes somebody with these permissions may not give to it.
+
+    Nobody gives what they may not do themselves. What signing keys are for, no request does: no caller has it, and
+    whoever may make keys gives it.
+    """
+    given = actor | _OF_SIGNING if "keys:write" in actor else actor
+    return scopes - given
 
 
 def check_role(given: str) -> Role:

@@ -24,8 +24,9 @@ _LONGEST_HEADER, _MOST_SIGNATURES = 4_096, 32
 _TIME = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
-#: why a signature is none: not as the header is written; too long ago, or ahead; made with no key of these
-Fault = Literal["malformed", "untimely", "unknown"]
+#: why a signature is none: not as the header is written; too long ago, or ahead; made with no key of these, or with one
+#: that may not sign events
+Fault = Literal["malformed", "untimely", "unknown", "not_for_events"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Signing: the signing keys of all tenants at work, for what is sent in a tenant's name.
 
 A signing key signs with its text, so what is stored of it is encrypted, where of other keys only a hash is. `keys.py`
-makes, rotates and revokes them and holds this room; the event door and the CLI ask it to sign and to check. What is
-known of a tenant's keys is believed for a moment, as with keys. Nothing here may log, show or raise with a secret.
+makes, rotates and revokes them and holds this room; the event door and the CLI ask it to sign and to check. A key does
+only what its scopes say, whichever side asks. What is known of a tenant's keys is believed for a moment, as with keys.
+Nothing here may log, show or raise with a secret.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from celeriac.tenants.encryption import Cipher, Sealed
 from celeriac.tenants.key_life import CACHE_SECONDS, IS_LIVE, IS_USED_ANEW, LEFT, believed_for, note_use
 from celeriac.tenants.key_text import KeyText
 from celeriac.tenants.resealing import place_of_signing_key
+from celeriac.tenants.roles import SigningScope, scopes_in, scopes_of
 from celeriac.tenants.signature import SigningKey, Verdict, check_signature, signature
 from celeriac.tenants.tables import api_keys, signing_secrets
 
@@ -37,8 +39,14 @@ class _Known:
 
     until: float
     keys: list[SigningKey] = field(default_factory=list)
+    #: by the id of the key
+    scopes: dict[str, frozenset[str]] = field(default_factory=dict)
     #: of which the time of the last use is to be written
     used_anew: set[str] = field(default_factory=set)
+
+    def that_may(self, scope: SigningScope) -> list[SigningKey]:
+        """Return the keys with this scope."""
+        return [key for key in self.keys if scope in self.scopes[key.id]]
 
 
 class SigningKeys:
@@ -61,41 +69,44 @@ class SigningKeys:
         self._known: dict[str, _Known] = {}
 
     def sign(self, tenant_id: str, body: bytes) -> str:
-        """Return the header by which the tenant signs the body now, with one signature for each of its live keys.
+        """Return the header by which the tenant signs the body now, with one signature for each live key that may.
 
         Raises `NotFoundError` for a tenant without one, and `ConfigError` where one cannot be decrypted.
         """
-        known = self._look_for_one(tenant_id)
-        for key in known.keys:
+        known, keys = self._look_for("events:sign", tenant_id)
+        for key in keys:
             self._note_use(tenant_id, known, key.id)
-        return signature(body, known.keys, self._now())
+        return signature(body, keys, self._now())
 
     def check(self, tenant_id: str, body: bytes, header: str) -> Verdict:
         """Judge the header that came with a body in the tenant's name; raise `ConfigError` as `sign` does."""
-        known = self._look(tenant_id)
-        verdict = check_signature(body, header, known.keys, self._now())
+        known, now = self._look(tenant_id), self._now()
+        verdict = check_signature(body, header, known.that_may("events:sign"), now)
         if verdict.key_id is not None:
             self._note_use(tenant_id, known, verdict.key_id)
+        elif verdict.fault == "unknown" and check_signature(body, header, known.keys, now).fault is None:
+            return Verdict(fault="not_for_events")  # whoever has the key may learn what it lacks
         return verdict
 
     def channel_token(self, tenant_id: str, channel: str, topics: Sequence[str], *, lasts: Duration = "15m") -> str:
-        """Return a token that lets its holder listen to these topics of a channel, under the newest key.
+        """Return a token that lets its holder listen to these topics of a channel, under the newest key that may.
 
         Raises `ConfigError` for more than an hour or what no token can hold, and what `sign` raises.
         """
-        known, now = self._look_for_one(tenant_id), self._now()
-        key, ends_at = known.keys[0], now + duration(lasts)
+        (known, keys), now = self._look_for("channels:grant", tenant_id), self._now()
+        key, ends_at = keys[0], now + duration(lasts)
         grant = ChannelGrant(tenant_id=tenant_id, channel=channel, topics=tuple(topics), ends_at=ends_at)
         token = channel_token(grant, key, now)
         self._note_use(tenant_id, known, key.id)
         return token
 
     def read_channel_token(self, token: str) -> ChannelGrant | None:
-        """Return what the token grants; None where it is none, is over, or its key is expired or revoked."""
+        """Return what the token grants; None where it is none, is over, or its key is no more or may not grant it."""
         tenant_id = tenant_in(token)
         if tenant_id is None:
             return None
-        return read_channel_token(token, tenant_id, self._look(tenant_id).keys, self._now())
+        keys = self._look(tenant_id).that_may("channels:grant")
+        return read_channel_token(token, tenant_id, keys, self._now())
 
     # -- for `keys.py` ------------------------------------------------------------------------------------------
 
@@ -119,12 +130,15 @@ class SigningKeys:
 
     # -- what is known ------------------------------------------------------------------------------------------
 
-    def _look_for_one(self, tenant_id: str) -> _Known:
+    def _look_for(self, scope: SigningScope, tenant_id: str) -> tuple[_Known, list[SigningKey]]:
+        """Return what is known, and the keys with this scope; raise `NotFoundError` where there is none."""
         known = self._look(tenant_id)
-        if not known.keys:
-            how = f"`celeriac keys create {tenant_id} --kind signing`"
-            raise NotFoundError(f"Tenant {tenant_id!r} has no signing key that is good; {how} makes one")
-        return known
+        keys = known.that_may(scope)
+        if not keys:
+            lack = f"with the scope {scope!r}" if known.keys else "that is good"
+            how = f"`celeriac keys create {tenant_id} --kind signing --scope {scope}`"
+            raise NotFoundError(f"Tenant {tenant_id!r} has no signing key {lack}; {how} makes one")
+        return known, keys
 
     def _look(self, tenant_id: str) -> _Known:
         known = self._known.get(tenant_id)
@@ -138,7 +152,7 @@ class SigningKeys:
     def _look_up(self, tenant_id: str) -> _Known:
         asked_at, known = self._clock(), _Known(until=0.0)
         statement = (
-            select(signing_secrets, LEFT, IS_USED_ANEW)
+            select(signing_secrets, api_keys.c.scopes, LEFT, IS_USED_ANEW)
             .join(api_keys, api_keys.c.id == signing_secrets.c.id)
             .where(signing_secrets.c.tenant_id == tenant_id, api_keys.c.tenant_id == tenant_id, IS_LIVE)
             .order_by(api_keys.c.created_at.desc(), api_keys.c.id)
@@ -149,6 +163,7 @@ class SigningKeys:
             sealed = Sealed(key_id=row.key_id, box=row.box)
             secret = self._cipher().open(sealed, place_of_signing_key(tenant_id, row.id))
             known.keys.append(SigningKey(id=row.id, secret=secret))
+            known.scopes[row.id] = scopes_of("signing", scopes_in(row.scopes))
             if row.is_used_anew:
                 known.used_anew.add(row.id)
         known.until = asked_at + min((believed_for(row.left) for row in rows), default=CACHE_SECONDS)

@@ -20,6 +20,7 @@ _MINUTES = int(TOLERANCE.total_seconds() // 60)
 _FAULTS: dict[Fault, str] = {
     "malformed": f"{HEADER} is written t=<unix seconds>,v1=<HMAC-SHA256 in hex of time, dot and body>",
     "untimely": f"The time of {HEADER} is more than {_MINUTES} minutes from ours; sign anew, and look at the clock",
+    "not_for_events": f"{HEADER} was made with a key that may not sign events; it needs the scope 'events:sign'",
     "unknown": f"{HEADER} was made with no live signing key of the tenant, or for another body",
 }
 

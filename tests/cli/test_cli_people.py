@@ -35,6 +35,17 @@ def test_a_body_is_signed_and_the_signature_verified(shell: Shell, tenant: str) 
     assert made["key"] not in signed.stdout + good.stdout + bad.stderr
 
 
+def test_a_signing_key_is_made_for_one_thing(shell: Shell, tenant: str) -> None:
+    """One that may not sign is told so, with the key to make."""
+    encrypted = {"CELERIAC_ENCRYPTION_KEYS": new_key("k1")}
+    of_signing = ("keys", "create", tenant, "--kind", "signing", "--scope")
+    assert shell.json(*of_signing, "channels:grant", **encrypted)["scopes"] == ["channels:grant"]
+    refused = shell.run("keys", "sign", tenant, given="{}", **encrypted)
+    assert refused.returncode == 1 and "--scope events:sign" in refused.stderr
+    assert shell.json(*of_signing, "events:sign", **encrypted)["scopes"] == ["events:sign"]
+    assert shell.run("keys", "sign", tenant, given="{}", **encrypted).stdout.count("v1=") == 1
+
+
 def test_a_signing_key_needs_an_encryption_key(shell: Shell, tenant: str) -> None:
     """And the refusal says how to make one."""
     refused = shell.run("keys", "create", tenant, "--kind", "signing")

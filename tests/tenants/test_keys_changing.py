@@ -47,6 +47,8 @@ def test_a_key_may_what_its_scopes_say(keys: Keys, tenant_id: str) -> None:
     [
         (lambda: KeyWish.of("event", scopes=["runs:read"]), "events:send"),
         (lambda: KeyWish.of("api", scopes=["all"]), "'all' is no scope"),
+        (lambda: KeyWish.of("api", scopes=["events:sign"]), "'events:sign' is no scope"),
+        (lambda: KeyWish.of("signing", scopes=["events:send"]), "channels:grant, events:sign"),
         (lambda: KeyWish.of("api", scopes=[]), "no scope at all"),
         (lambda: KeyWish.of("api", lasts="0s"), "ten years"),
         (lambda: KeyWish.of("api", name="x" * 201), "200"),

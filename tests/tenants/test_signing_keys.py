@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, delete, select, update
@@ -11,11 +11,12 @@ from sqlalchemy import Engine, delete, select, update
 from celeriac.database import db_ago, reading, single
 from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.tenants.audit import Audit
+from celeriac.tenants.channel_token import ChannelGrant, channel_token
 from celeriac.tenants.encryption import Cipher, new_key
 from celeriac.tenants.key_life import CACHE_SECONDS
 from celeriac.tenants.keys import Keys, KeyWish
 from celeriac.tenants.secrets import Secrets
-from celeriac.tenants.signature import Verdict
+from celeriac.tenants.signature import SigningKey, Verdict, signature
 from celeriac.tenants.signing import MOST_LIVE
 from celeriac.tenants.tables import api_keys, signing_secrets
 from celeriac.tenants.tenant import Tenants
@@ -115,6 +116,40 @@ def test_a_key_is_never_believed_beyond_its_expiry(tenancy: Engine, keys: Keys, 
     assert elsewhere.signing.check(tenant_id, BODY, header) == UNKNOWN
 
 
+def test_a_key_signs_events_only_where_it_may(tenancy: Engine, keys: Keys, tenant_id: str) -> None:
+    """And is believed for none: a signature by its text is refused, with what it lacks."""
+    granting, text = keys.create(tenant_id, KeyWish.of("signing", scopes=["channels:grant"]))
+    with pytest.raises(NotFoundError, match=r"no signing key with the scope 'events:sign'; .*--scope events:sign"):
+        keys.signing.sign(tenant_id, BODY)
+    assert keys.signing.check(tenant_id, BODY, by_hand(granting, text)) == Verdict(fault="not_for_events")
+    signing, _ = keys.create(tenant_id, KeyWish.of("signing", scopes=["events:sign"]))
+    header = keys.signing.sign(tenant_id, BODY)
+    assert header.count("v1=") == 1
+    assert opened(tenancy).signing.check(tenant_id, BODY, header) == Verdict(key_id=signing)
+    assert keys.get(tenant_id, granting).last_used_at is None
+
+
+def test_a_key_grants_channel_tokens_only_where_it_may(keys: Keys, tenant_id: str) -> None:
+    """The newest that may grants; a token that the other one signed by itself is none."""
+    with pytest.raises(NotFoundError, match=r"no signing key that is good; .*--scope channels:grant"):
+        keys.signing.channel_token(tenant_id, "run:1", ["agent_stream"])
+    signing, text = keys.create(tenant_id, KeyWish.of("signing", scopes=["events:sign"]))
+    with pytest.raises(NotFoundError, match="no signing key with the scope 'channels:grant'"):
+        keys.signing.channel_token(tenant_id, "run:1", ["agent_stream"])
+    at = datetime.now(UTC)
+    grant = ChannelGrant(tenant_id=tenant_id, channel="run:1", topics=("a",), ends_at=at + timedelta(minutes=5))
+    assert keys.signing.read_channel_token(channel_token(grant, SigningKey(id=signing, secret=text), at)) is None
+    keys.create(tenant_id, KeyWish.of("signing", scopes=["channels:grant"]))
+    assert keys.signing.read_channel_token(keys.signing.channel_token(tenant_id, "run:1", ["a"])) is not None
+
+
+def test_a_successor_may_what_the_old_key_may(keys: Keys, tenant_id: str) -> None:
+    old, _ = keys.create(tenant_id, KeyWish.of("signing", scopes=["channels:grant"]))
+    new, text = keys.rotate(old)
+    assert keys.get(tenant_id, new).scopes == ("channels:grant",)
+    assert keys.signing.check(tenant_id, BODY, by_hand(new, text)) == Verdict(fault="not_for_events")
+
+
 def test_the_time_of_the_last_use_is_kept(tenancy: Engine, keys: Keys, tenant_id: str) -> None:
     """By those who sign and by those who check; not for what does not fit."""
     key_id, _ = keys.create(tenant_id, "signing")
@@ -194,6 +229,11 @@ def test_a_key_from_before_signing_signs_nothing_and_may_be_replaced(
         again.signing.sign(tenant_id, BODY)
     new, _ = again.rotate(old)
     assert again.signing.check(tenant_id, BODY, again.signing.sign(tenant_id, BODY)).key_id == new
+
+
+def by_hand(key_id: str, text: str) -> str:
+    """Sign as somebody does who has the key and does not ask us."""
+    return signature(BODY, [SigningKey(id=key_id, secret=text)], datetime.now(UTC))
 
 
 def expire(engine: Engine, key_id: str, left: timedelta = timedelta(0)) -> None:

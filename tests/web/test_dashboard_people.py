@@ -189,6 +189,18 @@ def test_a_signing_key_is_made_and_replaced_on_the_page(world: World) -> None:
     )
 
 
+def test_a_key_is_made_for_some_of_what_its_kind_may(world: World) -> None:
+    """Also one that signs; what is no scope of its kind is refused with those that are."""
+    admin, path = world.browser(world.people["admin"], world.own.tenant_id), "/settings/keys"
+    page = submit(admin, path, path, kind="signing", reach="some", scopes="events:sign")
+    made = re.search(r"cel_live_(\w{10})_\w{38}", page.text)
+    assert page.status_code == 201 and made is not None
+    assert world.own.rooms.keys.get(world.own.tenant_id, made[1]).scopes == ("events:sign",)
+    refused = submit(admin, path, path, kind="event", reach="some", scopes="channels:grant")
+    assert refused.status_code == 422 and "use of: events:send" in refused.text
+    world.own.rooms.keys.revoke(made[1])
+
+
 def test_a_viewer_is_shown_no_button_that_is_not_for_them(world: World) -> None:
     """What the page offers and what the server takes are one table."""
     viewer = world.browser(world.people["viewer"], world.own.tenant_id)

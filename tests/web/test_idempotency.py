@@ -51,6 +51,7 @@ MAKERS: dict[str, Callable[[World], tuple[str, Any]]] = {
     "a rerun": lambda world: (f"/v1/runs/{ended_run(world)}/rerun", {}),
     "a bulk action": lambda _: ("/v1/bulk", BULK),
     "a key": lambda _: ("/v1/keys", {"kind": "api", "scopes": ["runs:read"]}),
+    "a signing key": lambda _: ("/v1/keys", {"kind": "signing", "expires": "1h"}),
     "a rotation": lambda world: (f"/v1/keys/{world.own.key()[0]}/rotate", {}),
 }
 

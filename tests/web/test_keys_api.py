@@ -47,6 +47,8 @@ def test_a_key_is_rotated(world: World) -> None:
     [
         {"kind": "admin"},
         {"kind": "event", "scopes": ["runs:read"]},
+        {"kind": "signing", "scopes": ["events:send"]},
+        {"kind": "api", "scopes": ["channels:grant"]},
         {"kind": "api", "scopes": []},
         {"kind": "api", "expires": "soon"},
         {"kind": "api", "expires": "0s"},
@@ -67,6 +69,16 @@ def test_a_key_makes_none_that_may_more(world: World) -> None:
     assert ask(world, "POST", "/v1/keys", {"kind": "event"}, key=key)[0] == 403
     assert ask(world, "POST", f"/v1/keys/{id_of_all}/rotate", {}, key=key)[0] == 403
     assert ask(world, "POST", "/v1/keys", {"kind": "api", "scopes": ["runs:read"]}, key=key)[0] == 201
+
+
+def test_who_may_make_keys_may_make_signing_keys(world: World) -> None:
+    """No request does what those are for, so no key has it itself; whoever may not make keys replaces none either."""
+    _, key = world.own.key(scopes=["keys:write"])
+    status, made = ask(world, "POST", "/v1/keys", {"kind": "signing", "scopes": ["events:sign"]}, key=key)
+    assert (status, made["scopes"]) == (201, ["events:sign"])
+    status, new = ask(world, "POST", f"/v1/keys/{made['id']}/rotate", {"overlap": "0s"}, key=key)
+    assert (status, new["scopes"]) == (201, ["events:sign"])
+    assert ask(world, "DELETE", f"/v1/keys/{new['id']}", key=key)[0] == 200
 
 
 def test_the_audit_log_is_read_page_by_page(world: World) -> None:

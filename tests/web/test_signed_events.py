@@ -104,6 +104,13 @@ def test_a_revoked_key_signs_no_event(bank: Bank, signing_key: tuple[str, str]) 
     assert refusal(send(bank, "bearer", Celeriac_Signature=signed(key))) == (403, "invalid_signature")
 
 
+def test_a_key_that_may_not_sign_events_signs_none(bank: Bank) -> None:
+    """The refusal names the scope, since whoever has the key may know it."""
+    made = bank.api.post("/v1/keys", {"kind": "signing", "scopes": ["channels:grant"]}).json
+    answer = send(bank, "bearer", Celeriac_Signature=signed(made["key"]))
+    assert refusal(answer) == (403, "invalid_signature") and "events:sign" in answer.json["detail"]
+
+
 def test_both_keys_are_good_while_they_overlap(bank: Bank, signing_key: tuple[str, str]) -> None:
     key_id, old = signing_key
     new = bank.api.post(f"/v1/keys/{key_id}/rotate", {"overlap": "1h"}).json["key"]

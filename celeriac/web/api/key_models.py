@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from celeriac.tenants.keys import KeyKind
-from celeriac.tenants.roles import Scope
+from celeriac.tenants.roles import KeyScope
 from celeriac.web.api.models import Id, PageOut, Request, Storable
 
 #: a duration as text
@@ -20,7 +20,7 @@ class KeyIn(Request):
 
     kind: KeyKind
     name: Annotated[Storable, Field(max_length=200)] = ""
-    scopes: list[Scope] | None = Field(None, description="what it may do; all that its kind may where left out")
+    scopes: list[KeyScope] | None = Field(None, description="what it may do; all that its kind may where left out")
     expires: Span | None = Field(None, description="how long it lasts, such as 90d; for ever where left out")
 
 
@@ -42,7 +42,7 @@ class KeyOut(BaseModel):
     id: str
     kind: KeyKind
     name: str
-    scopes: list[Scope] | None
+    scopes: list[KeyScope] | None
     status: Literal["active", "expired", "revoked"]
     created_at: datetime
     created_by: str | None

@@ -8,7 +8,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from celeriac.tenants.keys import KeyKind, KeyWish
-from celeriac.tenants.roles import scopes_of
+from celeriac.tenants.roles import beyond_reach, scopes_of
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
 from celeriac.web.api.models import PageQuery, refusals
@@ -98,6 +98,6 @@ def _check_encryption(kind: KeyKind) -> None:
 
 def _check_reach(scopes: frozenset[str]) -> None:
     """Nobody makes a key that may do more than they may themselves."""
-    if not scopes <= caller().permissions:
-        beyond = ", ".join(sorted(scopes - caller().permissions))
-        raise Problem(403, "access_denied", f"This key may not make one that may do more than itself: {beyond}")
+    if beyond := beyond_reach(scopes, caller().permissions):
+        what = ", ".join(sorted(beyond))
+        raise Problem(403, "access_denied", f"This key may not make one that may do more than itself: {what}")

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from celeriac.errors import ConfigError, ConflictError
 from celeriac.tenants.keys import KeyKind, KeyWish
-from celeriac.tenants.roles import Scope, scopes_of
+from celeriac.tenants.roles import Scope, SigningScope, beyond_reach, scopes_of
 from celeriac.web.auth import actor, caller, needs, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
 from celeriac.web.problems import Problem
@@ -37,7 +37,7 @@ def create_key() -> AnyResponse:
         wish = KeyWish.of(
             kind,
             name=form.get("name", ""),
-            scopes=scopes if kind == "api" and form.get("reach") == "some" else None,
+            scopes=scopes if form.get("reach") == "some" else None,
             lasts=form.get("expires") or None,
         )
     except ConfigError as error:
@@ -80,6 +80,7 @@ def _page(*, shown: str | None = None, refusal: str | None = None) -> str:
         refusal=refusal,
         kinds=get_args(KeyKind),
         scopes=[scope for scope in get_args(Scope) if scope in caller().permissions],
+        signing_scopes=get_args(SigningScope),
         expiries=EXPIRIES,
         overlaps=OVERLAPS,
         tenant=tenant(),
@@ -88,5 +89,5 @@ def _page(*, shown: str | None = None, refusal: str | None = None) -> str:
 
 def _check_reach(scopes: frozenset[str]) -> None:
     """Whoever signed in with a key of few scopes makes none of more."""
-    if not scopes <= caller().permissions:
+    if beyond_reach(scopes, caller().permissions):
         raise Problem(403, "access_denied", "This key would be allowed more than you are; give it fewer scopes")
