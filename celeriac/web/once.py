@@ -1,6 +1,6 @@
-"""Once: what a request with an `Idempotency-Key` makes, it makes once, and is answered alike when it is sent again.
+"""Once: what a request with an `Idempotency-Key` does, it does once, and is answered alike when it is sent again.
 
-Stands between a route that makes something and its view. The view takes ids from `own_id`, so that doing it a second
+Stands between each POST route of the API and its view. The view takes ids from `own_id`, so that doing it a second
 time after a crash finds what is there; `tenants/idempotency.py` says how, and keeps the answers. Refusals are not kept:
 what was refused may be mended and sent again with the same key.
 """
@@ -58,7 +58,7 @@ def once(view: View) -> View:
         key = request.headers.get(HEADER)
         if key is None:
             return view(*args, **kwargs)
-        asked = _asked(key)
+        asked = _asked(key, takes_body="body" in kwargs)
         match rooms().given_answers.begin(asked):
             case Given(status=status, body=body, seed=seed):
                 return _again(status, body, seed)
@@ -85,6 +85,11 @@ def own_id(kind: Kind, *parts: str) -> str | None:
     return None if seed is None else derived_id(kind, seed, *parts)
 
 
+def was_tried() -> bool:
+    """Say whether the request came before with its key, and was not answered; it may be done all the same."""
+    return bool(g.get("was_tried", False))
+
+
 def key_seed() -> bytes | None:
     """Return what a key that the request makes is derived from; None where it has no idempotency key.
 
@@ -97,7 +102,7 @@ def key_seed() -> bytes | None:
 
 
 def _do(asked: Asked, begun: Begun, view: Callable[[], Any]) -> Any:
-    g.seed = begun.seed
+    g.seed, g.was_tried = begun.seed, not begun.is_first
     try:
         answer = view()
     except Exception as error:
@@ -140,11 +145,12 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(problem, Problem) and problem.status < 500
 
 
-def _asked(key: str) -> Asked:
+def _asked(key: str, *, takes_body: bool) -> Asked:
     if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
         raise Problem(400, "invalid_request", f"{HEADER} is a text of 1 to {_LONGEST} printable ASCII characters")
     path = "/e/" if request.path.startswith("/e/") else request.path
-    return Asked(tenant_id=tenant_id(), route=f"{request.method} {path}", key=key, body=request.get_json())
+    body = request.get_json() if takes_body else None  # what a view does not read makes no other request
+    return Asked(tenant_id=tenant_id(), route=f"{request.method} {path}", key=key, body=body)
 
 
 def _held(left: timedelta) -> Problem:

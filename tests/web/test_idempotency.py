@@ -17,6 +17,11 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from celeriac.database import db_ago, transaction
+from celeriac.platform.durable.memo import Wait, WaitBegun
+from celeriac.platform.durable.order import STEP_ORDER_CHANGED, order_wait
+from celeriac.platform.durable.run_filter import RunFilter
+from celeriac.platform.durable.store import Claim
+from celeriac.platform.event import signal_name
 from celeriac.platform.store.tables import bulk_actions, events, runs
 from celeriac.tenants.idempotency import Asked, GivenAnswers
 from celeriac.tenants.tables import api_keys, given_answers
@@ -27,7 +32,7 @@ BULK = {"kind": "cancel", "filter": {"function": "bank/nightly-report"}}
 
 
 class Dying(GivenAnswers):
-    """Answers of a process that dies when it has done what was asked, before it can say so."""
+    """Answers that nobody gets, as the process is gone."""
 
     def answer(self, asked: Asked, seed: str, status: int, body: Any) -> None:
         raise MemoryError("the process is gone")
@@ -44,11 +49,55 @@ def ended_run(world: World) -> str:
     return Desk(world.own.rooms.store, world.own.tenant_id).completed()
 
 
-#: what makes something: where to post, and what
+def claimed(world: World) -> Claim:
+    """Return a run that a worker executes."""
+    return Desk(world.own.rooms.store, world.own.tenant_id).started().claim
+
+
+def waiting_for(world: World, signal: str) -> str:
+    """Return a run that is parked until the signal comes."""
+    store, claim = world.own.rooms.store, claimed(world)
+    wait = Wait(path="approval", kind="signal", event_name=signal_name(signal), wake_at=store.now() + timedelta(days=1))
+    assert store.await_event(claim, wait) is not None
+    fresh = store.refresh(claim)
+    assert fresh is not None and store.park(fresh)
+    return claim.run.id
+
+
+def stopped_run(world: World) -> str:
+    """Return a run that stands still because its code has changed."""
+    store, claim = world.own.rooms.store, claimed(world)
+    wait = order_wait(claim.run.id, 0, store.now())
+    right = {"run_id": claim.run.id, "tenant_id": world.own.tenant_id, "fence": claim.fence}
+    store.commit([WaitBegun(**right, path=wait.path, wait=wait)])
+    fresh = store.refresh(claim)
+    assert fresh is not None and store.park(fresh, reason=STEP_ORDER_CHANGED)
+    return claim.run.id
+
+
+def signal(world: World) -> dict[str, Any]:
+    """Return the body that gives a signal for which a run waits."""
+    name = f"approve {uuid4().hex}"
+    waiting_for(world, name)
+    return {"signal": name, "data": {"by": "ann"}}
+
+
+def action(world: World) -> str:
+    """Return a bulk action that goes on."""
+    return world.own.rooms.operations.begin(world.own.tenant_id, "cancel", RunFilter(event_name="own/event")).id
+
+
+#: what makes something or changes it: where to post, and what
 MAKERS: dict[str, Callable[[World], tuple[str, Any]]] = {
     "events": lambda _: ("/v1/events", [EVENT, EVENT]),
     "events by key": lambda _: ("/e/{key}", EVENT),
     "a rerun": lambda world: (f"/v1/runs/{ended_run(world)}/rerun", {}),
+    "a cancellation": lambda world: (f"/v1/runs/{world.own.run()}/cancel", None),
+    "a resumption": lambda world: (f"/v1/runs/{stopped_run(world)}/resume", None),
+    "a signal": lambda world: ("/v1/signals", signal(world)),
+    "a pause": lambda _: ("/v1/functions/bank/nightly-report/pause", None),
+    "the end of a pause": lambda _: ("/v1/functions/bank/nightly-report/resume", None),
+    "an abort": lambda world: (f"/v1/bulk/{action(world)}/abort", None),
     "a bulk action": lambda _: ("/v1/bulk", BULK),
     "a key": lambda _: ("/v1/keys", {"kind": "api", "scopes": ["runs:read"]}),
     "a signing key": lambda _: ("/v1/keys", {"kind": "signing", "expires": "1h"}),
@@ -63,6 +112,16 @@ def no_action_goes_on(world: World) -> None:
     """Only ten bulk actions of a tenant may."""
     for action in world.own.rooms.operations.actions(world.own.tenant_id, limit=100):
         world.own.rooms.operations.abort(world.own.tenant_id, action.id)
+
+
+def dying(world: World) -> Flask:
+    """Return the web of a process that dies when it has done what was asked, before it can say so."""
+    return create_app(replace(world.own.rooms, given_answers=Dying(world.engine, held_for=timedelta(0))))
+
+
+def status_of(world: World, run_id: str) -> str:
+    """Return where a run stands."""
+    return world.own.rooms.reads.run(world.own.tenant_id, run_id).status
 
 
 def made(world: World) -> int:
@@ -92,14 +151,46 @@ def test_what_is_sent_again_is_answered_again(world: World, maker: str) -> None:
 def test_a_process_that_dies_after_doing_does_not_make_it_twice(world: World, maker: str) -> None:
     """The next one finds what is there, because its ids come from the key."""
     path, body = MAKERS[maker](world)
-    key, rooms = uuid4().hex, world.own.rooms
-    dying = create_app(replace(rooms, given_answers=Dying(world.engine, held_for=timedelta(0))))
-    assert post(dying, world, path, body, key).status_code == 500
+    key = uuid4().hex
+    assert post(dying(world), world, path, body, key).status_code == 500
     before = made(world)
     again = post(world.app, world, path, body, key)
     assert again.status_code in (200, 201, 202), again.text
     assert made(world) == before
     assert post(world.app, world, path, body, key).json == again.json
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["answered", "died"])
+def test_a_signal_that_is_sent_again_is_no_second_signal(world: World, dies: bool) -> None:
+    """Another run may wait for the same one meanwhile; another key is for that."""
+    body, key = {"signal": f"approve {uuid4().hex}", "data": 1}, uuid4().hex
+    first = waiting_for(world, str(body["signal"]))
+    post(dying(world) if dies else world.app, world, "/v1/signals", body, key)
+    second = waiting_for(world, str(body["signal"]))
+    assert post(world.app, world, "/v1/signals", body, key).status_code == 200
+    assert (status_of(world, first), status_of(world, second)) == ("queued", "parked")
+    assert post(world.app, world, "/v1/signals", body, uuid4().hex).json == {"data": {"run_id": second}}
+
+
+def test_a_signal_that_nobody_waited_for_may_be_sent_again(world: World) -> None:
+    """With the same key, as it was given to nobody."""
+    body, key = {"signal": f"approve {uuid4().hex}", "data": 1}, uuid4().hex
+    assert post(world.app, world, "/v1/signals", body, key).status_code == 404
+    waiting_for(world, str(body["signal"]))
+    assert post(world.app, world, "/v1/signals", body, key).status_code == 200
+
+
+def test_a_run_that_others_cancelled_is_refused_to_a_new_key(world: World) -> None:
+    path = f"/v1/runs/{world.own.run()}/cancel"
+    assert post(world.app, world, path, None, uuid4().hex).status_code == 200
+    assert post(world.app, world, path, None, uuid4().hex).status_code == 409
+
+
+def test_a_body_that_no_view_reads_makes_no_other_request(world: World) -> None:
+    path, key = f"/v1/runs/{world.own.run()}/cancel", uuid4().hex
+    first = post(world.app, world, path, None, key)
+    again = post(world.app, world, path, {}, key)
+    assert (again.status_code, again.json) == (200, first.json)
 
 
 def test_two_at_once_make_one(world: World) -> None:

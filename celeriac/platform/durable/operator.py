@@ -54,36 +54,44 @@ class Operator:
         self._dispatcher.dispatch([queued])
         return self._reads.run(tenant_id, queued.run_id)
 
-    def resume(self, tenant_id: str, run_id: str) -> Run:
+    def resume(self, tenant_id: str, run_id: str, *, signal_id: str | None = None) -> Run:
         """Let a run go on that stands still because its code meets other steps than it remembers.
 
-        Raises `ConflictError` for a run that does not.
+        With the id of the signal that does it, it is done once: the run is returned where that was given. Raises
+        `ConflictError` for a run that does not stand still.
         """
+        if signal_id is not None:
+            with suppress(NotFoundError):  # then it is given now
+                self._reads.event_runs(tenant_id, signal_id)
+                return self._reads.run(tenant_id, run_id)
         run = self._reads.run(tenant_id, run_id)
         is_awaited = run.status == "parked" and run.reason == STEP_ORDER_CHANGED
-        if not is_awaited or not self.signal(tenant_id, order_signal(run_id)).is_awaited:
+        if not is_awaited or not self.signal(tenant_id, order_signal(run_id), id=signal_id).is_awaited:
             raise ConflictError(
                 f"Run {run_id!r} does not stand still for a changed order of steps: it is {run.status}",
                 code="run_not_stopped",
             )
         return self._reads.run(tenant_id, run_id)
 
-    def signal(self, tenant_id: str, name: str, data: Any = None) -> Signalled:
-        """Give a signal to the run that waits for it, if there is one; raise `InvalidEventError` for what is none."""
+    def signal(self, tenant_id: str, name: str, data: Any = None, *, id: str | None = None) -> Signalled:
+        """Give a signal to the run that waits for it, if there is one; raise `InvalidEventError` for what is none.
+
+        One that has an id is given once, as `Store.signal` says.
+        """
         if not 0 < len(name) <= LONGEST_SIGNAL or not name.isprintable():
             raise InvalidEventError(f"A signal is a text of 1 to {LONGEST_SIGNAL} printable characters")
         if is_approval(name):
             raise InvalidEventError(NO_PLAIN_SIGNAL)
-        return self._give(tenant_id, name, data)
+        return self._give(tenant_id, name, data, id=id)
 
-    def _give(self, tenant_id: str, name: str, data: Any) -> Signalled:
+    def _give(self, tenant_id: str, name: str, data: Any, *, id: str | None = None) -> Signalled:
         try:
             encode_within(data, self._max_event_bytes, "The data of a signal")
         except Uncodable as error:
             raise InvalidEventError(f"The data of a signal {error}") from error
         except LimitError as error:
             raise InvalidEventError(error.message, code="payload_too_large") from error
-        signalled = self._store.signal(tenant_id, name, data)
+        signalled = self._store.signal(tenant_id, name, data, id=id)
         self._dispatcher.dispatch(signalled.queued)
         return signalled
 

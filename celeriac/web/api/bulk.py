@@ -58,6 +58,7 @@ def get_action(path: BulkPath) -> dict[str, Any]:
 
 @bulk.post("/<action_id>/abort", responses={"200": BulkOut}, summary="Abort a bulk action")
 @needs("runs:write")
+@once
 def abort(path: BulkPath) -> dict[str, Any]:
     """Let it go no further; what is done stays done, and one that is over stays as it is."""
     return action_json(abort_action(path.action_id))

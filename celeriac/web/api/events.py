@@ -20,7 +20,7 @@ events = APIBlueprint(
     "events",
     __name__,
     abp_tags=[Tag(name="events", description="what starts and wakes runs")],
-    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "429", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
 )
 
 

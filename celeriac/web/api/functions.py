@@ -12,6 +12,7 @@ from celeriac.web.api.answers import function_json
 from celeriac.web.api.models import refusals
 from celeriac.web.api.operation_models import FunctionList, FunctionOut, FunctionPath, SignalIn, SignalOut
 from celeriac.web.auth import needs, tenant_id
+from celeriac.web.once import once, own_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
 
@@ -21,7 +22,7 @@ functions = APIBlueprint(
     url_prefix="/v1/functions",
     abp_tags=[Tag(name="functions", description="what events start")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "429", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "422", "429", "503"),
 )
 
 signals = APIBlueprint(
@@ -30,7 +31,7 @@ signals = APIBlueprint(
     url_prefix="/v1/signals",
     abp_tags=[Tag(name="signals", description="what single runs wait for")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "429", "503"),
+    abp_responses=refusals("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
 )
 
 
@@ -43,6 +44,7 @@ def list_functions() -> dict[str, Any]:
 
 @functions.post("/<app>/<function_id>/pause", responses={"200": FunctionOut}, summary="Pause a function")
 @needs("functions:write")
+@once
 def pause(path: FunctionPath) -> dict[str, Any]:
     """Let events start no runs of it for this tenant: they are recorded as skipped. Runs that have begun go on."""
     return function_json(pause_function(path.app, path.function_id, is_paused=True))
@@ -50,6 +52,7 @@ def pause(path: FunctionPath) -> dict[str, Any]:
 
 @functions.post("/<app>/<function_id>/resume", responses={"200": FunctionOut}, summary="Resume a function")
 @needs("functions:write")
+@once
 def resume(path: FunctionPath) -> dict[str, Any]:
     """Let events start runs of it again."""
     return function_json(pause_function(path.app, path.function_id, is_paused=False))
@@ -57,9 +60,10 @@ def resume(path: FunctionPath) -> dict[str, Any]:
 
 @signals.post("", responses={"200": SignalOut}, summary="Give a signal")
 @needs("runs:write")
+@once
 def give(body: SignalIn) -> dict[str, Any]:
     """Give a signal to the run of this tenant that waits for it; 404 where none does."""
-    signalled = rooms().operator.signal(tenant_id(), body.signal, body.data)
+    signalled = rooms().operator.signal(tenant_id(), body.signal, body.data, id=own_id("evt"))
     if not signalled.is_awaited:
         raise Problem(404, "not_found", f"No run waits for the signal {body.signal!r}")
     return {"data": {"run_id": next((run.run_id for run in signalled.queued), None)}}

@@ -48,6 +48,7 @@ def get_run(path: RunPath) -> dict[str, Any]:
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")
 @needs("runs:write")
+@once
 def cancel(path: RunPath) -> tuple[dict[str, Any], int]:
     """Ask a run to end: 200 when it has ended by it, 202 while its worker still has to end it."""
     run = cancel_run(tenant_id(), path.run_id)
@@ -66,6 +67,7 @@ def rerun(path: RunPath, body: RerunIn) -> tuple[dict[str, Any], int]:
 
 @runs.post("/<run_id>/resume", responses={"200": RunOut}, summary="Let a stopped run go on")
 @needs("runs:write")
+@once
 def resume(path: RunPath) -> dict[str, Any]:
     """Let a run go on that stands still because its code meets other steps than it remembers; 409 for any other."""
-    return run_json(rooms().operator.resume(tenant_id(), path.run_id))
+    return run_json(rooms().operator.resume(tenant_id(), path.run_id, signal_id=own_id("evt")))
