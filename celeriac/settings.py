@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         30, ge=0, le=36_500, description="how long ended runs and their events are kept, in days; 0: for ever"
     )
+    audit_retention_days: int = Field(
+        400, ge=0, le=36_500, description="how long entries of the audit log are kept, in days; 0: for ever"
+    )
     cache_seconds: float = Field(3_600.0, gt=0, allow_inf_nan=False, description="how long step results stay in Redis")
     stream_seconds: float = Field(
         86_400.0, gt=0, allow_inf_nan=False, description="how long what a run told stays to be read after its last word"

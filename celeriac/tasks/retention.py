@@ -1,4 +1,4 @@
-"""The retention: deletes what tenants keep no longer, on the worker that has been there longest.
+"""The retention: deletes what tenants and the audit log keep no longer, on the worker that has been there longest.
 
 It does a batch and rests for many times as long, so that traffic does not feel it. Two workers that both think
 themselves the oldest do no harm.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from celeriac.platform.durable.retention import batches
 from celeriac.tasks.heartbeat import Heartbeat
@@ -73,7 +73,7 @@ class Retention:
         return not living or living[0].id == self._heartbeat.worker.id
 
     def _batches(self) -> Iterator[int]:
-        """Go through the batches of all tenants, and say in the log what went."""
+        """Go through the batches of all tenants and of the audit log, and say in the log what went."""
         now, total = self._rooms.store.now(), 0
         for tenant in self._rooms.tenants.list():
             days = tenant.limits.retention_days
@@ -83,5 +83,13 @@ class Retention:
             for deleted in batches(self._rooms.upkeep, tenant.id, now - timedelta(days=days)):
                 total += deleted
                 yield deleted
+        for deleted in self._audit_batches(now):
+            total += deleted
+            yield deleted
         if total:
-            log.info("Retention deleted %d runs, events and the like", total)
+            log.info("Retention deleted %d runs, events, audit entries and the like", total)
+
+    def _audit_batches(self, now: datetime) -> Iterator[int]:
+        days = self._rooms.settings.audit_retention_days
+        while days and (deleted := self._rooms.audit.delete_before(now - timedelta(days=days))):
+            yield deleted

@@ -69,7 +69,7 @@ plans = Table(
     info=ENGINE_ONLY,
 )
 
-#: rows are only ever added; see `audit.py`
+#: rows are added, and deleted when they are old by the engine alone; see `audit.py`
 audit_log = Table(
     "audit_log",
     metadata,
@@ -83,6 +83,8 @@ audit_log = Table(
     Column("detail", Text, nullable=False),
     Column("at", Moment, nullable=False),
     Index("ix_audit_log_tenant_id_at", "tenant_id", "at", "id"),
+    #: what is oldest, of all tenants
+    Index("ix_audit_log_at", "at"),
     info=owned_by("tenant_id", web_may="SELECT, INSERT"),
 )
 

@@ -22,6 +22,7 @@ from celeriac.web.api.bulk import bulk
 from celeriac.web.api.events import events
 from celeriac.web.api.functions import functions, signals
 from celeriac.web.api.health import health
+from celeriac.web.api.key_models import AuditQuery
 from celeriac.web.api.keys import audit, keys
 from celeriac.web.api.limits import limits
 from celeriac.web.api.models import PageQuery, ProblemOut, RunsQuery
@@ -60,7 +61,7 @@ _QUERIES: dict[str, frozenset[str]] = {
         ("runs.list_runs", RunsQuery),
         ("bulk.list_actions", PageQuery),
         ("usage.get_usage", UsageQuery),
-        ("audit.read_audit", PageQuery),
+        ("audit.read_audit", AuditQuery),
     )
 }
 

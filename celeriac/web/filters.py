@@ -1,4 +1,4 @@
-"""Filters: makes a run filter of what somebody gave, for the lists and the bulk actions of API and dashboard."""
+"""Filters: makes a filter of what somebody gave, for the lists and the bulk actions of API and dashboard."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from celeriac.errors import ConfigError
 from celeriac.platform.durable.run_filter import RunFilter, function_named
+from celeriac.tenants.audit_filter import AuditFilter
+from celeriac.web.api.key_models import AuditFilterIn
 from celeriac.web.api.models import FilterIn
 from celeriac.web.problems import Problem
 
@@ -21,6 +23,14 @@ def run_filter(given: FilterIn, *, status: int = 400) -> RunFilter:
             created_after=given.created_after,
             created_before=given.created_before,
             if_=given.if_,
+        )
+
+
+def audit_filter(given: AuditFilterIn) -> AuditFilter:
+    """Return the filter; raise `Problem` for one that says nothing."""
+    with refusing(400):
+        return AuditFilter(
+            action=given.action, actor=given.actor, subject=given.subject, since=given.since, until=given.until
         )
 
 

@@ -13,6 +13,7 @@ from celeriac.platform.durable.bulk import BulkAction
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.tenants.audit import AuditEntry
+from celeriac.tenants.audit_filter import AuditFilter
 from celeriac.web.auth import tenant_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
@@ -41,13 +42,13 @@ def page_of_actions(*, limit: int, cursor: str | None) -> tuple[list[BulkAction]
     return page, str(_signer("actions").dumps(page[-1].id)) if len(found) > limit else None
 
 
-def page_of_audit(*, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
+def page_of_audit(where: AuditFilter, *, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
     """Read one page of the tenant's audit log, newest first, and the cursor of the next one."""
     try:
         before = None if cursor is None else str(_signer("audit").loads(cursor))
     except BadSignature as error:
         raise _foreign() from error
-    found = rooms().audit.entries(tenant_id(), before=before, most=limit + 1)
+    found = rooms().audit.entries(tenant_id(), where, before=before, most=limit + 1)
     page = found[:limit]
     return page, str(_signer("audit").dumps(page[-1].id)) if len(found) > limit else None
 

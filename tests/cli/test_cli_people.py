@@ -23,6 +23,19 @@ def test_a_key_is_made_with_scopes_and_rotated(shell: Shell, tenant: str) -> Non
     assert all(entry["actor"].startswith("cli:") for entry in of_keys)
 
 
+def test_the_audit_log_is_searched(shell: Shell, tenant: str) -> None:
+    """What can find nothing is refused by usage."""
+    made = shell.json("keys", "create", tenant, "--kind", "event")
+    shell.run("keys", "revoke", made["id"])
+    of_key = ("audit", tenant, "--action", "key.", "--subject", made["id"], "--json")
+    assert {one["action"] for one in shell.json(*of_key)["data"]} == {"key.created", "key.revoked"}
+    assert len(shell.json(*of_key, "--since", "1h", "--limit", "1")["data"]) == 1
+    assert shell.json(*of_key, "--until", "1h")["data"] == []
+    assert "is so" in shell.run("audit", tenant, "--actor", "user:nobody").stderr
+    refused = shell.run("audit", tenant, "--action", "key")
+    assert refused.returncode == 2 and "key. for all" in refused.stderr
+
+
 def test_a_body_is_signed_and_the_signature_verified(shell: Shell, tenant: str) -> None:
     """By the key that was made, of which nothing is printed again."""
     encrypted = {"CELERIAC_ENCRYPTION_KEYS": new_key("k1")}

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, insert, select, update
 
 from celeriac.database import connect, migrate, reading, transaction
 from celeriac.platform.durable.declaration import Declaration
@@ -17,6 +17,8 @@ from celeriac.platform.event import Event
 from celeriac.platform.store.tables import events, runs
 from celeriac.settings import Settings
 from celeriac.tasks.retention import LEAST_REST_SECONDS, PASS_SECONDS, REST, Retention
+from celeriac.tenants.audit_filter import AuditFilter
+from celeriac.tenants.tables import audit_log
 from celeriac.wiring import Installation, build
 
 
@@ -92,6 +94,43 @@ def test_each_tenant_keeps_runs_for_its_own_time(rooms: Installation, engine: En
     assert pass_over(retention(rooms, watch), watch) == 2 * 3, "a run, its event, and that of its end, of two tenants"
     assert left(engine) == {young: 1, ever: 1}
     assert old not in left(engine)
+
+
+def test_the_audit_log_is_kept_for_its_own_time(rooms: Installation, engine: Engine) -> None:
+    """Of tenants that keep their runs for ever too, and of the installation."""
+    tenant_id = rooms.tenants.create("bank").id
+    rooms.tenants.change_limits(tenant_id, {"retention_days": 0})
+    for days in (399, 401):
+        for owner in (tenant_id, None):
+            rooms.audit.note(owner, actor="system", action="days.passed", subject=str(days))
+        ago = rooms.store.now() - timedelta(days=days)
+        with transaction(engine) as connection:
+            connection.execute(update(audit_log).where(audit_log.c.subject == str(days)).values(at=ago))
+    watch, where = Watch(), AuditFilter(action="days.passed")
+    assert pass_over(retention(rooms, watch), watch) == 2
+    assert [one.subject for owner in (tenant_id, None) for one in rooms.audit.entries(owner, where)] == ["399", "399"]
+
+
+def test_an_audit_log_that_is_kept_for_ever_stays(rooms: Installation, engine: Engine) -> None:
+    ended(rooms, engine, 1)
+    with transaction(engine) as connection:
+        connection.execute(update(audit_log).values(at=rooms.store.now() - timedelta(days=30_000)))
+    ever = replace(rooms, settings=rooms.settings.model_copy(update={"audit_retention_days": 0}))
+    watch = Watch()
+    assert pass_over(retention(ever, watch), watch) == 0
+
+
+def test_the_audit_log_goes_batch_by_batch(rooms: Installation, engine: Engine) -> None:
+    """With a rest after each, as with runs."""
+    rows = [{"id": f"aud_{n}", "actor": "a", "action": "b.c", "subject": "d", "detail": "{}"} for n in range(501)]
+    at = rooms.store.now() - timedelta(days=401)
+    with transaction(engine) as connection:
+        connection.execute(insert(audit_log), [{**row, "tenant_id": None, "at": at} for row in rows])
+    watch = Watch()
+    round = retention(rooms, watch)
+    assert (round.run_once(), round.run_once()) == (500, 0)
+    watch.now += LEAST_REST_SECONDS
+    assert round.run_once() == 1
 
 
 def test_it_rests_for_longer_than_a_batch_took(rooms: Installation, engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, text
@@ -107,6 +108,19 @@ def test_the_engine_commits_for_two_tenants_at_once(postgres_server: str) -> Non
     with world(postgres_server) as own:
         rooms = build(Settings(database_url=own.url, _env_file=None))  # type: ignore[call-arg]
         assert rooms.store.commit(steps_of_both(own)) == [1, 1]
+        rooms.close()
+
+
+def test_the_engine_deletes_what_is_old_of_everybody_s_audit_log(postgres_server: str) -> None:
+    """Which the web may not, as the tests of its rights below show."""
+    with world(postgres_server) as own:
+        rooms = build(Settings(database_url=own.url, _env_file=None))  # type: ignore[call-arg]
+        owners = (own.me, own.other, None)
+        for owner in owners:
+            rooms.audit.note(owner, actor="system", action="limits.changed", subject="x")
+        before = rooms.store.now() + timedelta(minutes=1)
+        assert rooms.audit.delete_before(before) >= len(owners)
+        assert [rooms.audit.entries(owner) for owner in owners] == [[], [], []]
         rooms.close()
 
 

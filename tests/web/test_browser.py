@@ -96,7 +96,16 @@ def test_nothing_is_wider_than_the_screen(page: Page, server: str, bank: Bank, w
     page.set_viewport_size({"width": width, "height": 800})
     run = f"/runs/{bank.desk.completed()}"
     counted = "/bulk/new?kind=rerun&status=completed&if=event.data.text%20!=%20%27x%27"
-    for path in ("/runs?status=parked", f"/runs/{bank.desk.waiting()}", f"{run}/rerun", counted, "/bulk", "/functions"):
+    for path in (
+        "/runs?status=parked",
+        f"/runs/{bank.desk.waiting()}",
+        f"{run}/rerun",
+        counted,
+        "/bulk",
+        "/functions",
+        "/settings/keys",
+        "/settings/audit?actor=nobody",
+    ):
         page.goto(server + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 

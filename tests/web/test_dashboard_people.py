@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 
@@ -199,6 +200,25 @@ def test_a_key_is_made_for_some_of_what_its_kind_may(world: World) -> None:
     refused = submit(admin, path, path, kind="event", reach="some", scopes="channels:grant")
     assert refused.status_code == 422 and "use of: events:send" in refused.text
     world.own.rooms.keys.revoke(made[1])
+
+
+def test_the_audit_log_is_searched_on_its_page(world: World) -> None:
+    """People are found by their e-mails, and the next page keeps the search."""
+    owner, admin = world.people["owner"], world.browser(world.people["admin"], world.own.tenant_id)
+    for number in range(51):
+        world.own.rooms.audit.note(
+            world.own.tenant_id, actor=f"user:{owner.id}", action="limits.changed", subject=f"subject-{number}"
+        )
+    search = f"/settings/audit?action=limits.&actor={owner.email.upper()}"
+    page = admin.get(search).text
+    assert "subject-50" in page and "subject-0<" not in page and "key.created" not in page
+    following = re.search(r'rel="next" href="([^"]+)"', page)
+    assert following is not None
+    older = admin.get(html.unescape(following[1])).text
+    assert "subject-0<" in older and "key.created" not in older
+    assert "Nothing fits" in admin.get("/settings/audit?subject=subject-nobody-has").text
+    refused = admin.get("/settings/audit?action=key&since=soon").text
+    assert 'role="alert"' in refused and 'value="soon"' in refused
 
 
 def test_a_viewer_is_shown_no_button_that_is_not_for_them(world: World) -> None:

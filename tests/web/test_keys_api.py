@@ -94,6 +94,39 @@ def test_the_audit_log_is_read_page_by_page(world: World) -> None:
     assert entry["actor"].startswith("key:") and made["key"] not in str(entry)
 
 
+def test_the_audit_log_is_searched(world: World) -> None:
+    """Page by page, by a cursor that goes with the filter."""
+    key_id, key = world.own.key()
+    for verb in ("pause", "resume", "pause", "resume"):
+        ask(world, "POST", f"/v1/functions/bank/support/{verb}", key=key)
+    found, cursor = [], ""
+    while cursor is not None:
+        more = f"&cursor={cursor}" if cursor else ""
+        _, page = ask(world, "GET", f"/v1/audit?limit=3&action=function.&actor=key:{key_id}{more}")
+        found += [entry["action"] for entry in page["data"]]
+        cursor = page["page"]["next_cursor"]
+    assert sorted(found) == ["function.paused"] * 2 + ["function.resumed"] * 2
+    _, mine = ask(world, "GET", f"/v1/audit?subject={key_id}&since=2020-01-01T00:00:00")
+    assert [entry["action"] for entry in mine["data"]] == ["key.created"]
+    assert ask(world, "GET", f"/v1/audit?subject={key_id}&until=2020-01-01T00:00:00Z")[1]["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("action=key", "write key.revoked, or key. for all"),
+        ("action=", "is no action"),
+        ("since=soon", "since"),
+        ("until=2026-13-01", "until"),
+        ("since=2026-02-01&until=2026-01-01", "give since the earlier time"),
+        ("actors=key:1", "'actors' is unknown"),
+    ],
+)
+def test_a_search_of_the_audit_log_that_says_nothing_is_refused(world: World, query: str, says: str) -> None:
+    status, refused = ask(world, "GET", f"/v1/audit?{query}")
+    assert (status, refused["code"]) == (400, "invalid_request") and says in str(refused)
+
+
 def test_the_description_names_the_scope_of_each_operation(world: World) -> None:
     """So that whoever makes a key knows what it needs."""
     described = world.app.test_client().get("/openapi.json").json

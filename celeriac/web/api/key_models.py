@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from celeriac.tenants.keys import KeyKind
 from celeriac.tenants.roles import KeyScope
-from celeriac.web.api.models import Id, PageOut, Request, Storable
+from celeriac.web.api.models import Id, PageOut, PageQuery, Request, Storable, UtcTime
 
 #: a duration as text
 Span = Annotated[Storable, Field(max_length=40)]
@@ -62,6 +62,20 @@ class KeyList(BaseModel):
     """The keys of the tenant, newest first."""
 
     data: list[KeyOut]
+
+
+class AuditFilterIn(Request):
+    """Which entries of the audit log are meant; everything left out matches."""
+
+    action: Id | None = Field(None, description="what was done, like key.revoked; or key. for all that begins so")
+    actor: Id | None = Field(None, description="who did it, like user:usr_01J…, key:Zk3nQ81xY2 or cli:ada")
+    subject: Id | None = Field(None, description="what it was done to: an id")
+    since: UtcTime | None = Field(None, description="written at this time or later; UTC where it says nothing")
+    until: UtcTime | None = Field(None, description="written before this time")
+
+
+class AuditQuery(AuditFilterIn, PageQuery):
+    """Which entries to list, and where to begin."""
 
 
 class AuditOut(BaseModel):

@@ -10,10 +10,10 @@ from flask_openapi3.models.tag import Tag
 from celeriac.tenants.keys import KeyKind, KeyWish
 from celeriac.tenants.roles import beyond_reach, scopes_of
 from celeriac.web.api.answers import audit_json, key_json
-from celeriac.web.api.key_models import AuditPage, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
-from celeriac.web.api.models import PageQuery, refusals
+from celeriac.web.api.key_models import AuditPage, AuditQuery, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
+from celeriac.web.api.models import refusals
 from celeriac.web.auth import actor, caller, needs, tenant_id
-from celeriac.web.filters import refusing
+from celeriac.web.filters import audit_filter, refusing
 from celeriac.web.once import key_seed, once
 from celeriac.web.paging import page_of_audit
 from celeriac.web.problems import Problem
@@ -83,9 +83,9 @@ def revoke(path: KeyPath) -> dict[str, Any]:
 
 @audit.get("", responses={"200": AuditPage}, summary="Read the audit log")
 @needs("audit:read")
-def read_audit(query: PageQuery) -> dict[str, Any]:
+def read_audit(query: AuditQuery) -> dict[str, Any]:
     """List who changed what of the tenant, newest first."""
-    found, cursor = page_of_audit(limit=query.limit, cursor=query.cursor)
+    found, cursor = page_of_audit(audit_filter(query), limit=query.limit, cursor=query.cursor)
     position = {"next_cursor": cursor, "has_more": cursor is not None, "limit": query.limit}
     return {"data": [audit_json(entry) for entry in found], "page": position}
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from flask_openapi3.types import ResponseDict
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from celeriac.platform.run import Status
 
@@ -17,6 +17,8 @@ from celeriac.platform.run import Status
 Storable = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 #: such a text that is an id or a name
 Id = Annotated[Storable, Field(max_length=255)]
+#: a time; in UTC where it names no zone
+UtcTime = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo is not None else at.replace(tzinfo=UTC))]
 
 
 class Request(BaseModel):
@@ -81,16 +83,11 @@ class FilterIn(Request):
     event_name: Annotated[Storable, Field(max_length=512)] | None = Field(
         None, description="the name of the event that they run with"
     )
-    created_after: datetime | None = Field(None, description="created at this time or later; UTC where it says nothing")
-    created_before: datetime | None = Field(None, description="created before this time")
+    created_after: UtcTime | None = Field(None, description="created at this time or later; UTC where it says nothing")
+    created_before: UtcTime | None = Field(None, description="created before this time")
     if_: Annotated[Storable, Field(max_length=2_000)] | None = Field(
         None, alias="if", description="an expression over `event` and `run`"
     )
-
-    @field_validator("created_after", "created_before")
-    @classmethod
-    def _in_utc(cls, moment: datetime | None) -> datetime | None:
-        return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 class PageQuery(Request):
