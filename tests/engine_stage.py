@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 from celeriac import App, Event, Run
 from celeriac.clock import Clock, Duration, ManualClock
 from celeriac.platform.agents.local_threads import LocalThreads
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
@@ -96,7 +97,7 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         self._links = ThreadPoolExecutor(8)
-        self.bodies = ThreadPoolExecutor(8)
+        self.bodies = BodyThreads(8)
         self._gate.attend("everybody", ["runs", "memory"], 100)
         return self
 

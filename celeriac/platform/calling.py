@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from typing import Any
 
 from pydantic import ValidationError
 
 from celeriac.errors import ConfigError, NonRetriableError
+from celeriac.platform.body_threads import call_in_thread
 from celeriac.platform.codec import decoder, return_type
 from celeriac.platform.kernel import Kernel
 from celeriac.platform.signature import is_async, problems
@@ -20,16 +19,7 @@ async def call_function(kernel: Kernel, fn: Callable[..., Any], *args: Any, **kw
     """Call a function of the user's: a coroutine function here, a plain one in the kernel's threads."""
     if is_async(fn):
         return await fn(*args, **kwargs)
-    context = copy_context()
-    loop = asyncio.get_running_loop()
-
-    def call() -> Any:
-        try:
-            return context.run(fn, *args, **kwargs)
-        except StopIteration as error:  # no future can carry it, so that the waiting task would wait for ever
-            raise RuntimeError(f"StopIteration left {getattr(fn, '__name__', 'a function')!r}") from error
-
-    result = await loop.run_in_executor(kernel.executor, call)
+    result = await call_in_thread(kernel.executor, fn, args, kwargs)
     return await result if inspect.isawaitable(result) else result
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celeriac.errors import FetchError, FetchRefused, McpError, ModelError, NotDurableError
 from celeriac.ids import new_id, slug
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.codec import encode
 from celeriac.platform.context import Context
 from celeriac.platform.event import Event
@@ -62,8 +65,9 @@ def local_context(name: str, data: Any) -> Context[Any]:
     """
     if _in_worker and not _meant.get():
         raise NotDurableError(
-            f"{name!r} was run in a worker outside of its run (an own thread loses the scope); await it inside the "
-            "function, or say `with celeriac.types.not_durable():` if nothing of it is to be remembered"
+            f"{name!r} was run in a worker outside of its run, which a thread of your own and a process of another "
+            "queue have left; await it inside the function, or say `with celeriac.types.not_durable():` if nothing of "
+            "it is to be remembered"
         )
     run = Run(id=new_id("run"), tenant_id="local", app="local", function_id=slug(name), status="running")
     return Context(step=Step(InlineKernel()), event=Event("celeriac/local", data), run=run)
@@ -76,7 +80,6 @@ class InlineKernel:
     suspending = False
     is_over = False
     origin = "local"
-    executor = None
 
     def __init__(self) -> None:
         """Tell those who listen in this process."""
@@ -85,6 +88,11 @@ class InlineKernel:
     def now(self) -> datetime:
         """Return the time."""
         return datetime.now(UTC)
+
+    @property
+    def executor(self) -> BodyThreads:
+        """Threads of our own: asyncio's are those by which models are reached, and few."""
+        return _threads()
 
     @property
     def fetch_limits(self) -> FetchLimits:
@@ -161,6 +169,14 @@ class InlineKernel:
     async def defer(self, path: str, target: str, data: Any) -> None:
         """Raise `NotDurableError`: there is no run whose end could be awaited."""
         _refuse("defer", path)
+
+
+@cache
+def _threads() -> BodyThreads:
+    return BodyThreads(thread_name_prefix="celeriac-body")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has no threads but the one that it came from
 
 
 def _may_be_mended(call: Call, error: ModelError | FetchError | McpError) -> bool:

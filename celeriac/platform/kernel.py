@@ -7,11 +7,11 @@ the agents talk to a kernel by these facts only.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.event import Event
 from celeriac.platform.flow.meter import Toll
 from celeriac.platform.message import Usage
@@ -119,8 +119,8 @@ class Kernel(Protocol):
         ...
 
     @property
-    def executor(self) -> Executor | None:
-        """Where plain functions run; asyncio's own where None."""
+    def executor(self) -> BodyThreads:
+        """Where plain functions run."""
         ...
 
     @property

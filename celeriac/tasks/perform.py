@@ -18,6 +18,7 @@ from celery import signals
 from celeriac.platform.durable.dispatch import PERFORM
 from celeriac.platform.durable.performing import perform as perform_step
 from celeriac.platform.flow.gate import Gate, Queued
+from celeriac.platform.inline import forbid_inline
 from celeriac.settings import load_settings
 from celeriac.tasks.celery import app
 from celeriac.tasks.host import this_process
@@ -36,8 +37,9 @@ def share_worker_id(id: str) -> None:
 
 @signals.worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator,unused-ignore]
 def _begin_process(**_: Any) -> None:
-    """Leave the parent's connections alone: they are its sockets, and this process makes its own."""
+    """Leave the parent's connections alone, which are its sockets, and let agents ask whether they are meant."""
     installation.cache_clear()
+    forbid_inline()
 
 
 @app.task(name=PERFORM)  # type: ignore[misc,untyped-decorator,unused-ignore]

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from celeriac.clock import SyncedClock
@@ -18,6 +17,7 @@ from celeriac.errors import ConfigError
 from celeriac.platform.agents.mcp_server import close_servers
 from celeriac.platform.agents.seals import Seals
 from celeriac.platform.app import App
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.store import Link
 from celeriac.platform.inline import forbid_inline
@@ -82,7 +82,7 @@ class WorkerProcess:
             # Mem0 and the provider SDKs share libraries that break when one is imported while another is at work.
             rooms.memories.warm()
         threading.Thread(target=self._run_loop, name="celeriac-loop", daemon=True).start()
-        self._threads = ThreadPoolExecutor(self._capacity + 4, thread_name_prefix="celeriac-body")
+        self._threads = BodyThreads(self._capacity + 4, thread_name_prefix="celeriac-body")
         declarations = self._app.declarations(home=self._settings.default_tenant)
         rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()

@@ -20,6 +20,7 @@ from celeriac.platform.agents.mcp_server import close_servers
 from celeriac.platform.agents.seals import Seals
 from celeriac.platform.app import App
 from celeriac.platform.approval import Decision, approval_signal
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.durable.approvals import OpenApproval, meant, requests
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
@@ -111,7 +112,7 @@ class Harness:
         """Start the engine on the running loop; models are not called at their providers' addresses from here on."""
         self._as_test.enter_context(in_test())
         self._advancing = ThreadPoolExecutor(64, thread_name_prefix="harness-links")
-        self._threads = ThreadPoolExecutor(64, thread_name_prefix="harness-bodies")
+        self._threads = BodyThreads(64, thread_name_prefix="harness-bodies")
         self._start()
         return self
 

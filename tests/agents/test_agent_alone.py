@@ -75,7 +75,7 @@ def test_run_sync_is_for_plain_scripts() -> None:
 
 
 async def test_run_sync_where_a_loop_runs_says_what_to_do() -> None:
-    with pytest.raises(ContextError, match="await run"):
+    with pytest.raises(ContextError, match="await agent"):
         Agent("a", model=ScriptedModel(["one"])).run_sync("go")
 
 

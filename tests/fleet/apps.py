@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
 from celeriac import Agent, App, Context, Network, StepError, tool
+from celeriac.errors import NotDurableError
 from celeriac.platform.message import ToolCall, Usage
 from celeriac.platform.models.model import ModelReply, ModelRequest
 from waiting import work_for
@@ -64,6 +65,20 @@ async def placed(ctx: Context, n: int, seconds: float = 0.0) -> int:
     before = await ctx.step.run("before", work, ctx.run.id, "before", n, 0)
     crunched = await ctx.step.run("crunch", work, ctx.run.id, "crunch", n, seconds, queue="cpu")
     return before + crunched
+
+
+def ask_elsewhere() -> str:
+    """Ask an agent from a process that is no run's."""
+    try:
+        return Agent("Elsewhere", model="openai:never-asked").run_sync("go").text
+    except NotDurableError as error:
+        return error.message
+
+
+@app.function(on="fleet/asked-elsewhere")
+async def asked_elsewhere(ctx: Context) -> str:
+    """Let a process of the cpu queue ask an agent."""
+    return await ctx.step.run("ask", ask_elsewhere, queue="cpu")
 
 
 @app.function(on="fleet/deadly")

@@ -19,6 +19,13 @@ def test_a_process_of_its_own_performs_the_step(fleet: Fleet, tenant: str) -> No
     assert crunched["pid"] not in (before["pid"], worker.pid), "a child of the cpu worker did it"
 
 
+def test_a_process_of_another_queue_asks_no_agent_by_accident(fleet: Fleet, tenant: str) -> None:
+    fleet.start(queues="cpu", concurrency=1)
+    run = fleet.ended(tenant, fleet.send(tenant, "fleet/asked-elsewhere"))
+    assert run.error is None, run.error
+    assert "'Elsewhere' was run in a worker outside of its run" in run.output and "not_durable()" in run.output
+
+
 def test_a_process_that_is_killed_is_replaced_and_the_run_notices_nothing(fleet: Fleet, tenant: str) -> None:
     fleet.start(queues="cpu", concurrency=1)
     event = fleet.send(tenant, "fleet/placed", n=1, seconds=1.0)

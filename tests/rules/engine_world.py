@@ -19,6 +19,7 @@ from typing import Any, Self, cast
 
 from celeriac import Context, Event
 from celeriac.clock import ManualClock, SyncedClock
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
@@ -106,7 +107,7 @@ class World(Stage):
 
     async def __aenter__(self) -> Self:
         self._links = ThreadPoolExecutor(64)
-        self.bodies = ThreadPoolExecutor(1)  # one thread, so that what it was given before is done before
+        self.bodies = BodyThreads(1)  # one thread, so that what it was given before is done before
         self.fellows = [self._join() for _ in range(FELLOWS)]
         return self
 

@@ -1,4 +1,8 @@
-"""Agents from plain code: the way in for scripts without a loop."""
+"""Agents from plain code: the way in for scripts without a loop, and for plain functions that a run calls.
+
+A plain tool or hook has a thread to itself. What it runs goes back to the task that called it (`body_threads.py`), so
+that its steps are the run's own.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,25 @@ from collections.abc import Coroutine
 from typing import Any
 
 from celeriac.errors import ContextError
+from celeriac.platform.body_threads import way_back
 from celeriac.platform.scope import current_scope
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine of ours from plain code; raise `ContextError` where a loop runs or a run's scope is entered."""
-    if current_scope() is None and not _has_loop():
-        return asyncio.run(coroutine)
+    """Run a coroutine of ours from plain code; raise `ContextError` where that would hold up a loop, or leave a run."""
+    if not _has_loop():
+        if current_scope() is None:
+            return asyncio.run(coroutine)
+        if (way := way_back()) is not None:
+            return way.run(coroutine)
+        words = (
+            "run_sync was called in a thread of your own, which has left the run; call it in the plain function that "
+            "the run called, or `await agent.run(…)` in an `async def`"
+        )
+    else:
+        words = "run_sync would stop the loop that runs here; `await agent.run(…)` in an `async def`"
     coroutine.close()
-    raise ContextError("run_sync is for plain scripts; here await run(…) instead, in an `async def`")
+    raise ContextError(words)
 
 
 def _has_loop() -> bool:

@@ -10,13 +10,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Executor
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from celeriac.clock import Clock
 from celeriac.errors import InvalidEventError, StoreUnavailable
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.durable.admission import admission
 from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.dispatch import Dispatcher
@@ -80,7 +81,7 @@ class Engine:
         dispatcher: Dispatcher,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        executor: Executor,
+        executor: BodyThreads,
         worker_id: str,
         meter: Meter | None = None,
         stream: Stream | None = None,

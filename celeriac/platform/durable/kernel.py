@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celeriac.clock import Clock
+from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.codec import Uncodable, encode, encode_within, storable
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
@@ -57,7 +57,7 @@ class DurableKernel:
         journal: Journal,
         clock: Clock,
         conduct: Conduct,
-        executor: Executor,
+        executor: BodyThreads,
         on_memo: Callable[[Memo], None],
         on_sent: Callable[[Sequence[str]], None],
         dispatch: Callable[[Sequence[Queued]], None],
@@ -67,7 +67,7 @@ class DurableKernel:
     ) -> None:
         """Replay from `memos` and `waits`; tell of new memos, of events that were committed and of runs woken."""
         self.origin = claim.run.id
-        self.executor: Executor | None = executor
+        self.executor = executor
         self.claim = claim
         self.outlet: Outlet = outlet or InPlace()
         self.parking = Parking()

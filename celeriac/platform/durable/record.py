@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from celeriac.clock import Clock
-from celeriac.errors import LimitError, StepError, StoreUnavailable
+from celeriac.errors import ContextError, LimitError, StepError, StoreUnavailable
 from celeriac.platform.codec import encode, storable
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
@@ -74,6 +74,11 @@ class Record:
 
     def come_to(self, path: str) -> Memo | None:
         """Return the step's memo at once, before its turn; raise `LimitError` for one step too many."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise ContextError(
+                f"Step {path!r} was called on another loop than its run's; in a plain `def` call agent.run_sync(…) "
+                "and not asyncio.run"
+            )
         if self.parking.is_over:
             raise Suspended
         memo = self.replay.ask(path)
