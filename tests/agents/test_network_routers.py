@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from celeriac import Agent, Context, Network, tool
+from celeriac import Agent, App, Context, Network, tool
 from celeriac.errors import ConfigError, RouterError, StepError
 from celeriac.testing import ScriptedModel, call
 
@@ -111,3 +111,17 @@ NETWORKS: dict[str, dict[str, Any]] = {
 def test_a_network_that_cannot_work_is_refused_where_it_is_declared(words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Network("N", **NETWORKS[words])
+
+
+async def test_agents_without_a_model_are_named_where_the_network_is_declared_and_where_it_runs() -> None:
+    asked = ScriptedModel([])
+    agents = [Agent("one", model=asked), Agent("two"), Agent("three")]
+    network = Network("N", agents=agents, router=lambda ctx: "one")
+    words = "Agents 'two', 'three' have no model; give each model=, or network 'N' or the App a default_model="
+    with pytest.raises(ConfigError, match=words):
+        App("declared").network(network)
+    with pytest.raises(ConfigError, match=words):
+        await network.run("go")
+    with pytest.raises(ConfigError, match="Agent 'two' has no model; give it model=, or the App a default_model="):
+        await agents[1].run("go")
+    assert asked.requests == []

@@ -63,6 +63,16 @@ async def test_a_disabled_agent_is_not_offered() -> None:
 def test_an_agent_that_nobody_can_choose_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="'Silent' has no description"):
         Network("Desk", agents=[billing, Agent("Silent")])
+    with pytest.raises(ConfigError, match="'Silent', 'Mute' have no description"):
+        Network("Desk", agents=[Agent("Silent"), billing, Agent("Mute", description=" ")], router=RoutingAgent())
+
+
+async def test_one_that_a_model_chooses_for_once_is_refused_before_it_is_asked() -> None:
+    model = ScriptedModel([])
+    for router in (RoutingAgent(), lambda ctx: RoutingAgent()):
+        with pytest.raises(ConfigError, match="'Silent' has no description=; say there what it is for"):
+            await Network("N", agents=[Agent("Silent")], router=lambda ctx: None).run("go", router=router, model=model)
+    assert model.requests == []
 
 
 def test_tools_of_ones_own_need_a_reader() -> None:

@@ -6,7 +6,7 @@ network's, the app's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celeriac.errors import ConfigError
@@ -16,7 +16,7 @@ from celeriac.platform.agents.router import Router
 from celeriac.platform.agents.routing_agent import RoutingAgent
 from celeriac.platform.context import Context
 from celeriac.platform.models.catalog import resolve
-from celeriac.platform.models.model import Model
+from celeriac.platform.models.model import Model, ModelLike
 from celeriac.platform.signature import did_you_mean
 
 if TYPE_CHECKING:
@@ -39,28 +39,41 @@ def check_names(network: Network[Any], router: Router[Any] | RoutingAgent[Any] |
         raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
 
 
-def models(network: Network[Any], ctx: Context[Any], given: Models | None) -> Callable[[Agent[Any, Any]], Model]:
-    """Return what finds the model of an agent, or raises `ConfigError`."""
+def models(
+    network: Network[Any], ctx: Context[Any], given: Models | None, known: Sequence[Agent[Any, Any]]
+) -> Callable[[Agent[Any, Any]], Model]:
+    """Return what finds the model of an agent, or raises `ConfigError`; raise it now for those that are known."""
     replaced = ctx.part("model")
     by_name = given if isinstance(given, Mapping) else {}
     for_all = None if isinstance(given, Mapping) else given
+    default = network.default_model or ctx.part("default_model")
     found: dict[str, Model] = {}
+
+    def chosen(agent: Agent[Any, Any]) -> ModelLike | None:
+        return replaced or by_name.get(agent.name) or for_all or agent.model or default
 
     def model_of(agent: Agent[Any, Any]) -> Model:
         if agent.name not in found:
-            model = (
-                replaced
-                or by_name.get(agent.name)
-                or for_all
-                or agent.model
-                or network.default_model
-                or ctx.part("default_model")
-            )
+            model = chosen(agent)
             if model is None:
-                raise ConfigError(
-                    f"Agent {agent.name!r} has no model; give it model=, or {network.name!r} a default_model="
-                )
+                raise no_model(network, [agent.name])
             found[agent.name] = resolve(model)
         return found[agent.name]
 
+    if lacking := [agent.name for agent in known if chosen(agent) is None]:
+        raise no_model(network, lacking)
+    for agent in known:
+        model_of(agent)
     return model_of
+
+
+def no_model(network: Network[Any], agents: Sequence[str]) -> ConfigError:
+    """Return the error of agents without a model, which says where one may be given."""
+    where = f"network {network.name!r} or the App" if network.is_network else "the App"
+    who, each = ("Agent", "it") if len(agents) == 1 else ("Agents", "each")
+    return ConfigError(f"{who} {listed(agents)} no model; give {each} model=, or {where} a default_model=")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return `'a' has`, or `'a', 'b' have`."""
+    return f"{', '.join(map(repr, names))} {'has' if len(names) == 1 else 'have'}"

@@ -11,6 +11,7 @@ from celeriac.errors import ConfigError
 from celeriac.platform.agents.agent import Agent
 from celeriac.platform.agents.budget import Budget
 from celeriac.platform.agents.history import History
+from celeriac.platform.agents.model_choice import listed, no_model
 from celeriac.platform.agents.network_run import NetworkRun
 from celeriac.platform.agents.router import Router
 from celeriac.platform.agents.routing_agent import RoutingAgent
@@ -90,22 +91,21 @@ class Network(Generic[S]):
         return alone
 
     def check_descriptions(self) -> None:
-        """Raise `ConfigError` for an agent that a model cannot choose, because nothing says what it is for."""
+        """Raise `ConfigError` for agents that a model cannot choose, because nothing says what they are for."""
         silent = [agent.name for agent in self.agents.values() if not agent.description.strip()]
         if silent:
             raise ConfigError(
-                f"Network {self.name!r}: a model chooses among its agents, and {silent[0]!r} has no description=; "
+                f"Network {self.name!r}: a model chooses among its agents, and {listed(silent)} no description=; "
                 "say there what it is for, or give the network a router= of your own"
             )
 
     def check_models(self, default: ModelLike | None) -> None:
-        """Raise `ConfigError` for an agent that has no model, where `default` is the app's."""
+        """Raise `ConfigError` for agents that have no model, where `default` is the app's."""
         if (self.default_model or default) is not None:
             return
         agents = [*self.agents.values(), *([self.router] if isinstance(self.router, RoutingAgent) else [])]
-        lacking = [agent.name for agent in agents if agent.model is None]
-        if lacking:
-            raise ConfigError(f"Agent {lacking[0]!r} has no model; give it model=, or {self.name!r} a default_model=")
+        if lacking := [agent.name for agent in agents if agent.model is None]:
+            raise no_model(self, lacking)
 
     async def run(
         self,

@@ -68,10 +68,8 @@ async def run_network(network: Network[Any], wish: Wish) -> NetworkRun[Any]:
     # What a run was told about models holds for the runs inside it too.
     given = ctx.part("models") if wish.model is None else wish.model
     check_names(network, wish.router, wish.model)
-    model_of = models(network, ctx, given)
-    for agent in (*network.agents.values(), wish.router):
-        if isinstance(agent, Agent):
-            model_of(agent)  # before anything starts
+    known = [*network.agents.values(), *([wish.router] if isinstance(wish.router, RoutingAgent) else [])]
+    model_of = models(network, ctx, given, known)
     prefix = "network" if network.is_network else "agent"
     with ctx.step.scope(wish.id or f"{prefix}:{slug(network.name)}"):
         run = NetworkRun(
