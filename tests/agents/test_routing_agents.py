@@ -177,13 +177,37 @@ async def test_the_router_of_one_run_may_be_a_model_of_its_own() -> None:
         await network.run("go", router=boss)
 
 
-async def test_a_model_for_a_routing_agent_of_a_router_in_code_is_refused_with_the_way_out() -> None:
-    boss = RoutingAgent("Boss")
-    network = Network("N", agents=[billing.replace(model="openai:x")], router=lambda ctx: boss)
-    with pytest.raises(ConfigError, match="'Boss', which is no agent of network 'N'; a routing agent that"):
-        await network.run("go", model={"Boss": ScriptedModel([])})
-    run = await network.run("go", model=ScriptedModel({"Boss": [call("done")]}))
-    assert run.stop_reason == "router"
+async def test_a_routing_agent_of_a_router_in_code_is_given_its_model_by_itself() -> None:
+    boss, asked = RoutingAgent("Boss", model="openai:x"), ScriptedModel([call("select_agent", name="Billing")])
+    network = desk(router=lambda ctx: None if ctx.network.call_count else boss)
+    run = await network.run("go", model={boss: asked, "Billing": ScriptedModel(["ok"]), outages: ScriptedModel([])})
+    assert (run.text, len(asked.requests)) == ("ok", 1)
+
+
+async def test_a_name_that_nobody_is_known_to_have_is_refused_with_the_way_out() -> None:
+    boss, model = RoutingAgent("Boss"), ScriptedModel([])
+    network = desk(router=lambda ctx: boss, default_model=model)
+    with pytest.raises(ConfigError, match=r"'Boss', which is no agent of network 'Desk'; .* model=\{agent: …\}"):
+        await network.run("go", model={"Boss": model})
+    with pytest.raises(ConfigError, match="did you mean 'Billing'"):
+        await network.run("go", model={"Biling": model})
+    assert model.requests == []
+
+
+async def test_an_agent_that_a_tool_asks_is_given_its_model_by_itself() -> None:
+    expert = Agent("Expert")
+
+    @tool
+    async def ask() -> str:
+        """Ask the expert."""
+        return (await expert.run("?")).text
+
+    model = {"Desk": ScriptedModel([call("ask")]), expert: ScriptedModel(["yes"])}
+    network = Network(
+        "N", agents=[Agent("Desk", tools=[ask])], router=lambda ctx: None if ctx.network.call_count else "Desk"
+    )
+    run = await network.run("go", model=model)
+    assert run.results[0].tool_results[0].data == "yes"
 
 
 @pytest.mark.parametrize("most", [0, -1])

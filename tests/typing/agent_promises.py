@@ -24,6 +24,7 @@ from celeriac import (
     tool,
 )
 from celeriac.platform.agents.streaming import Streaming
+from celeriac.testing import ScriptedModel
 
 
 class Plan(BaseModel):
@@ -205,3 +206,9 @@ async def runs(network: Network[Plan]) -> None:
     assert_type(run.state.data.plan, list[str])
     await network.run("go", router=by_cart)  # type: ignore[arg-type]
     assert_type(network.stream("go"), Streaming[NetworkRun[Plan]])
+    await network.run("go", model={"Planner": "openai:gpt-4.1"})
+    await network.run("go", model={planner: "openai:gpt-4.1", "Other": ScriptedModel([])})
+    await network.run("go", model={RoutingAgent[Plan]("Boss"): ScriptedModel([])})
+    by_name: dict[str, ScriptedModel] = {"Planner": ScriptedModel([])}
+    await network.run("go", model=by_name)
+    await network.run("go", model={"Planner": 1})  # type: ignore[dict-item]

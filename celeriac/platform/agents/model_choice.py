@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
 
 def check_names(network: Network[Any], router: Router[Any] | RoutingAgent[Any] | None, given: Models | None) -> None:
-    """Raise `ConfigError` where `model=` names what is neither an agent of the network nor a tool of one."""
+    """Raise `ConfigError` where `model=` names what is neither an agent of the network nor a tool of one.
+
+    Whom code will ask is not known before it does. So such an agent is given as it is, which cannot be misspelt.
+    """
     tools = [tool for agent in network.agents.values() for tool in agent.tools if isinstance(tool, AgentTool)]
     known = [*network.agents, *(tool.agent.name for tool in tools)]
     if isinstance(router, RoutingAgent):
         known.append(router.name)
-    names = given if isinstance(given, Mapping) else {}
+    names = [one for one in given if not isinstance(one, Agent)] if isinstance(given, Mapping) else []
     if unknown := next((name for name in names if name not in known), None):
-        near = did_you_mean(unknown, known) or (
-            "; a routing agent that a router in code asks has its own model=, or takes that of model= for all"
-            if router is not None and not isinstance(router, RoutingAgent)
-            else ""
+        near = did_you_mean(str(unknown), known) or (
+            "; one whom only a router in code or a tool asks is named by itself, not by a text: model={agent: …}"
         )
         raise ConfigError(f"model= names {unknown!r}, which is no agent of network {network.name!r}{near}")
 
@@ -44,7 +45,8 @@ def models(
 ) -> Callable[[Agent[Any, Any]], Model]:
     """Return what finds the model of an agent, or raises `ConfigError`; raise it now for those that are known."""
     replaced = ctx.part("model")
-    by_name = given if isinstance(given, Mapping) else {}
+    pairs = given.items() if isinstance(given, Mapping) else ()
+    by_name = {one.name if isinstance(one, Agent) else one: model for one, model in pairs}
     for_all = None if isinstance(given, Mapping) else given
     default = network.default_model or ctx.part("default_model")
     found: dict[str, Model] = {}

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from celeriac.platform.agents.streaming import OnChunk, Streaming
 
 S = TypeVar("S", default=Any)
-Models = ModelLike | Mapping[str, ModelLike]
+#: one for all, or some by the names of agents or by the agents themselves: of the key mypy is told nothing, as it takes
+#: no dict by names where both may stand, and it is checked at run time
+Models = ModelLike | Mapping[Any, ModelLike]
 
 
 class Network(Generic[S]):
@@ -124,8 +126,9 @@ class Network(Generic[S]):
         """Run turns until the router has nothing more, or a limit is reached; `stop_reason` says which.
 
         Inside a durable function every turn, model call and tool call is remembered; in a plain script all is done in
-        place. `model` replaces every model of this run, or those of the agents that a dict names. What happens is told
-        to `on_chunk`, an async function, and to the streams of the run, of its thread and of `channel`.
+        place. `model` replaces every model of this run, or those of the agents that a dict has as keys: by name, where
+        one that nobody has is a `ConfigError`, or as they are, also those that only a router in code or a tool asks.
+        What happens is told to `on_chunk`, an async function, and to the streams of the run, its thread and `channel`.
         """
         from celeriac.platform.agents.running import Wish, run_network
 
