@@ -91,6 +91,9 @@ def _ending(run: Run) -> Iterator[str]:
     if run.error is not None:
         yield ""
         yield f"  {click.style(run.error.get('code', 'error'), fg='red')}: {run.error.get('message')}"
+    if run.reason is not None and run.is_final:
+        yield ""
+        yield f"  {dim('ended by')} {run.reason}"
     if run.output is not None:
         yield ""
         yield f"  {dim('output')}   {_clipped(run.output)}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from celeriac import Agent, App, Context, Network, tool
+from celeriac import Agent, App, Context, Network, NetworkRun, tool
 from celeriac.errors import ConfigError, RouterError, StepError
 from celeriac.testing import ScriptedModel, call
 
@@ -125,3 +125,24 @@ async def test_agents_without_a_model_are_named_where_the_network_is_declared_an
     with pytest.raises(ConfigError, match="Agent 'two' has no model; give it model=, or the App a default_model="):
         await agents[1].run("go")
     assert asked.requests == []
+
+
+async def test_a_run_that_raises_says_why_it_ended_to_whoever_holds_it() -> None:
+    held: list[NetworkRun[Any]] = []
+
+    async def fails(ctx: Context) -> str:
+        held.append(ctx.network)
+        raise KeyError("router")
+
+    async def stands(ctx: Context) -> str:
+        held.append(ctx.network)
+        running.cancel()
+        return await asyncio.get_running_loop().create_future()
+
+    network, model = Network("N", agents=[a], router=fails), ScriptedModel([])
+    with pytest.raises(KeyError):
+        await network.run("go", model=model)
+    running = asyncio.ensure_future(network.run("go", model=model, router=stands))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [run.stop_reason for run in held] == ["error", "cancelled"]

@@ -9,7 +9,7 @@ import pytest
 from bank_runs import TICKET
 from http_client import Client
 from pydantic import TypeAdapter
-from web_stage import Bank
+from web_stage import Bank, signed_in
 
 from celeriac.platform.durable.bulk import BulkAction
 from celeriac.platform.durable.memo import Wait, WaitBegun
@@ -113,6 +113,11 @@ def test_a_stopped_run_is_let_go_on(bank: Bank) -> None:
     assert (answer.status, answer.json["status"]) == (200, "queued")
     again = bank.api.post(f"/v1/runs/{run_id}/resume")
     assert (again.status, again.json["code"]) == (409, "run_not_stopped")
+
+
+def test_the_page_of_a_stopped_run_does_not_say_that_it_ended(server: str, bank: Bank) -> None:
+    page = signed_in(server, bank).get(f"/runs/{stopped(bank).run.id}").text
+    assert "/resume" in page and "Ended by" not in page
 
 
 def test_a_run_that_waits_for_something_else_is_not_let_go_on(bank: Bank) -> None:

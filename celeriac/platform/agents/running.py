@@ -147,9 +147,12 @@ class _Running:
         try:
             await self._go()
         except Exception as error:
+            self._run.stop_reason = "error"
             await self._telling.failed(error)
             raise
         except asyncio.CancelledError:
+            if not self._ctx.step.kernel.suspending:
+                self._run.stop_reason = "cancelled"
             if not self._ctx.step.kernel.is_over:  # else it is the engine's to tell, or goes on
                 await self._telling.cancelled()
             raise
