@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, Literal, NotRequired, ParamSpec, TypeVar, get_origin
 
-from pydantic import ConfigDict, PydanticUndefinedAnnotation, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from celeriac.errors import ConfigError
@@ -54,7 +54,7 @@ class Signature:
         shape.__pydantic_config__ = ConfigDict(extra=extra, populate_by_name=True)
         try:
             return TypeAdapter(shape)
-        except (PydanticUndefinedAnnotation, TypeError) as error:
+        except (PydanticUndefinedAnnotation, PydanticUserError, TypeError) as error:
             raise ConfigError(f"{what}: its parameters have no JSON schema: {error}") from error
 
     @property

@@ -104,6 +104,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "two agents of one name": {"agents": [a, Agent("a")], "router": lambda ctx: None},
     "max_iter=0": {"agents": [a], "router": lambda ctx: None, "max_iter": 0},
     "never an instance": {"agents": [a], "router": lambda ctx: None, "state": {"plan": 1}},
+    "'N': state=.* cannot be validated": {"agents": [a], "router": lambda ctx: None, "state": asyncio.Lock},
 }
 
 

@@ -64,6 +64,8 @@ def test_parameters_that_cannot_work_say_why() -> None:
         Tool(lambda a, b: None, parameters=Search, name="two")
     with pytest.raises(ConfigError, match="no JSON schema"):
         Tool(lambda a: None, parameters=threading.Lock, name="odd")
+    with pytest.raises(ConfigError, match="Tool 'hold': its parameters have no JSON schema"):
+        tool(hold)
     with pytest.raises(ConfigError, match="cannot be strict: 'data' may be anything"):
         tool(strict=True)(keep)
     with pytest.raises(ConfigError, match="timeout= more than 0"):
@@ -72,6 +74,14 @@ def test_parameters_that_cannot_work_say_why() -> None:
 
 def keep(data: Any) -> None:
     """Keep."""
+
+
+class Held:
+    """What Pydantic knows nothing of."""
+
+
+def hold(what: Held) -> None:
+    """Hold."""
 
 
 @pytest.mark.parametrize(("length", "fits"), [(1, True), (64, True), (65, False), (0, False)])

@@ -152,6 +152,8 @@ async def test_a_typed_answer_is_typed_again_when_it_is_read() -> None:
 async def test_what_cannot_be_a_thread_id_is_refused(id: str) -> None:
     with pytest.raises(ConfigError, match="thread id"):
         await SqlHistory[Any]().create_thread(Context.__new__(Context), id)
+    with pytest.raises(ConfigError, match="thread id"):
+        await Agent("a", history=SqlHistory(), model=MODEL).run("Hi", thread_id=id)
 
 
 @pytest.mark.parametrize("options", [{"last": 0}, {"max_tokens": 0}])

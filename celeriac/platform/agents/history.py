@@ -60,7 +60,8 @@ async def open_thread(
         if run.state.thread_id is not None and not is_told:
             raise ConfigError(f"{run.name!r} was given a thread_id and has no history=; give it SqlHistory(), or no id")
         return
-    wanted = run.state.thread_id or derived_id("thr", ctx.run.id, ctx.step.path)
+    given = run.state.thread_id
+    wanted = derived_id("thr", ctx.run.id, ctx.step.path) if given is None else given
     if _overrides(history, "create_thread"):
         thread_id: str = await _as_step(ctx, "history:thread", lambda: history.create_thread(ctx, wanted))
     else:

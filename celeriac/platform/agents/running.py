@@ -109,7 +109,7 @@ def _state(network: Network[Any], wish: Wish) -> State[Any]:
         state = State(data, messages=given.messages, results=given.results, thread_id=given.thread_id)
     else:
         state = State(kind.fresh() if given is None else kind.take(given))
-    state.thread_id = wish.thread_id or state.thread_id
+    state.thread_id = state.thread_id if wish.thread_id is None else wish.thread_id
     return state
 
 

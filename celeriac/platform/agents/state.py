@@ -82,7 +82,10 @@ class StateType:
         self._adapter: TypeAdapter[Any] | None = None
         if source is not None and _is_type(source):
             declared: Any = source
-            self._adapter = TypeAdapter(declared)
+            try:
+                self._adapter = TypeAdapter(declared)
+            except PydanticUserError as error:
+                raise ConfigError(f"Network {network!r}: state={declared!r} cannot be validated: {error}") from error
         elif source is not None and not callable(source):
             raise ConfigError(f"Network {network!r}: state= takes a type or a factory, never an instance")
 
