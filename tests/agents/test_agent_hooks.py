@@ -249,3 +249,24 @@ async def test_a_forced_choice_of_tool_is_kept_for_the_first_call_of_a_turn() ->
     model = ScriptedModel([call("look"), "seen"])
     await Agent("a", tools=[look], tool_choice="look", model=model).run("go")
     assert [request.tool_choice for request in model.requests] == ["look", "auto"]
+
+
+@tool
+async def nap(ctx: Context) -> None:
+    """Sleep for an hour."""
+    await ctx.step.sleep("nap", "1h")
+
+
+async def test_a_turn_that_parks_begins_anew_with_its_hooks_and_is_then_not_hooked_again() -> None:
+    moments: list[str] = []
+    hooks: dict[str, Any] = {
+        "on_start": lambda ctx, prompt: moments.append("start"),
+        "on_finish": lambda ctx, result: moments.append("finish"),
+    }
+    app = App("hooked", default_model="openai:gpt-4.1-mini")
+    app.agent(Agent("a", tools=[nap], max_iter=2, **hooks), on="go")
+    async with Harness(app, ScriptedModel([call("nap"), "rested"])) as h:
+        [run] = await h.send("go", {"input": "Hi"})
+        await h.advance("2h")
+        assert h.run(run.id).status == "completed"
+    assert moments == ["start", "start", "start", "finish"]

@@ -67,3 +67,15 @@ async def test_a_durable_run_ends_with_its_sets_in_order() -> None:
     async with Harness(app, model=noting_all()) as harness:
         [run] = await harness.send("library/network-reading", {"input": "read"})
     assert run.output["state"]["seen"] == sorted(["the", "first", "few", "words", *WORDS])
+
+
+async def test_what_does_not_fit_beside_a_set_is_told_to_the_model_and_warns_nobody() -> None:
+    @tool
+    def spoil(ctx: Context[Library]) -> None:
+        """Leave in the state what does not fit."""
+        ctx.state.data.shelves[0].name = 7  # type: ignore[assignment]
+
+    network = Network[Library]("N", agents=[Agent[Library]("Reader", tools=[spoil])], state=Library, router=once)
+    run = await network.run("go", model=ScriptedModel([call("spoil")]))
+    error = run.results[0].tool_results[0].error
+    assert error is not None and "does not fit its type: shelves.0.name" in error["message"]

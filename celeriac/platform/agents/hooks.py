@@ -1,7 +1,7 @@
 """The hooks of an agent: functions of the user's at fixed moments of its turn.
 
-All take `ctx` first, may be `def` or `async def`, and run inside the turn: once for each turn that is committed, and
-never on its replay. None as an answer leaves things as they are.
+All take `ctx` first, may be `def` or `async def`, and run inside the turn: never again once it is committed, and anew
+with a turn that parked or died in its middle. None as an answer leaves things as they are.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def with_members(adapter: TypeAdapter[Any], data: Any, plain: Any, *, by_alias: 
     """Return the JSON that `adapter` made of the data with its sets as `Members`."""
     if not _has_sets(adapter):
         return plain
-    return _marked(plain, adapter.dump_python(data, mode="python", by_alias=by_alias, round_trip=round_trip))
+    value = adapter.dump_python(data, mode="python", by_alias=by_alias, round_trip=round_trip, warnings=False)
+    return _marked(plain, value)
 
 
 def key_of(value: Any) -> str:
