@@ -178,16 +178,18 @@ class StepError(CeleriacError):
 
     code = "step"
 
-    def __init__(self, step: str, error_name: str, message: str) -> None:
-        """Name the step's path and the last error of its body."""
+    def __init__(self, step: str, error_name: str, message: str, usage: dict[str, Any] | None = None) -> None:
+        """Name the step's path and the last error of its body, and what a turn or a tool call had used by then."""
         super().__init__(f"Step {step!r} failed: {error_name}: {message}")
         self.step = step
         self.error_name = error_name
         self.detail = message
+        #: `Usage` as plain JSON; None where nothing was used, or the step is another one
+        self.usage = usage
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive pickling with all arguments."""
-        return type(self), (self.step, self.error_name, self.detail)
+        return type(self), (self.step, self.error_name, self.detail, self.usage)
 
 
 ModelErrorKind = Literal[

@@ -45,6 +45,8 @@ class Call:
     placement: Placement | None = None
     #: reads what the value used
     usage: Callable[[Any], Usage] | None = None
+    #: says what the body has used up to now; remembered with its failure, for whoever counts around it
+    spent: Callable[[], Usage] | None = None
     #: what it takes of the tenant's limits, where it calls a model
     toll: Toll | None = None
     #: reads which model it was, as `provider:model`

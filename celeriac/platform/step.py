@@ -304,6 +304,7 @@ class Step:
         edit: Callable[[Any], Body] | None = None,
         retries: int | None = 0,
         usage: Callable[[Any], Usage] | None = None,
+        spent: Callable[[], Usage] | None = None,
         toll: Toll | None = None,
         model: Callable[[Any], str] | None = None,
         path: str | None = None,
@@ -322,6 +323,7 @@ class Step:
             edit=edit,
             retries=retries,
             usage=usage,
+            spent=spent,
             model=model,
             toll=toll,
         )

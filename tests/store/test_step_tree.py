@@ -55,6 +55,12 @@ def test_a_failed_step_shows_each_of_its_attempts() -> None:
     assert [(attempt.number, bool(attempt.error)) for attempt in step.attempts] == [(1, True), (2, True)]
 
 
+def test_what_a_failed_step_had_used_is_not_shown() -> None:
+    error = '{"name":"OSError","message":"no","usage":{"model_calls":1}}'
+    (step,) = step_tree([record("a", 1, value=None, error=error)], [], [])
+    assert step.error == step.attempts[0].error == {"name": "OSError", "message": "no"}
+
+
 def test_a_step_that_will_be_tried_again_is_retrying() -> None:
     first = AttemptRecord(path="a", number=1, error='{"name":"E","message":"m"}', started_at=NOON, ended_at=NOON)
     (step,) = step_tree([], [first], [Wait(path="a", kind="retry", number=1, wake_at=NOON)])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from celeriac.clock import Duration, duration
-from celeriac.errors import ConfigError
+from celeriac.errors import ConfigError, StepError
 from celeriac.platform.message import NOTHING, Usage
 
 
@@ -65,3 +65,9 @@ class Used:
     def add(self, usage: Usage) -> None:
         """Add what something inside has come to."""
         self.usage += usage
+
+
+def spent_by(used: Used, error: BaseException) -> Usage:
+    """Return what a step used that has failed: as it is remembered with its error, else as far as it came here."""
+    remembered = error.usage if isinstance(error, StepError) else None
+    return used.usage if remembered is None else Usage.parse(remembered)

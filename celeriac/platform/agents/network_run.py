@@ -68,6 +68,8 @@ class NetworkRun(Generic[S]):
         self.around: Callable[[datetime, Usage], str | None] | None = None
         #: what routers used, above all the choices of routing agents
         self.routing_usage = Usage()
+        #: what turns and decisions used that failed, or were ended; no result has it
+        self.lost_usage = Usage()
         self._earlier = len(state.results)
 
     def begin(self) -> None:
@@ -116,8 +118,8 @@ class NetworkRun(Generic[S]):
 
     @property
     def usage(self) -> Usage:
-        """What this run's turns used, the choices of routing agents among it."""
-        return sum((result.usage for result in self.results), self.routing_usage)
+        """What this run's turns used, the choices of routing agents and what came to nothing among it."""
+        return sum((result.usage for result in self.results), self.routing_usage + self.lost_usage)
 
     def view(self, state: State[S]) -> NetworkRun[S]:
         """Return what one of several parallel tool calls sees of this run: a state and a stack of its own."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.ids import derived_id, slug
 from celeriac.platform.agents.agent import Agent
-from celeriac.platform.agents.budget import Budget, Spending, Used
+from celeriac.platform.agents.budget import Budget, Spending, Used, spent_by
 from celeriac.platform.agents.history import History, keep_results, open_thread
 from celeriac.platform.agents.hooks import is_enabled
 from celeriac.platform.agents.model_choice import check_names, models
@@ -30,7 +30,7 @@ from celeriac.platform.agents.turn import Turn
 from celeriac.platform.calling import call_function
 from celeriac.platform.context import Context, current_context, enter_context
 from celeriac.platform.inline import local_context
-from celeriac.platform.message import NOTHING, Message
+from celeriac.platform.message import NOTHING, Message, Usage
 from celeriac.platform.result import AgentResult
 from celeriac.platform.scope import current_scope
 
@@ -194,13 +194,13 @@ class _Running:
             return
         at_once: list[str] = []
         if router is not None:
-            memo = await self._remember("route", lambda: self._route(router))
+            memo = await self._remember("route", lambda used: self._route(router, used))
             at_once = memo["at_once"]
         if at_once:
             await self._turns_at_once(at_once[: self._turns_left()])
         elif run.stop_reason is None:
             name = run.stack[0]
-            await self._remember("turn", lambda: self._turn(name))
+            await self._remember("turn", lambda used: self._turn(name, used))
             self._tell_turn(1)
             await keep_results(self._ctx, run, self._history, run.results[-1:])
 
@@ -210,30 +210,35 @@ class _Running:
         most = None if budget is None else budget.turns
         return min(self._wish.max_iter, self._wish.max_iter if most is None else most) - self._run.call_count
 
-    async def _remember(self, name: str, body: Callable[[], Awaitable[Memo]]) -> Memo:
+    async def _remember(self, name: str, body: Callable[[Used], Awaitable[Memo]]) -> Memo:
         """Run a body as a step whose memo holds the change to the state, and take over what it came to."""
-        run = self._run
+        run, used = self._run, Used()
         before = self._type.dump(run.state.data)
 
         async def change() -> Memo:
-            came = await body()
+            came = await body(used)
             return came | {"patch": self._type.patch(before, run.state.data)}
 
-        memo: Memo = await self._ctx.step.scoped(
-            f"{name}:{run.call_count + 1}",
-            change,
-            kind="turn" if name == "turn" else "run",
-            input={"state": before} if name == "turn" else None,
-        )
+        try:
+            memo: Memo = await self._ctx.step.scoped(
+                f"{name}:{run.call_count + 1}",
+                change,
+                kind="turn" if name == "turn" else "run",
+                input={"state": before} if name == "turn" else None,
+                spent=lambda: used.usage,
+            )
+        except BaseException as error:
+            run.lost_usage += spent_by(used, error)
+            raise
         run.state.data = self._type.load(apply(before, memo["patch"]), run.state.data)
         run.take(memo)
         return memo
 
     # -- the router ---------------------------------------------------------------------------------------------
 
-    async def _route(self, router: Router[Any] | RoutingAgent[Any]) -> Memo:
+    async def _route(self, router: Router[Any] | RoutingAgent[Any], used: Used) -> Memo:
         """Ask the router; its answer is a memo of its own, so that it is asked once, also when the turn parks."""
-        run, used = self._run, Used()
+        run = self._run
         ctx = self._ctx.bound(used=used, excess=lambda now, more: run.excess(now, used.usage + more))
         if (excess := run.excess(ctx.step.kernel.now(), NOTHING)) is not None:
             return {"stack": run.stack, "stop": "budget", "detail": excess, "at_once": [], "notes": run.notes}
@@ -265,8 +270,7 @@ class _Running:
         if not isinstance(route, RoutingAgent):
             return route, {}
         self._network.check_descriptions()
-        result = await self._take(ctx, route, TurnTelling())
-        used.add(result.usage)
+        result = await self._take(ctx, route, TurnTelling(), used)
         return await route.route(ctx.bound(agent=route), result), {"routed_by": result.export()}
 
     def _decided(self, route: Any) -> Decision:
@@ -274,14 +278,20 @@ class _Running:
 
     # -- the turns ----------------------------------------------------------------------------------------------
 
-    async def _take(self, ctx: Context[Any], agent: Agent[Any, Any], telling: TurnTelling) -> AgentResult[Any]:
-        return await Turn(ctx, agent, self._run.model_of(agent), self._type, telling).take()
+    async def _take(
+        self, ctx: Context[Any], agent: Agent[Any, Any], telling: TurnTelling, used: Used
+    ) -> AgentResult[Any]:
+        turn = Turn(ctx, agent, self._run.model_of(agent), self._type, telling)
+        try:
+            return await turn.take()
+        finally:
+            used.add(turn.usage)
 
-    async def _turn(self, name: str) -> Memo:
+    async def _turn(self, name: str, used: Used) -> Memo:
         run = self._run
         agent = run.agents[name]
         telling = self._telling.turn(name, run.call_count + 1)
-        result = await self._take(self._ctx, agent, telling)
+        result = await self._take(self._ctx, agent, telling, used)
         self._taken.add(run.call_count + 1)
         return _memo_of(run, name, result, run.stack[1:])
 
@@ -290,10 +300,14 @@ class _Running:
         run = self._run
         before = self._type.dump(run.state.data)
         first = run.call_count + 1
-        async with side_by_side(
-            [self._turn_on_view(before, name, number) for number, name in enumerate(names, first)]
-        ) as steps:
-            memos = [await step for step in steps]
+        spent: list[Usage] = []
+        turns = [self._turn_on_view(before, name, number, spent) for number, name in enumerate(names, first)]
+        try:
+            async with side_by_side(turns) as steps:
+                memos = [await step for step in steps]
+        except BaseException:
+            run.lost_usage = sum(spent, run.lost_usage)
+            raise
         merged = before
         for memo in memos:
             merged = apply(merged, memo["patch"])
@@ -306,9 +320,12 @@ class _Running:
         if twice := conflicts([memo["patch"] for memo in memos]):
             self._ctx.log.warning("Parallel turns set the same state twice, the later agent won: %s", twice)
 
-    async def _turn_on_view(self, before: Any, name: str, number: int) -> Memo:
-        """Take a turn on a copy of the state; its memo has what it scheduled, noted and changed itself."""
-        run = self._run
+    async def _turn_on_view(self, before: Any, name: str, number: int, spent: list[Usage]) -> Memo:
+        """Take a turn on a copy of the state; its memo has what it scheduled, noted and changed itself.
+
+        What it used comes into `spent`, whether it ends well or not.
+        """
+        run, used = self._run, Used()
         known = copy.deepcopy(run.notes)
         state = self._type.view(before, run.state)
         view = run.view(state)
@@ -317,13 +334,19 @@ class _Running:
 
         async def change() -> Memo:
             with enter_context(ctx):
-                result = await self._take(ctx, view.agents[name], self._telling.turn(name, number))
+                result = await self._take(ctx, view.agents[name], self._telling.turn(name, number), used)
                 self._taken.add(number)
             notes = {note: value for note, value in view.notes.items() if known.get(note) != value}
             patch = self._type.patch(before, state.data)
             return _memo_of(view, name, result, view.stack) | {"notes": notes, "patch": patch}
 
-        memo: Memo = await ctx.step.scoped(f"turn:{number}", change, kind="turn", input={"state": before})
+        wish: dict[str, Any] = {"kind": "turn", "input": {"state": before}, "spent": lambda: used.usage}
+        try:
+            memo: Memo = await ctx.step.scoped(f"turn:{number}", change, **wish)
+        except BaseException as error:
+            spent.append(spent_by(used, error))
+            raise
+        spent.append(Usage.parse(memo["result"]["usage"]))
         return memo
 
     def _tell_turn(self, count: int) -> None:

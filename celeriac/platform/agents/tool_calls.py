@@ -5,12 +5,13 @@ What the calls change in the state is merged in the order of the calls, live and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from celeriac.ids import derived_id
-from celeriac.platform.agents.budget import Used
+from celeriac.platform.agents.budget import Used, spent_by
 from celeriac.platform.agents.patch import Change, apply, conflicts
 from celeriac.platform.agents.side_by_side import side_by_side
 from celeriac.platform.agents.state import StateType
@@ -37,8 +38,8 @@ class ToolCalls:
         self._tools = tools
         self._state_type = state_type
         self._telling = telling
-        #: what agents and networks inside the calls have used
-        self.usage = NOTHING
+        #: the turn's, to which comes what the calls use, with the agents and networks inside them
+        self._used: Used = ctx.part("used")
 
     async def make(self, calls: Sequence[ToolCall], *, first: int) -> list[Message]:
         """Run the calls, those that may side by side; return the messages with their results, in order.
@@ -51,7 +52,6 @@ class ToolCalls:
             async with side_by_side([self._step(number, call) for number, call in group]) as under_way:
                 for (number, call), step in zip(group, under_way, strict=True):
                     values.append(await step)
-                    self.usage += Usage.parse(values[-1].get("usage", {}))
                     messages.append(self._message(number, call, values[-1]))
             self._merge(values)
         return messages
@@ -66,31 +66,37 @@ class ToolCalls:
         tool = self._tools.get(call.name)
         self._telling.calls(number, call.name)
         value: dict[str, Any]
+        used, spent = Used(), NOTHING
         try:
             value = await self._ctx.step.scoped(
                 f"tool:{number}:{plain_name(call.name)}",
-                lambda: self._answer(tool, call),
+                lambda: self._answer(tool, call, used),
                 kind="tool",
                 input=call.input,
                 retries=tool.retries if tool else 0,
                 usage=lambda _: Usage(tool_calls=1),
+                spent=lambda: used.usage,
             )
+            spent = Usage.parse(value.get("usage", {}))
         except Exception as error:  # noqa: BLE001  # a tool fails its call, never the run
-            return failure_of(error)
+            value, spent = failure_of(error), spent_by(used, error)
+        except asyncio.CancelledError:
+            self._used.add(used.usage)
+            raise
+        self._used.add(Usage(tool_calls=1) + spent)
         return value
 
-    async def _answer(self, tool: AnyTool | None, call: ToolCall) -> dict[str, Any]:
+    async def _answer(self, tool: AnyTool | None, call: ToolCall, used: Used) -> dict[str, Any]:
         if tool is None:
             near = did_you_mean(call.name, self._tools)
             return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
         before = self._state_type.dump(self._ctx.state.data)
         view = self._state_type.view(before, self._ctx.state)
         network = self._ctx.network.view(view)
-        used = Used()
 
         def excess(now: datetime, more: Usage) -> str | None:
             """Say for the runs inside the call whether a limit around them is reached."""
-            reached: str | None = self._ctx.part("excess")(now, self.usage + used.usage + more)
+            reached: str | None = self._ctx.part("excess")(now, used.usage + more)
             return reached
 
         ctx = self._ctx.bound(tool_call=call, state=view, network=network, used=used, excess=excess)

@@ -61,6 +61,11 @@ class Turn:
         #: why the turn ended before the agent was done
         self._stopped = ""
 
+    @property
+    def usage(self) -> Usage:
+        """What the turn has used up to now, also where it fails."""
+        return self._used.usage
+
     async def take(self) -> AgentResult[Any]:
         """Let the agent answer, with at most `agent.turn_limit` model calls; it stops at a reply without tool calls.
 
@@ -123,8 +128,10 @@ class Turn:
         system = "\n\n".join(part for part in (self._system, self._toolbox.note) if part)
         prompt = self._ctx.network.prompt_for(agent, system=system, since=self._messages)
         window = agent.window or self._ctx.network.window
-        prompt = await call_hook(self._ctx, window, prompt)
-        self._used.add(prompt.usage)
+        try:
+            prompt = await call_hook(self._ctx, window, prompt)
+        finally:
+            self._used.add(prompt.usage)
         return await call_hook(self._ctx, agent.on_start, prompt)
 
     async def _made_system(self) -> str:
@@ -167,7 +174,6 @@ class Turn:
         calls = ToolCalls(self._ctx, self._toolbox.tools, self._state_type, self._telling)
         results = await calls.make(said.tool_calls, first=self._calls + 1)
         self._calls += len(results)
-        self._used.add(Usage(tool_calls=len(results)) + calls.usage)
         self._messages += results
         await call_hook(self._ctx, self._agent.on_tools, replace(said, messages=(*said.messages, *results)))
         return self._agent.is_done_by(results) or self._ctx.network.asked_to_stop is not None

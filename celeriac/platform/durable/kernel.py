@@ -233,7 +233,8 @@ class DurableKernel:
                 failed += 1
                 delay = None if isinstance(error, Uncodable) else self._delay_after(error, failed, retries)
                 if delay is None:
-                    parts = {"error": told(error), "attempt": failed, "input": given}
+                    spent = None if call.spent is None else call.spent()
+                    parts = {"error": told(error, spent), "attempt": failed, "input": given}
                     return await self._record.done(call.path, call.kind, None, started_at=begun, **parts)
                 again = Wait(path=call.path, kind="retry", number=failed, wake_at=self._clock.now() + delay)
                 await self._plan(again, error, begun)

@@ -34,6 +34,7 @@ from celeriac.platform.durable.parking import Parking, Suspended
 from celeriac.platform.durable.patience import patiently
 from celeriac.platform.durable.replay import Replay
 from celeriac.platform.durable.store import Claim
+from celeriac.platform.message import NOTHING, Usage
 
 T = TypeVar("T")
 
@@ -221,17 +222,18 @@ def value_of(memo: Memo) -> Any:
     """Return the remembered value as plain JSON; raise `StepError` where an error is remembered."""
     if memo.error is not None:
         error = json.loads(memo.error)
-        raise StepError(memo.path, error["name"], error["message"])
+        raise StepError(memo.path, error["name"], error["message"], error.get("usage"))
     return json.loads(memo.value or "null")
 
 
-def told(error: Exception) -> str:
-    """Return an error as it is stored: name and message, never a stack trace."""
+def told(error: Exception, spent: Usage | None = None) -> str:
+    """Return an error as it is stored: name and message, never a stack trace, and what was used until it came."""
     if isinstance(error, StepError):
-        return told_as(error.error_name, error.detail)
-    return told_as(type(error).__name__, str(error))
+        return told_as(error.error_name, error.detail, spent)
+    return told_as(type(error).__name__, str(error), spent)
 
 
-def told_as(name: str, message: str) -> str:
+def told_as(name: str, message: str, spent: Usage | None = None) -> str:
     """Return an error of this name as it is stored."""
-    return encode({"name": name, "message": storable(message)[:10_000]})
+    used = {} if spent in (None, NOTHING) else {"usage": spent.export()}
+    return encode({"name": name, "message": storable(message)[:10_000], **used})

@@ -105,14 +105,14 @@ def _attempt_of(record: AttemptRecord) -> Attempt:
         number=record.number,
         started_at=record.started_at,
         ended_at=record.ended_at,
-        error=_decoded(record.error),
+        error=_error(record.error),
     )
 
 
 def _complete(view: StepView, step: StepRecord) -> None:
     view.kind = step.kind
     view.status = "completed" if step.error is None else "failed"
-    view.input, view.output, view.error = _decoded(step.input), _decoded(step.value), _decoded(step.error)
+    view.input, view.output, view.error = _decoded(step.input), _decoded(step.value), _error(step.error)
     # The step tells the last attempt, so a row that was written for the same number says nothing more.
     view.attempts = [one for one in view.attempts if one.number < step.attempt]
     view.attempts.append(
@@ -182,3 +182,9 @@ def _clock(moment: datetime) -> str:
 
 def _decoded(text: str | None) -> Any:
     return None if text is None else json.loads(text)
+
+
+def _error(text: str | None) -> Any:
+    """Return an error's name and message; what was used until it came is for the code around."""
+    error = _decoded(text)
+    return error and {key: value for key, value in error.items() if key != "usage"}
