@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     stream_seconds: float = Field(
         86_400.0, gt=0, allow_inf_nan=False, description="how long what a run told stays to be read after its last word"
     )
+    stream_bytes: int = Field(
+        8 * 1024 * 1024, gt=0, description="most bytes of what a run told that stay to be read; the oldest go first"
+    )
     fetch_allow: str = Field("", description="private networks that fetches may reach, like 10.1.0.0/16,10.2.0.0/16")
     mcp_stdio: bool = Field(False, description="whether MCP servers may be commands, which run with a worker's rights")
     allow_model_calls: bool = Field(False, description="whether tests may call the providers of models themselves")

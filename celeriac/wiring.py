@@ -144,7 +144,7 @@ def _kept_for_a_while(settings: Settings, redis: Redis) -> dict[str, Any]:
 
     return {
         "cache": RedisCache(redis, ttl=timedelta(seconds=settings.cache_seconds)),
-        "stream": RedisStream(redis, ttl=timedelta(seconds=settings.stream_seconds)),
+        "stream": RedisStream(redis, ttl=timedelta(seconds=settings.stream_seconds), cap_bytes=settings.stream_bytes),
     }
 
 

@@ -115,7 +115,8 @@ class Sending:
     def chunks(self, run_id: str, *, after: int = -1, tenant: str | None = None) -> list[Chunk]:
         """Return what a run has told behind that number, in order; raise `NotFoundError`.
 
-        What a run told is kept for a while after its last word (`CELERIAC_STREAM_SECONDS`), the newest 10 000 chunks.
+        What a run told is kept for a while after its last word (`CELERIAC_STREAM_SECONDS`): the newest 10 000 chunks,
+        and of them the newest 8 MiB (`CELERIAC_STREAM_BYTES`).
         """
         rooms, reader = _rooms(), self._tenant(tenant)
         return read_chunks(rooms.stream, rooms.reads.run(reader, run_id), after=after)

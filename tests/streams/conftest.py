@@ -39,3 +39,13 @@ def short_stream(request: pytest.FixtureRequest) -> Iterator[Stream]:
         return
     with connect(request.getfixturevalue("redis_url")) as client:
         yield RedisStream(client, ttl=TTL, cap=5)
+
+
+@pytest.fixture(params=["local", "redis"])
+def small_stream(request: pytest.FixtureRequest) -> Iterator[Stream]:
+    """A stream of each kind that keeps a thousand bytes."""
+    if request.param == "local":
+        yield LocalStream(cap_bytes=1_000)
+        return
+    with connect(request.getfixturevalue("redis_url")) as client:
+        yield RedisStream(client, ttl=TTL, cap_bytes=1_000)

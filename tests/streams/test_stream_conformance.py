@@ -139,6 +139,39 @@ def test_a_channel_keeps_the_newest_chunks(short_stream: Stream) -> None:
     assert short_stream.append([told(once("0"))]) == [[]]
 
 
+#: what is told in the tests of bytes: 200 of them each, with event, time and id
+_SIZED = [once(str(number), text="x" * 177) for number in range(9)]
+
+
+@pytest.mark.parametrize("at_once", [9, 2, 1])
+def test_a_channel_keeps_the_newest_bytes(small_stream: Stream, at_once: int) -> None:
+    for first in range(0, 9, at_once):
+        small_stream.append([told(*_SIZED[first : first + at_once], channels=("user:1",))])
+    assert [chunk.sequence_number for chunk in read(small_stream)] == [4, 5, 6, 7, 8]
+    assert [one.chunk.sequence_number for one in small_stream.read(TENANT, "user:1")] == [4, 5, 6, 7, 8]
+    assert small_stream.append([told(*_SIZED)]) == [[]]
+
+
+def test_a_channel_counts_the_bytes_of_all_who_write_to_it(small_stream: Stream) -> None:
+    for draft in _SIZED[:3]:
+        small_stream.append([told(draft, run_id=run_id, channels=("thread:t",)) for run_id in ("run_1", "run_2")])
+    assert [len(read(small_stream, run_id)) for run_id in ("run_1", "run_2")] == [3, 3]
+    assert [one.chunk.id for one in small_stream.read(TENANT, "thread:t")] == ["0", "1", "1", "2", "2"]
+
+
+def test_one_chunk_that_is_larger_than_all_may_be_stays_alone(small_stream: Stream) -> None:
+    small_stream.append([told(*_SIZED[:3]), told(once("large", text="é" * 600))])
+    assert [chunk.id for chunk in read(small_stream)] == ["large"]
+    small_stream.append([told(_SIZED[4])])
+    assert [chunk.id for chunk in read(small_stream)] == ["4"]
+
+
+def test_many_small_chunks_go_for_a_large_one(small_stream: Stream) -> None:
+    small_stream.append([told(*[once(f"{number:02}", n=1) for number in range(45)])])
+    small_stream.append([told(once("x", text="x" * 917))])
+    assert [chunk.id for chunk in read(small_stream)] == ["42", "43", "44", "x"]
+
+
 def test_many_who_tell_at_once_leave_no_gap(stream: Stream) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda n: stream.append([told(once(f"{n}"), once(f"{n % 7}"))]), range(100)))
@@ -190,6 +223,14 @@ def test_a_stream_without_its_book_begins_anew(redis_stream: RedisStream, client
     client.delete(f"cel:book:{TENANT}:run_1")
     redis_stream.append([told(once("c"))])
     assert [(chunk.sequence_number, chunk.id) for chunk in read(redis_stream)] == [(0, "c")]
+
+
+def test_what_a_version_without_bytes_told_goes_first(client: redis_client.Redis) -> None:
+    client.xadd(f"cel:chunks:{TENANT}:user:1", {"e": "data.delta", "d": "{}", "t": "1", "i": "old", "n": 0}, id="1-0")
+    small = RedisStream(client, ttl=timedelta(minutes=1), cap_bytes=1_000)
+    for draft in _SIZED[:6]:
+        small.append([told(draft, channels=("user:1",))])
+    assert [one.chunk.id for one in small.read(TENANT, "user:1")] == ["1", "2", "3", "4", "5"]
 
 
 def test_a_server_that_forgot_the_script_gets_it_again(redis_stream: RedisStream, client: redis_client.Redis) -> None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from celeriac.platform.streams.book import Book
 from celeriac.platform.streams.chunk import Chunk
 from celeriac.platform.streams.draft import run_channel
-from celeriac.platform.streams.stream import CAP, Passage, Placed
+from celeriac.platform.streams.stream import CAP, CAP_BYTES, Passage, Placed
 
 
 class LocalStream:
     """Books and channels in dicts; one lock is the script."""
 
-    def __init__(self, *, cap: int = CAP) -> None:
-        """Keep the newest `cap` chunks of a channel."""
-        self._cap = cap
+    def __init__(self, *, cap: int = CAP, cap_bytes: int = CAP_BYTES) -> None:
+        """Keep the newest `cap` chunks of a channel, and so many bytes of them."""
+        self._cap, self._cap_bytes = cap, cap_bytes
         self._lock = threading.Lock()
         self._books: dict[tuple[str, str], Book] = {}
-        self._channels: dict[tuple[str, str], deque[Placed]] = {}
+        self._channels: dict[tuple[str, str], _Kept] = {}
         self._positions = 0
 
     def append(self, passages: Sequence[Passage]) -> list[list[Chunk]]:
@@ -35,8 +37,8 @@ class LocalStream:
 
     def read(self, tenant_id: str, channel: str, *, after: int = -1, limit: int = 1_000) -> list[Placed]:
         with self._lock:
-            behind = (one for one in self._channels.get((tenant_id, channel), ()) if one.position > after)
-            return list(islice(behind, limit))
+            kept = self._channels.get((tenant_id, channel), _Kept())
+            return list(islice((one for one, _ in kept.chunks if one.position > after), limit))
 
     def clear(self) -> None:
         """Lose everything, as Redis may."""
@@ -51,12 +53,31 @@ class LocalStream:
         if made:
             self._books[tenant_id, passage.run_id] = book
         for chunk in made:
-            self._keep(tenant_id, run_channel(passage.run_id), chunk.sequence_number, chunk)
+            size = _size_of(chunk)
+            self._keep(
+                tenant_id, run_channel(passage.run_id), Placed(position=chunk.sequence_number, chunk=chunk), size
+            )
             for channel in passage.channels:
                 self._positions += 1
-                self._keep(tenant_id, channel, self._positions, chunk)
+                self._keep(tenant_id, channel, Placed(position=self._positions, chunk=chunk), size)
         return made if passage.is_heard else []
 
-    def _keep(self, tenant_id: str, channel: str, position: int, chunk: Chunk) -> None:
-        kept = self._channels.setdefault((tenant_id, channel), deque(maxlen=self._cap))
-        kept.append(Placed(position=position, chunk=chunk))
+    def _keep(self, tenant_id: str, channel: str, placed: Placed, size: int) -> None:
+        kept = self._channels.setdefault((tenant_id, channel), _Kept())
+        kept.chunks.append((placed, size))
+        kept.bytes += size
+        while len(kept.chunks) > self._cap or (kept.bytes > self._cap_bytes and len(kept.chunks) > 1):
+            kept.bytes -= kept.chunks.popleft()[1]
+
+
+@dataclass
+class _Kept:
+    """What a channel keeps: its newest chunks, each with its size."""
+
+    chunks: deque[tuple[Placed, int]] = field(default_factory=deque)
+    bytes: int = 0
+
+
+def _size_of(chunk: Chunk) -> int:
+    data = json.dumps(chunk.data, ensure_ascii=False, separators=(",", ":"))
+    return sum(len(text.encode()) for text in (chunk.event, data, str(chunk.timestamp), chunk.id))

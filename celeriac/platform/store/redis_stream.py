@@ -1,7 +1,7 @@
 """The streams in Redis: a stream for each channel and a book for each run, decided in one Lua script.
 
 Made by `wiring.py`, called by the writer and by readers. Its keys and what they hold stand in `lua/streams/append.lua`;
-each carries its tenant and a TTL, and a channel keeps the newest chunks only.
+each carries its tenant and a TTL, and a channel keeps the newest chunks only: so many, and so many bytes of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from celeriac.platform.streams.chunk import Chunk
 from celeriac.platform.streams.draft import run_channel
-from celeriac.platform.streams.stream import CAP, Passage, Placed, StreamUnavailable
+from celeriac.platform.streams.stream import CAP, CAP_BYTES, Passage, Placed, StreamUnavailable
 
 _SOURCE = (Path(__file__).with_name("lua") / "streams" / "append.lua").read_text("utf-8")
 _SHA = sha1(_SOURCE.encode(), usedforsecurity=False).hexdigest()
@@ -35,14 +35,16 @@ _WIDTH = 5
 class RedisStream:
     """The streams of a fleet."""
 
-    def __init__(self, redis: Redis, *, ttl: timedelta, cap: int = CAP, prefix: str = "cel") -> None:
-        """Keep `cap` chunks of a channel, for `ttl` after the last one.
+    def __init__(
+        self, redis: Redis, *, ttl: timedelta, cap: int = CAP, cap_bytes: int = CAP_BYTES, prefix: str = "cel"
+    ) -> None:
+        """Keep at most `cap` chunks of a channel, and so many bytes of them, for `ttl` after the last one.
 
         Installations that share a Redis differ in `prefix`.
         """
         self._redis = redis
         self._ttl = str(ttl // timedelta(milliseconds=1))
-        self._cap = str(cap)
+        self._caps = str(cap), str(cap_bytes)
         self._prefix = prefix
 
     def append(self, passages: Sequence[Passage]) -> list[list[Chunk]]:
@@ -93,7 +95,7 @@ class RedisStream:
 
     def _arguments(self, passage: Passage) -> tuple[str | int, ...]:
         drafts = [(*_SAID(draft), str(draft.timestamp), _text(draft.data), *_DONE(draft)) for draft in passage.drafts]
-        return passage.fence, self._cap, self._ttl, int(passage.is_heard), _text(drafts)
+        return passage.fence, *self._caps, self._ttl, int(passage.is_heard), _text(drafts)
 
     def _book(self, tenant_id: str, run_id: str) -> str:
         return f"{self._prefix}:book:{tenant_id}:{run_id}"

@@ -16,6 +16,8 @@ from celeriac.platform.streams.draft import Draft
 
 #: the most chunks that a channel keeps; older ones go first
 CAP = 10_000
+#: the most bytes of them, as they are kept: what tells much shares its Redis with the gate of all tenants
+CAP_BYTES = 8 * 1024 * 1024
 
 
 class StreamUnavailable(CeleriacError):

@@ -3,28 +3,34 @@
 --
 -- KEYS  1   <prefix>:book:<tenant>:<run>  HASH, TTL
 --             next    the next number            fence  of the link that told last
+--             bytes   how many the stream of the run was told since it began
 --             parts   JSON of the open parts: [part, slot, message, run, data], in their order
 --             runs    JSON of the open runs: [run, parent, data], in their order
 --             p:<part>  which piece comes next; empty when the part is over
 --             i:<id>    was told
 --       2   <prefix>:chunks:<tenant>:run:<run>  STREAM, TTL; an entry's id is its number + 1
 --       3…  <prefix>:chunks:<tenant>:<channel>  STREAM, TTL; an entry's id is the microsecond it came in, or one more
---             fields of an entry: e event, d data as JSON, t milliseconds, i id, n number
--- ARGV  1   fence; 2 the most chunks of a channel; 3 TTL in milliseconds; 4 whether the chunks are wanted: 1 or 0
---       5   JSON of the drafts: [kind, id, event, timestamp as text, data as JSON, part, slot, message, run, parent,
+--             fields of an entry: b how many bytes the channel was told before it, e event, d data as JSON,
+--             t milliseconds, i id, n number
+--             A channel keeps its newest entries, at most so many, and so many bytes of their e, d, t and i; the last
+--             one stays, whatever its size. What b grows by is what they come to, so that no count can go wrong
+-- ARGV  1   fence; 2 the most chunks of a channel; 3 the most bytes of them; 4 TTL in milliseconds
+--       5   whether the chunks are wanted: 1 or 0
+--       6   JSON of the drafts: [kind, id, event, timestamp as text, data as JSON, part, slot, message, run, parent,
 --           index, span]. One text, for a client spends more on a thousand arguments than on all the rest
 -- Returns  where they are wanted, of each chunk: number, event, data, timestamp, id.
 
 local call = redis.call
 local book, main = KEYS[1], KEYS[2]
-local FENCE, CAP, TTL, IS_HEARD = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == '1'
+local FENCE, CAP, MOST_BYTES = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local TTL, IS_HEARD = ARGV[4], ARGV[5] == '1'
 local PART_FIELDS = {'partId', 'runId', 'messageId', 'type', 'threadId'}
 local RUN_FIELDS = {'runId', 'parentRunId', 'scope', 'name', 'messageId', 'threadId'}
 local END_FIELDS = {'scope', 'messageId', 'threadId'}
 local REASONS = {'error', 'recoverable', 'reason'}
 local SUPERSEDED, ENDED = 'superseded by another reply', 'the run ended before it'
 
-local known = call('HMGET', book, 'next', 'fence', 'parts', 'runs')
+local known = call('HMGET', book, 'next', 'fence', 'parts', 'runs', 'bytes')
 if known[2] and FENCE < tonumber(known[2]) then return {} end
 local number = tonumber(known[1] or 0)
 local first = number
@@ -33,6 +39,36 @@ local runs = cjson.decode(known[4] or '[]')
 local made = {}
 -- Without its book a stream begins anew.
 local is_anew = not known[1]
+-- By key, how many bytes it was told.
+local bytes = {[main] = tonumber(known[5] or 0)}
+
+-- What stands before an entry; 0 for one of a version that did not count.
+local function bytes_before(entry)
+  return entry[2][1] == 'b' and tonumber(entry[2][2]) or 0
+end
+
+local function put(key, position, event, id, time, data, ...)
+  call('XADD', key, 'MAXLEN', CAP, string.format('%d-0', position),
+    'b', bytes[key], 'e', event, 'd', data, 't', time, 'i', id, ...)
+  bytes[key] = bytes[key] + #event + #data + #time + #id
+end
+
+-- Let the oldest entries of a channel go until the others are small enough.
+local function trim(key)
+  local least, from = bytes[key] - MOST_BYTES, '-'
+  if least <= 0 then return end
+  while true do
+    local entries = call('XRANGE', key, from, '+', 'COUNT', 10)
+    for place, entry in ipairs(entries) do
+      local is_last = place == #entries and place < 10
+      if is_last or bytes_before(entry) >= least then
+        call('XTRIM', key, 'MINID', entry[1])
+        return
+      end
+    end
+    from = entries[#entries][1]
+  end
+end
 
 local clock, positions
 local function copy(key, event, id, time, data)
@@ -42,12 +78,15 @@ local function copy(key, event, id, time, data)
   end
   if not positions[key] then
     local last = call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
-    positions[key] = last and tonumber(string.match(last[1], '^%d+')) or 0
+    positions[key], bytes[key] = 0, 0
+    if last then
+      positions[key], bytes[key] = tonumber(string.match(last[1], '^%d+')), bytes_before(last)
+      for k = 4, math.min(#last[2], 10), 2 do bytes[key] = bytes[key] + #last[2][k] end
+    end
   end
   local position = math.max(positions[key] + 1, clock)
   positions[key] = position
-  call('XADD', key, 'MAXLEN', CAP, string.format('%d-0', position),
-    'e', event, 'd', data, 't', time, 'i', id, 'n', number)
+  put(key, position, event, id, time, data, 'n', number)
 end
 
 local function add(event, id, time, data)
@@ -55,7 +94,7 @@ local function add(event, id, time, data)
     call('DEL', main)
     is_anew = false
   end
-  call('XADD', main, 'MAXLEN', CAP, string.format('%d-0', number + 1), 'e', event, 'd', data, 't', time, 'i', id)
+  put(main, number + 1, event, id, time, data)
   for k = 3, #KEYS do copy(KEYS[k], event, id, time, data) end
   if IS_HEARD then
     for _, value in ipairs({number, event, data, time, id}) do made[#made + 1] = value end
@@ -177,7 +216,7 @@ function take.close(d)
   end
 end
 
-for _, d in ipairs(cjson.decode(ARGV[5])) do
+for _, d in ipairs(cjson.decode(ARGV[6])) do
   take[d[1]]({
     id = d[2], event = d[3], time = d[4], data = d[5], part = d[6],
     slot = d[7], message = d[8], run = d[9], parent = d[10], index = d[11], span = d[12],
@@ -185,7 +224,11 @@ for _, d in ipairs(cjson.decode(ARGV[5])) do
 end
 
 if number > first then
-  call('HSET', book, 'next', number, 'fence', FENCE, 'parts', cjson.encode(parts), 'runs', cjson.encode(runs))
-  for k = 1, #KEYS do call('PEXPIRE', KEYS[k], TTL) end
+  call('HSET', book, 'next', number, 'bytes', bytes[main], 'fence', FENCE,
+    'parts', cjson.encode(parts), 'runs', cjson.encode(runs))
+  for k = 1, #KEYS do
+    if k > 1 then trim(KEYS[k]) end
+    call('PEXPIRE', KEYS[k], TTL)
+  end
 end
 return made
