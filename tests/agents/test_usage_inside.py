@@ -86,7 +86,8 @@ async def test_what_a_router_asks_of_models_is_in_the_usage_of_its_network() -> 
         used = [chunk.data["cumulative"]["totalTokens"] for chunk in harness.chunks(run.id) if chunk.data.get("usage")]
     assert run.usage.model_calls == 3
     assert (await network.run("Hi", model=ScriptedModel(GUARDED))).usage.model_calls == 3
-    assert used == [15, 30, 15]  # the guard, the network with its speaker, the guard
+    # the guard, the network for its router, the network with its speaker, the guard, the network
+    assert used == [15, 15, 30, 15, 45]
 
 
 async def test_a_budget_stops_what_a_hook_asks() -> None:

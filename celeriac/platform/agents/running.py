@@ -139,8 +139,8 @@ class _Running:
         self._network, self._ctx, self._run, self._wish, self._history = network, ctx, run, wish, history
         self._type = network.state_type
         self._telling = telling
-        #: the numbers of the turns that were taken here, and not only remembered
-        self._taken: set[int] = set()
+        #: the turns and choices that were made here, and not only remembered
+        self._taken: set[str] = set()
 
     async def go(self) -> None:
         """Take turns until there is a reason to stop, and tell of it."""
@@ -195,6 +195,7 @@ class _Running:
         at_once: list[str] = []
         if router is not None:
             memo = await self._remember("route", lambda used: self._route(router, used))
+            self._tell_choice(memo)
             at_once = memo["at_once"]
         if at_once:
             await self._turns_at_once(at_once[: self._turns_left()])
@@ -270,7 +271,9 @@ class _Running:
         if not isinstance(route, RoutingAgent):
             return route, {}
         self._network.check_descriptions()
-        result = await self._take(ctx, route, TurnTelling(), used)
+        number = self._run.call_count + 1
+        result = await self._take(ctx, route, self._telling.choice(route.name, number), used)
+        self._taken.add(f"route:{number}")
         return await route.route(ctx.bound(agent=route), result), {"routed_by": result.export()}
 
     def _decided(self, route: Any) -> Decision:
@@ -292,7 +295,7 @@ class _Running:
         agent = run.agents[name]
         telling = self._telling.turn(name, run.call_count + 1)
         result = await self._take(self._ctx, agent, telling, used)
-        self._taken.add(run.call_count + 1)
+        self._taken.add(f"turn:{run.call_count + 1}")
         return _memo_of(run, name, result, run.stack[1:])
 
     async def _turns_at_once(self, names: Sequence[str]) -> None:
@@ -335,7 +338,7 @@ class _Running:
         async def change() -> Memo:
             with enter_context(ctx):
                 result = await self._take(ctx, view.agents[name], self._telling.turn(name, number), used)
-                self._taken.add(number)
+                self._taken.add(f"turn:{number}")
             notes = {note: value for note, value in view.notes.items() if known.get(note) != value}
             patch = self._type.patch(before, state.data)
             return _memo_of(view, name, result, view.stack) | {"notes": notes, "patch": patch}
@@ -349,12 +352,22 @@ class _Running:
         spent.append(Usage.parse(memo["result"]["usage"]))
         return memo
 
+    def _tell_choice(self, memo: Memo) -> None:
+        """Tell what a router's decision used, and the turn of the routing agent that made it."""
+        number, used = self._run.call_count + 1, Usage.parse(memo.get("usage", {}))
+        if "routed_by" in memo:
+            result = replace(AgentResult.parse(memo["routed_by"]), usage=used)
+            was_live = f"route:{number}" in self._taken
+            self._telling.choice(result.agent, number).remembered(result, was_live=was_live)
+        elif used != NOTHING:
+            self._telling.chosen(number, used)
+
     def _tell_turn(self, count: int) -> None:
         """Tell the last turns as they are remembered; who saw them live sees nothing twice."""
         run = self._run
         for place in range(-count, 0):
             result, number = run.results[place], run.call_count + place + 1
-            was_live = number in self._taken
+            was_live = f"turn:{number}" in self._taken
             self._telling.turn(result.agent, number).remembered(result, was_live=was_live)
 
 

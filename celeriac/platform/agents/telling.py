@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celeriac.ids import derived_id
+from celeriac.platform.agents.choice_telling import ChoiceTelling
 from celeriac.platform.agents.delivery import Delivery, OnChunk
-from celeriac.platform.agents.turn_telling import TurnTelling, words
+from celeriac.platform.agents.turn_telling import TurnTelling, tokens_of, words
 from celeriac.platform.context import Context
+from celeriac.platform.message import Usage
 from celeriac.platform.streams.draft import Draft, DraftKind, check_channel, thread_channel
 from celeriac.platform.streams.outlet import Audience
 
@@ -96,6 +98,22 @@ class Telling:
     def turn(self, agent: str, number: int) -> TurnTelling:
         """Return what tells of a turn; `number` counts the run's turns from 1."""
         return TurnTelling(self, agent, f"{self._path}/turn:{number}", self.turn_id(number))
+
+    def choice(self, agent: str, number: int) -> ChoiceTelling:
+        """Return what tells of a routing agent's turn before the turn of that number."""
+        return ChoiceTelling(self, agent, self._choice_path(number), self._choice_id(number))
+
+    def chosen(self, number: int, usage: Usage) -> None:
+        """Tell what a router in code used of models, by itself and by the run with it."""
+        tokens = {"usage": tokens_of(usage), "cumulative": tokens_of(self.run.usage)}
+        data = {"runId": self.run.id, "messageId": self.message_id, **tokens}
+        self.tell(self.draft("once", f"{self._choice_id(number)}:used", "usage.updated", data))
+
+    def _choice_path(self, number: int) -> str:
+        return f"{self._path}/route:{number}"
+
+    def _choice_id(self, number: int) -> str:
+        return derived_id("res", self._origin, self._choice_path(number))
 
     # -- for the turns ------------------------------------------------------------------------------------------
 

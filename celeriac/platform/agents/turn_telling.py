@@ -54,13 +54,7 @@ class TurnTelling:
         if self._telling is None or not self._is_within:
             return
         parent = self._telling.run.id
-        data = {
-            "runId": self.run_id,
-            "parentRunId": parent,
-            "scope": "agent",
-            "name": self._agent,
-            "messageId": self._id,
-        }
+        data = {"runId": self.run_id, "parentRunId": parent, **self._of_run()}
         self._tell("begin", f"{self.run_id}:started", "run.started", data, run=self.run_id, parent=parent)
 
     # -- replies ------------------------------------------------------------------------------------------------
@@ -143,13 +137,16 @@ class TurnTelling:
             self._answer(number, result)
 
     def _answer(self, number: int, result: ToolResult) -> None:
-        step = self._tool_step(number, result.name)
-        self._step("started", step, "tool")
+        self._step("started", self._tool_step(number, result.name), "tool")
         called = self._calls[number - 1][0] if number <= len(self._calls) else f"{self._id}:call:{number}"
         content = storable(result.content())
         place = (f"{self._id}:call:{number}", called)
         part, text = f"{called}:output", to_json(content)
         self.hand_out(*self._part("tool-output", part, place, text, content, name=result.name, call=called))
+        self._tool_ended(number, result)
+
+    def _tool_ended(self, number: int, result: ToolResult) -> None:
+        step = self._tool_step(number, result.name)
         if result.error is None:
             self._step("completed", step, "tool")
         else:
@@ -174,7 +171,7 @@ class TurnTelling:
         self._telling.audience.tell_unless(f"{self._id}:used", make)
 
     def _retold(self, result: AgentResult[Any], used: Usage, was_live: bool) -> list[Draft]:
-        copy = TurnTelling(self._telling, self._agent, self._path, self._id)
+        copy = type(self)(self._telling, self._agent, self._path, self._id)
         drafts: list[Draft] = []
         copy._into = drafts
         if not was_live:
@@ -195,16 +192,22 @@ class TurnTelling:
     def _ended(self, result: AgentResult[Any], used: Usage) -> None:
         """Tell what was used, by the turn and by the run with it, and that the agent ended."""
         assert self._telling is not None
-        tokens = {"usage": _tokens(result.usage), "cumulative": _tokens(used)}
+        tokens = {"usage": tokens_of(result.usage), "cumulative": tokens_of(used)}
         data: dict[str, Any] = {"runId": self.run_id, "messageId": self._id, **tokens}
         self._tell("once", f"{self._id}:used", "usage.updated", data)
         if self._is_within:
-            limit = self._telling.run.agents[self._agent].max_iter
-            reason = _interruption(result.stopped, has_limit=limit is not None)
-            ended = {"runId": self.run_id, "scope": "agent", "name": self._agent, "messageId": self._id}
-            more = {"reason": reason} if reason else {}
+            reason = _interruption(result.stopped, has_limit=self._has_limit)
+            ended = {"runId": self.run_id, **self._of_run(), **({"reason": reason} if reason else {})}
             event = "run.interrupted" if reason else "run.completed"
-            self._tell("end", f"{self.run_id}:ended", event, {**ended, **more}, run=self.run_id)
+            self._tell("end", f"{self.run_id}:ended", event, ended, run=self.run_id)
+
+    @property
+    def _has_limit(self) -> bool:
+        return self._telling is not None and self._telling.run.agents[self._agent].max_iter is not None
+
+    def _of_run(self) -> dict[str, Any]:
+        """Return what the run of an agent inside a network says of itself."""
+        return {"scope": "agent", "name": self._agent, "messageId": self._id}
 
     # -- how it is told -----------------------------------------------------------------------------------------
 
@@ -354,7 +357,8 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)[:100] or "unnamed"
 
 
-def _tokens(usage: Usage) -> Mapping[str, Any]:
+def tokens_of(usage: Usage) -> Mapping[str, Any]:
+    """Return what was used in AgentKit's words."""
     told: dict[str, Any] = {
         "promptTokens": usage.input_tokens,
         "completionTokens": usage.output_tokens,
