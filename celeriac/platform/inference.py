@@ -154,12 +154,13 @@ async def infer(
     request: ModelRequest,
     *,
     listener: Listener | None = None,
+    on_retry: Callable[[int, Exception], None] | None = None,
     path: str | None = None,
 ) -> ModelReply:
     """Ask the model once and remember the reply; tried again as often as the run says, and never paid twice.
 
     The pieces of the reply are told to `listener` as they come, with the id of the message that they will be; an
-    attempt that fails leaves pieces behind that no message has.
+    attempt that fails leaves pieces behind that no message has. `on_retry` is told of each that another one follows.
 
     Raises `StepError` in a durable run and `ModelError` in a plain script when the retries are used up.
     """
@@ -182,6 +183,7 @@ async def infer(
         edit=lambda given: asking(_edited(request, given)),
         retries=None,
         usage=_usage,
+        on_retry=on_retry,
         toll=Toll(provider=model.provider, tokens=estimate(model, request)) if step.kernel.durable else None,
         model=lambda value: _name(model, value),
         path=path,

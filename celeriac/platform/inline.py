@@ -130,6 +130,8 @@ class InlineKernel:
                 is_last = attempt == _TRIES or time.monotonic() + delay > deadline
                 if is_last or not _may_be_mended(call, error):
                     raise
+                if call.on_retry is not None:
+                    call.on_retry(attempt, error)
             await asyncio.sleep(delay)
         raise AssertionError("the loop returns or raises")
 

@@ -47,6 +47,8 @@ class Call:
     usage: Callable[[Any], Usage] | None = None
     #: says what the body has used up to now; remembered with its failure, for whoever counts around it
     spent: Callable[[], Usage] | None = None
+    #: is told of an attempt that failed where another one is to come: its number, from 1, and its error
+    on_retry: Callable[[int, Exception], None] | None = None
     #: what it takes of the tenant's limits, where it calls a model
     toll: Toll | None = None
     #: reads which model it was, as `provider:model`

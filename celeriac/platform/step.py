@@ -305,6 +305,7 @@ class Step:
         retries: int | None = 0,
         usage: Callable[[Any], Usage] | None = None,
         spent: Callable[[], Usage] | None = None,
+        on_retry: Callable[[int, Exception], None] | None = None,
         toll: Toll | None = None,
         model: Callable[[Any], str] | None = None,
         path: str | None = None,
@@ -324,6 +325,7 @@ class Step:
             retries=retries,
             usage=usage,
             spent=spent,
+            on_retry=on_retry,
             model=model,
             toll=toll,
         )

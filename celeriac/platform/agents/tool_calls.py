@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from celeriac.ids import derived_id
@@ -76,6 +77,7 @@ class ToolCalls:
                 retries=tool.retries if tool else 0,
                 usage=lambda _: Usage(tool_calls=1),
                 spent=lambda: used.usage,
+                on_retry=partial(self._telling.calls_again, number, call.name),
             )
             spent = Usage.parse(value.get("usage", {}))
         except Exception as error:  # noqa: BLE001  # a tool fails its call, never the run

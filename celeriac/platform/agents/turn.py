@@ -153,9 +153,9 @@ class Turn:
             output=None if agent.shape is None else agent.shape.spec,
             prefill=prompt.prefill,
         )
-        listener = self._telling.asked(prompt.prefill)
+        listener, on_retry = self._telling.asked(prompt.prefill), self._telling.asks_again
         try:
-            reply = await infer(self._ctx.step, "infer", self._model, request, listener=listener)
+            reply = await infer(self._ctx.step, "infer", self._model, request, listener=listener, on_retry=on_retry)
         except Exception as error:
             self._telling.unanswered(error)
             raise

@@ -97,6 +97,10 @@ class TurnTelling:
         if is_of_model:
             self._step("completed", step, "model")
 
+    def asks_again(self, attempt: int, error: Exception) -> None:
+        """Tell that an attempt to ask the model failed, and another one is to come."""
+        self._step("failed", self._model_step(), "model", error=words(error), recoverable=True, retryAttempt=attempt)
+
     def unanswered(self, error: Exception) -> None:
         """Tell that the model did not answer, after all its attempts."""
         if self._telling is not None:
@@ -128,6 +132,11 @@ class TurnTelling:
     def calls(self, number: int, name: str) -> None:
         """Tell that a tool is called; `number` counts the turn's calls from 1."""
         self._step("started", self._tool_step(number, name), "tool")
+
+    def calls_again(self, number: int, name: str, attempt: int, error: Exception) -> None:
+        """Tell that an attempt of a tool call failed, and another one is to come."""
+        step = self._tool_step(number, name)
+        self._step("failed", step, "tool", error=words(error), recoverable=True, retryAttempt=attempt)
 
     def answered(self, number: int, result: ToolResult) -> None:
         """Tell what a tool call came to."""
@@ -287,7 +296,8 @@ class TurnTelling:
 
     def _step(self, state: str, step: str, kind: str, **more: Any) -> None:
         data = {"stepId": step, "runId": self.run_id, "description": kind, **more}
-        self._tell("once", f"{self._id}:{step}:{state}", f"step.{state}", data)
+        attempt = f":{more['retryAttempt']}" if "retryAttempt" in more else ""
+        self._tell("once", f"{self._id}:{step}:{state}{attempt}", f"step.{state}", data)
 
     def _tell(self, kind: Any, id: str, event: str, data: dict[str, Any], **parts: Any) -> None:
         if self._telling is not None and self._telling.audience.is_there:

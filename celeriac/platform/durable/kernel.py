@@ -238,6 +238,8 @@ class DurableKernel:
                     return await self._record.done(call.path, call.kind, None, started_at=begun, **parts)
                 again = Wait(path=call.path, kind="retry", number=failed, wake_at=self._clock.now() + delay)
                 await self._plan(again, error, begun)
+                if call.on_retry is not None:
+                    call.on_retry(failed, error)
                 if delay:
                     await self._waiting.stand_still(again)
             else:
