@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celeriac.wiring import Installation
@@ -23,9 +24,9 @@ def rooms_for(tenant_id: str) -> Installation:
     return installation
 
 
-def write_down(tenant_id: str, action: str, subject: str) -> None:
+def write_down(tenant_id: str, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> None:
     """Write into the tenant's audit log what was just done to its runs or functions."""
-    rooms().audit.note(tenant_id, actor=login(), action=action, subject=subject)
+    rooms().audit.note(tenant_id, actor=login(), action=action, subject=subject, detail=detail)
 
 
 def login() -> str:

@@ -11,7 +11,7 @@ from celeriac.cli.command import Group, json_option, tenant_option
 from celeriac.cli.output import emit, note
 from celeriac.cli.rooms import login, rooms, rooms_for, write_down
 from celeriac.cli.run_filter import Moment, confirmed, filter_of, filter_options, json_given
-from celeriac.errors import CeleriacError, ConfigError, ConflictError
+from celeriac.errors import CeleriacError, ConfigError
 
 
 @click.group(cls=Group, example="celeriac runs ls --tenant ten_01J… --status failed")
@@ -144,11 +144,8 @@ def approve(run_id: str, call_id: str, *, deny: bool, reason: str | None, tenant
     from celeriac.platform.approval import Decision
 
     decision = Decision(approved=not deny, reason=reason, by=login())
-    if not rooms_for(tenant).operator.approve(tenant, run_id, call_id, decision):
-        raise ConflictError(
-            f"No call {call_id!r} of run {run_id!r} waits for a person; it may be decided", code="not_waiting"
-        )
-    write_down(tenant, "run.denied" if deny else "run.approved", run_id)
+    decided = rooms_for(tenant).operator.decide(tenant, run_id, call_id, decision)
+    write_down(tenant, "run.denied" if deny else "run.approved", run_id, decided.detail)
     if as_json:
         emit({"run_id": run_id, "call_id": call_id, "approved": not deny})
     else:

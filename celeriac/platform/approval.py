@@ -6,7 +6,7 @@ agents, read by whoever shows or decides what is open; known here to both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
@@ -47,6 +47,8 @@ class ApprovalRequest:
     expires_at: str
     #: the call as streams name it, for those who decide by what they watch
     part_id: str = ""
+    #: whose turn it is
+    agent: str = ""
 
     def export(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -57,12 +59,13 @@ class ApprovalRequest:
             "input": self.input,
             "expires_at": self.expires_at,
             "part_id": self.part_id,
+            "agent": self.agent,
         }
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Self:
-        """Read back what `export` wrote."""
-        return cls(**data)
+        """Read back what `export` wrote; what a newer version has written besides is passed over."""
+        return cls(**{field.name: data[field.name] for field in fields(cls) if field.name in data})
 
 
 @dataclass(frozen=True, kw_only=True)

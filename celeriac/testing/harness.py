@@ -21,7 +21,8 @@ from celeriac.platform.agents.seals import Seals
 from celeriac.platform.app import App
 from celeriac.platform.approval import Decision, approval_signal
 from celeriac.platform.body_threads import BodyThreads
-from celeriac.platform.durable.approvals import OpenApproval, meant, requests
+from celeriac.platform.durable.approvals import meant, requests
+from celeriac.platform.durable.asked import AskedCall
 from celeriac.platform.durable.cancelling import cancel
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.dispatch import Dispatcher
@@ -257,12 +258,13 @@ class Harness:
         await self.settle()
         return signalled.is_awaited
 
-    def open_approvals(self, run_id: str) -> list[OpenApproval]:
+    def open_approvals(self, run_id: str) -> list[AskedCall]:
         """Return the tool calls of a run that wait for a person."""
         if self.run(run_id).is_final:
             return []
         values = {memo.path: value_of(memo) for memo in self.steps(run_id) if memo.error is None}
-        return requests(self._rooms.store.all[run_id].waits.values(), values.get)
+        found = requests(self._rooms.store.all[run_id].waits.values(), values.get)
+        return [call for call in found if call.is_open]
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to end."""

@@ -18,6 +18,7 @@ from flask_openapi3.openapi import OpenAPI
 from celeriac.database import answers_within
 from celeriac.errors import ConfigError
 from celeriac.web import auth, problems
+from celeriac.web.api.approvals import ApprovalsQuery, approvals
 from celeriac.web.api.bulk import bulk
 from celeriac.web.api.events import events
 from celeriac.web.api.functions import functions, signals
@@ -31,6 +32,7 @@ from celeriac.web.api.secrets import secrets as tenant_secrets
 from celeriac.web.api.usage import UsageQuery, usage
 from celeriac.web.body import MAX_BODY_BYTES, StrictRequest
 from celeriac.web.dashboard import account, pages, people, reruns, words
+from celeriac.web.dashboard import approvals as approval_pages
 from celeriac.web.dashboard import audit as audit_pages
 from celeriac.web.dashboard import bulk as bulk_pages
 from celeriac.web.dashboard import functions as function_pages
@@ -52,13 +54,25 @@ _DATABASE_ANSWERS_WITHIN = timedelta(seconds=5)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 #: whose import puts their views on the dashboard
-_PAGES = (pages, reruns, bulk_pages, function_pages, usage_pages, key_pages, people, audit_pages, account)
+_PAGES = (
+    pages,
+    reruns,
+    approval_pages,
+    bulk_pages,
+    function_pages,
+    usage_pages,
+    key_pages,
+    people,
+    audit_pages,
+    account,
+)
 
 #: views of the API that take a query, with the names they know; every other one takes none
 _QUERIES: dict[str, frozenset[str]] = {
     view: frozenset(field.alias or name for name, field in query.model_fields.items())
     for view, query in (
         ("runs.list_runs", RunsQuery),
+        ("approvals.list_approvals", ApprovalsQuery),
         ("bulk.list_actions", PageQuery),
         ("usage.get_usage", UsageQuery),
         ("audit.read_audit", AuditQuery),
@@ -106,7 +120,7 @@ def create_app(installation: Installation) -> Flask:
     app.before_request(auth.admit)
     app.after_request(_add_headers)
     app.after_request(add_rate_headers)
-    for api in (events, runs, bulk, functions, signals, limits, usage, keys, tenant_secrets, audit, health):
+    for api in (events, runs, approvals, bulk, functions, signals, limits, usage, keys, tenant_secrets, audit, health):
         app.register_api(api)
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)

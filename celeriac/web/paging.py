@@ -1,4 +1,4 @@
-"""Paging: one page of a tenant's runs or bulk actions, with a cursor that only this installation can have made.
+"""Paging: one page of what a tenant has many of, with a cursor that only this installation can have made.
 
 It is good for one tenant. The lists of the API and those of the dashboard both come from here.
 """
@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from celeriac.platform.durable.asked import ApprovalPage
 from celeriac.platform.durable.bulk import BulkAction
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.durable.run_filter import RunFilter
@@ -29,6 +30,18 @@ def page_of_runs(where: RunFilter, *, limit: int, cursor: str | None) -> Page:
     if page.next_cursor is None:
         return page
     return replace(page, next_cursor=str(_signer("cursor").dumps(page.next_cursor)))
+
+
+def page_of_approvals(*, run_id: str | None = None, limit: int, cursor: str | None) -> ApprovalPage:
+    """Read one page of the tool calls that wait for a person, newest first, of all runs or of one."""
+    try:
+        position = None if cursor is None else str(_signer("approvals").loads(cursor))
+        page = rooms().reads.approvals(tenant_id(), run_id=run_id, limit=limit, cursor=position)
+    except (BadSignature, ValueError) as error:
+        raise _foreign() from error
+    if page.next_cursor is None:
+        return page
+    return replace(page, next_cursor=str(_signer("approvals").dumps(page.next_cursor)))
 
 
 def page_of_actions(*, limit: int, cursor: str | None) -> tuple[list[BulkAction], str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cli_shell import Shell
@@ -33,13 +34,10 @@ class Till:
         [wait] = [wait for wait in view.waits if wait.kind == "signal"]
         return None if wait.event is None else json.loads(wait.event)["data"]["data"]
 
-    def actions(self) -> list[str]:
+    def entries(self) -> list[dict[str, Any]]:
         """Return what the audit log has of the run."""
-        return [
-            one["action"]
-            for one in self.shell.json("audit", self.tenant, "--json")["data"]
-            if one["subject"] == self.run_id
-        ]
+        found = self.shell.json("audit", self.tenant, "--json")["data"]
+        return [one for one in found if one["subject"] == self.run_id]
 
 
 @pytest.fixture
@@ -69,8 +67,8 @@ def test_a_call_is_approved_once(till: Till, names_it: str) -> None:
     assert isinstance(decision, dict) and (decision["approved"], decision["reason"]) == (True, None)
     assert str(decision["by"]).startswith("cli:")
     again = till.shell.run("runs", "approve", till.run_id, call, "--deny")
-    assert (again.returncode, "waits for a person" in again.stderr) == (1, True)
-    assert till.decision() == decision and till.actions() == ["run.approved"]
+    assert (again.returncode, "is decided already: it was approved by cli:" in again.stderr) == (1, True)
+    assert till.decision() == decision and [one["action"] for one in till.entries()] == ["run.approved"]
 
 
 def test_a_call_is_denied_with_a_reason(till: Till) -> None:
@@ -78,7 +76,9 @@ def test_a_call_is_denied_with_a_reason(till: Till) -> None:
     assert done == {"run_id": till.run_id, "call_id": PATH, "approved": False}
     decision = till.decision()
     assert isinstance(decision, dict) and (decision["approved"], decision["reason"]) == (False, "Too much")
-    assert till.actions() == ["run.denied"]
+    [entry] = till.entries()
+    assert entry["action"] == "run.denied"
+    assert entry["detail"] == {"approval": till.request.id, "tool": "refund", "reason": "Too much"}
 
 
 def test_a_plain_signal_decides_nothing(till: Till) -> None:

@@ -17,6 +17,7 @@ from celeriac.platform.durable.retry import DELAYS
 from celeriac.platform.run import Run
 from celeriac.settings import Settings
 from celeriac.web.api.answers import run_json
+from celeriac.web.api.approvals import ApprovalOut
 from celeriac.web.app import create_app
 from celeriac.wiring import build
 
@@ -116,9 +117,10 @@ def test_the_requests_of_the_page_are_those_of_the_api(tmp_path: Path) -> None:
     assert {re.sub(r"\{\w+\}|<[^>]+>", "{}", path) for path in told} == paths
 
 
-def test_the_run_of_the_page_has_the_fields_of_a_run() -> None:
+def test_the_json_of_the_page_has_the_fields_of_a_run_and_of_an_approval() -> None:
     """Who reads JSON by the page finds what it names."""
-    [block] = [one for one in blocks_of((ROOT / "docs" / "events-and-api.md").read_text()) if one.language == "json"]
-    shown = json.loads(block.code)
+    blocks = blocks_of((ROOT / "docs" / "events-and-api.md").read_text())
+    run, approval = [json.loads(one.code) for one in blocks if one.language == "json"]
     real = run_json(Run(id="run_1", tenant_id="ten_1", app="shop", function_id="bill"))
-    assert (list(shown), list(shown["usage"])) == (list(real), list(real["usage"]))
+    assert (list(run), list(run["usage"])) == (list(real), list(real["usage"]))
+    assert list(approval) == list(ApprovalOut.model_fields)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from approval_stage import ask_for_approval
 from celeriac.platform.durable.declaration import Declaration, StartRules
 from celeriac.platform.durable.ending import ending_event
 from celeriac.platform.durable.memo import AttemptFailed, Entry, StepDone, Wait
@@ -77,6 +78,15 @@ class Desk:
         run.turn(1, "Triage", "classify", {"intent": "lost_or_stolen_card"}, {"intent": "lost_or_stolen_card"})
         run.reply("network:bank-support/turn:2", "Cards", "block_card", {"ticket_id": "t-1042"})
         run.wait_for("network:bank-support/turn:2/tool:1:block_card/decision", "support/card.block.decided")
+        return run.id
+
+    def asking(self, text: str = "Somebody stole my wallet with the card in it!") -> str:
+        """Return the id of a run that waits for a person to approve a tool call."""
+        run = self.started(text)
+        turn, given = "network:bank-support/turn:1", {"card": "c-17", "because": text}
+        run.reply(turn, "Cards", "block_card", given)
+        request = ask_for_approval(self.store, run.claim, f"{turn}/tool:1:block_card", given, agent="Cards")
+        assert request.tool == "block_card"
         return run.id
 
     def failed(self, message: str = "Ticket not found: t-1042") -> str:

@@ -50,8 +50,8 @@ class Side:
         return self.rooms.keys.create(self.tenant_id, KeyWish.of(kind, name=f"{self.mark} key", **wish))
 
     def run(self) -> str:
-        """Make a queued run."""
-        return Desk(self.rooms.store, self.tenant_id).ticket(f"{self.mark} text")
+        """Make a run that waits for the approval of a tool call."""
+        return Desk(self.rooms.store, self.tenant_id).asking(f"{self.mark} text")
 
     def event(self) -> str:
         """Send an event that starts nothing."""
@@ -96,6 +96,7 @@ class Parameter:
 #: Every part of every path. A route with another one fails the matrix until it stands here.
 PARAMETERS: dict[str, Parameter] = {
     "run_id": Parameter(made=Side.run, nobodys="run_01M8FZZZZZZZZZZZZZZZZZZZZZ"),
+    "call_id": Parameter(made=lambda _: "call_1", nobodys="apr_01M8FZZZZZZZZZZZZZZZZZZZZZ"),
     "event_id": Parameter(made=Side.event, nobodys="evt_01M8FZZZZZZZZZZZZZZZZZZZZZ"),
     "action_id": Parameter(made=Side.action, nobodys="blk_01M8FZZZZZZZZZZZZZZZZZZZZZ"),
     "key_id": Parameter(made=lambda side: side.key()[0], nobodys="Zz9Zz9Zz9Z"),
@@ -126,6 +127,7 @@ FORMS: dict[str, dict[str, str]] = {
     "dashboard.change_role": {"role": "operator"},
     "dashboard.invite": {"email": "new@example.com", "role": "viewer"},
     "dashboard.begin_action": {"kind": "cancel", "function": "bank/support"},
+    "dashboard.decide": {"answer": "approve"},
     "dashboard.create_key": {"kind": "event"},
 }
 

@@ -99,6 +99,8 @@ def test_nothing_is_wider_than_the_screen(page: Page, server: str, bank: Bank, w
     for path in (
         "/runs?status=parked",
         f"/runs/{bank.desk.waiting()}",
+        f"/runs/{bank.desk.asking()}",
+        "/approvals",
         f"{run}/rerun",
         counted,
         "/bulk",
@@ -139,3 +141,32 @@ def test_many_runs_are_cancelled_after_a_count(page: Page, bank: Bank, installat
     installation.operations.advance(action)
     expect(page.locator(".badge.big.completed")).to_be_visible()
     expect(page.get_by_role("button", name="Abort")).to_have_count(0)
+
+
+def test_a_reason_that_is_being_typed_outlives_a_refresh_and_is_told(page: Page, server: str, bank: Bank) -> None:
+    run_id = bank.desk.asking()
+    page.goto(f"{server}/approvals")
+    page.get_by_role("link", name="block_card").click()
+    reason = page.get_by_label("Reason")
+    reason.fill("Ask the")
+    reason.evaluate("field => (field.dataset.old = 'yes')")
+    expect(page.locator("textarea[data-old]")).to_have_count(0)
+    expect(reason).to_be_focused()
+    page.keyboard.type(" branch")
+    expect(reason).to_have_value("Ask the branch")
+    page.get_by_role("button", name="Deny").click()
+    expect(page.get_by_role("button", name="Deny")).to_have_count(0)
+    [entry] = [one for one in bank.api.get("/v1/audit").json["data"] if one["subject"] == run_id]
+    assert (entry["action"], entry["detail"]["reason"]) == ("run.denied", "Ask the branch")
+
+
+def test_no_button_moves_under_the_pointer(page: Page, server: str, bank: Bank) -> None:
+    page.goto(f"{server}/runs/{bank.desk.asking()}")
+    button, old = page.get_by_role("button", name="Approve"), page.locator("button[data-old]")
+    button.evaluate("button => (button.dataset.old = 'yes')")
+    button.hover()
+    for _ in range(2):  # what the first brought would stand there by the second
+        page.wait_for_event("response", lambda answer: "x-fragment" in answer.request.headers)
+    expect(old).to_have_count(1)
+    page.mouse.move(0, 0)
+    expect(old).to_have_count(0)

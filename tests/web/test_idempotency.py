@@ -92,6 +92,7 @@ MAKERS: dict[str, Callable[[World], tuple[str, Any]]] = {
     "events": lambda _: ("/v1/events", [EVENT, EVENT]),
     "events by key": lambda _: ("/e/{key}", EVENT),
     "a rerun": lambda world: (f"/v1/runs/{ended_run(world)}/rerun", {}),
+    "a decision": lambda world: (f"/v1/runs/{world.own.run()}/approvals/call_1", {"approved": True}),
     "a cancellation": lambda world: (f"/v1/runs/{world.own.run()}/cancel", None),
     "a resumption": lambda world: (f"/v1/runs/{stopped_run(world)}/resume", None),
     "a signal": lambda world: ("/v1/signals", signal(world)),

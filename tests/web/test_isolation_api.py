@@ -176,7 +176,7 @@ def test_every_view_has_declared_what_it_needs(world: World) -> None:
 def test_the_canary_would_be_seen(world: World) -> None:
     """The other tenant's own key shows it, so an answer without it means something."""
     _, key = world.other.key()
-    for path in ("/v1/runs", "/v1/keys", "/v1/bulk"):
+    for path in ("/v1/runs", "/v1/keys", "/v1/bulk", "/v1/approvals"):
         answer = world.app.test_client().get(path, headers={"Authorization": f"Bearer {key}"})
         assert CANARY in answer.text, path
     assert world.rows_of_other().count(CANARY) > 20

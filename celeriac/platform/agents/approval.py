@@ -65,7 +65,13 @@ async def _request(ctx: Context[Any], approval: Approval, given: Any) -> Approva
         expires_at = (kernel.now() + LONGEST_APPROVAL).isoformat()
         part = "" if telling is None else telling.part_of(call)
         request = ApprovalRequest(
-            id=id, call_id=call.id, tool=call.name, input=call.input, expires_at=expires_at, part_id=part
+            id=id,
+            call_id=call.id,
+            tool=call.name,
+            input=call.input,
+            expires_at=expires_at,
+            part_id=part,
+            agent=ctx.agent.name,
         )
         return request.export()
 

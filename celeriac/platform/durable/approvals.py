@@ -1,4 +1,4 @@
-"""Approvals that are open: which calls of a run wait for a person, and which one somebody means.
+"""Approvals of a run: which of its calls a person was asked about, which one somebody means, and why it is too late.
 
 Pure: read off the view of a run, by the operator and by whoever shows runs.
 """
@@ -6,48 +6,46 @@ Pure: read off the view of a run, by the operator and by whoever shows runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from celeriac.errors import ConflictError
+from celeriac.errors import ConflictError, NotFoundError
 from celeriac.platform.approval import REQUEST_STEP, ApprovalRequest, is_approval
+from celeriac.platform.durable.asked import AskedCall
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.reads import RunView, StepView
 from celeriac.platform.event import signal_of
+from celeriac.platform.run import Run
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenApproval:
-    """A call that waits for a person, and where it stands in its run."""
-
-    #: the path of the tool call
-    path: str
-    request: ApprovalRequest
-
-
-def open_approvals(view: RunView) -> list[OpenApproval]:
+def open_approvals(view: RunView) -> list[AskedCall]:
     """Return the calls of the run that wait for a person, in the order in which they asked."""
-    if view.run.is_final:
-        return []
+    return [] if view.run.is_final else [call for call in asked_calls(view) if call.is_open]
+
+
+def asked_calls(view: RunView) -> list[AskedCall]:
+    """Return the calls of the run that a person was asked about, also those that are decided or too late."""
     return requests(view.waits, {step.path: step.output for step in _all(view.steps)}.get)
 
 
-def requests(waits: Iterable[Wait], value_of: Callable[[str], Any]) -> list[OpenApproval]:
-    """Return what the open ones among the waits ask for; `value_of` returns the value of a step by its path."""
-    standing = sorted((wait for wait in waits if is_open_approval(wait)), key=lambda wait: wait.wake_at)
-    paths = [call_path(wait) for wait in standing]
+def requests(waits: Iterable[Wait], value_of: Callable[[str], Any]) -> list[AskedCall]:
+    """Return what those of the waits ask for that are for a person; `value_of` returns the value of a step."""
+    standing = sorted((wait for wait in waits if is_for_approval(wait)), key=lambda wait: wait.wake_at)
     return [
-        OpenApproval(path=path, request=ApprovalRequest.parse(value_of(f"{path}/{REQUEST_STEP}"))) for path in paths
+        AskedCall(
+            path=call_path(wait),
+            request=ApprovalRequest.parse(value_of(f"{call_path(wait)}/{REQUEST_STEP}")),
+            wait=wait,
+        )
+        for wait in standing
     ]
 
 
-def meant(run_id: str, found: Sequence[OpenApproval], call_id: str) -> OpenApproval | None:
-    """Return the approval that an id means: the request's, the call's in a stream or at its provider, or a path.
+def meant(run_id: str, found: Sequence[AskedCall], call_id: str) -> AskedCall | None:
+    """Return the call that an id means: the request's, the call's in a stream or at its provider, or a path.
 
     Raises `ConflictError` where the provider's id is that of several open calls.
     """
-    exact = [one for one in found if call_id and call_id in (one.request.id, one.path, one.request.part_id)]
-    named = exact or [one for one in found if one.request.call_id == call_id]
+    named = _named(found, call_id)
     if len(named) > 1:
         ids = ", ".join(one.request.id for one in named)
         raise ConflictError(
@@ -56,9 +54,33 @@ def meant(run_id: str, found: Sequence[OpenApproval], call_id: str) -> OpenAppro
     return named[0] if named else None
 
 
+def refusal(run: Run, found: Sequence[AskedCall], call_id: str) -> NotFoundError | ConflictError:
+    """Return why nobody can decide (any more) on the call that an id means, out of all that the run asked about."""
+    named = _named(found, call_id)
+    if not named:
+        return NotFoundError(f"Run {run.id!r} has asked nobody about a call {call_id!r}; its steps show what it asked")
+    call = named[-1]
+    what = f"The call of {call.request.tool!r} ({call.request.id})"
+    if (decision := call.decision) is not None:
+        by = "" if decision.by is None else f" by {decision.by}"
+        done = "approved" if decision.approved else "denied"
+        return ConflictError(f"{what} is decided already: it was {done}{by}", code="approval_decided")
+    over = call.wait.resolved_at
+    if run.is_final and over is not None and over < call.expires_at:
+        return ConflictError(f"{what} waits no more: its run has ended, it is {run.status}", code="run_already_ended")
+    return ConflictError(
+        f"{what} was to be decided until {call.expires_at:%Y-%m-%d %H:%M} UTC", code="approval_expired"
+    )
+
+
+def is_for_approval(wait: Wait) -> bool:
+    """Whether a wait is, or was, for a person's decision."""
+    return wait.kind == "signal" and is_approval(signal_of(wait.event_name or ""))
+
+
 def is_open_approval(wait: Wait) -> bool:
     """Whether a wait is for a person's decision that has not come."""
-    return wait.kind == "signal" and wait.resolved_at is None and is_approval(signal_of(wait.event_name or ""))
+    return wait.resolved_at is None and is_for_approval(wait)
 
 
 def call_path(wait: Wait) -> str:
@@ -69,6 +91,11 @@ def call_path(wait: Wait) -> str:
 def tool_of(wait: Wait) -> str:
     """Return the name of the tool that an approval is for, read off the path `…/tool:<number>:<name>/approval`."""
     return call_path(wait).rpartition("/")[2].split(":", 2)[-1]
+
+
+def _named(found: Sequence[AskedCall], call_id: str) -> list[AskedCall]:
+    exact = [one for one in found if call_id and call_id in (one.request.id, one.path, one.request.part_id)]
+    return exact or [one for one in found if call_id and one.request.call_id == call_id]
 
 
 def _all(steps: Sequence[StepView]) -> Iterator[StepView]:

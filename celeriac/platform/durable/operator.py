@@ -12,7 +12,8 @@ from typing import Any
 from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
 from celeriac.platform.approval import NO_PLAIN_SIGNAL, Decision, approval_signal, is_approval
 from celeriac.platform.codec import Uncodable, encode_within
-from celeriac.platform.durable.approvals import meant, open_approvals
+from celeriac.platform.durable.approvals import asked_calls, meant, open_approvals, refusal
+from celeriac.platform.durable.asked import RunApproval
 from celeriac.platform.durable.bulk import BulkAction, BulkKind, Count, check_bulk
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.operations import Operations
@@ -102,11 +103,34 @@ class Operator:
         provider. False where no such call is open (any more). Raises `NotFoundError` for an unknown run, and
         `ConflictError` where several are meant.
         """
-        found = meant(run_id, open_approvals(self._reads.view(tenant_id, run_id)), call_id)
-        if found is None:
-            return False
-        decided = replace(decision, at=self._store.now().isoformat())
-        return self._give(tenant_id, approval_signal(found.request.id), decided.export()).is_awaited
+        return self._decide(tenant_id, run_id, call_id, decision) is not None
+
+    def decide(
+        self, tenant_id: str, run_id: str, call_id: str, decision: Decision, *, decision_id: str | None = None
+    ) -> RunApproval:
+        """Decide as `approve` does, and return the call with its decision.
+
+        A decision that has an id is taken once: sent again it is answered alike. Raises `NotFoundError` for a call that
+        nobody was asked about, and `ConflictError` for one that is decided, too late, or of a run that has ended.
+        """
+        path = self._decide(tenant_id, run_id, call_id, decision, decision_id)
+        view = self._reads.view(tenant_id, run_id)
+        run, asked = view.run, asked_calls(view)
+        for call in asked:
+            if call.path == path or (decision_id is not None and call.decision_id == decision_id):
+                return RunApproval(run_id=run.id, app=run.app, function_id=run.function_id, call=call)
+        raise refusal(run, asked, call_id)
+
+    def _decide(
+        self, tenant_id: str, run_id: str, call_id: str, decision: Decision, decision_id: str | None = None
+    ) -> str | None:
+        """Return the path of the call on which this decides; None where it decides on none."""
+        found, now = meant(run_id, open_approvals(self._reads.view(tenant_id, run_id)), call_id), self._store.now()
+        if found is None or found.expires_at <= now:  # its time is over, whether or not somebody has looked
+            return None
+        data = replace(decision, at=now.isoformat()).export()
+        is_taken = self._give(tenant_id, approval_signal(found.request.id), data, id=decision_id).is_awaited
+        return found.path if is_taken else None
 
     def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> FunctionView:
         """Let events start no runs of the function for the tenant, or again; raise `NotFoundError` for an unknown one.

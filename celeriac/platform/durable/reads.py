@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from celeriac.platform.durable.asked import ApprovalPage
 from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.durable.memo import StepKind, Wait
 from celeriac.platform.durable.run_filter import RunFilter
@@ -115,6 +116,15 @@ class Reads(Protocol):
 
     def reasons(self, tenant_id: str, run_ids: Sequence[str]) -> dict[str, str]:
         """Return what those of the runs that wait are waiting for, in words, by their ids; for whole pages at once."""
+        ...
+
+    def approvals(
+        self, tenant_id: str, *, run_id: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> ApprovalPage:
+        """Return one page of the tenant's calls that wait for a person, or of those of a run.
+
+        Raises `ValueError` for a cursor that is none; a run that is not there asks for nothing.
+        """
         ...
 
     def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:

@@ -11,11 +11,13 @@ from sqlalchemy import Connection, Engine, and_, func, select, union
 
 from celeriac.database import db_ago, reading
 from celeriac.errors import NotFoundError
+from celeriac.platform.durable.asked import ApprovalPage
 from celeriac.platform.durable.reads import FunctionView, Load, Page, RunView
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Worker
 from celeriac.platform.durable.tree import AttemptRecord, StepRecord, step_tree, waiting_words
 from celeriac.platform.run import Run
+from celeriac.platform.store.sql_approvals import next_approvals
 from celeriac.platform.store.sql_functions import declared_functions
 from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_of, run_of, wait_of, worker_of
 from celeriac.platform.store.sql_run_filter import (
@@ -102,6 +104,14 @@ class SqlReads:
             if words is not None:
                 reasons[run_id] = words
         return reasons
+
+    def approvals(
+        self, tenant_id: str, *, run_id: str | None = None, limit: int = 20, cursor: str | None = None
+    ) -> ApprovalPage:
+        place = None if cursor is None else decode_place(cursor)
+        with reading(self._engine, tenant_id) as connection:
+            found, place = next_approvals(connection, tenant_id, run_id, place, limit)
+        return ApprovalPage(approvals=found, next_cursor=None if place is None else encode_place(place))
 
     def event_runs(self, tenant_id: str, event_id: str) -> list[Run]:
         known = select(events.c.id).where(events.c.id == event_id, events.c.tenant_id == tenant_id)

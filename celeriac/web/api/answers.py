@@ -1,4 +1,4 @@
-"""Answers: runs, steps, bulk actions, functions and keys as plain JSON, in the shape of the models of `/openapi.json`.
+"""Answers: runs, approvals, bulk actions, functions and keys as plain JSON, in the shape of the models of the API.
 
 The API's views, the command line and the dashboard's raw view write with these. They copy facts and decide nothing.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from celeriac.platform.durable.asked import RunApproval
 from celeriac.platform.durable.bulk import BulkAction
 from celeriac.platform.durable.reads import Attempt, FunctionView, Page, RunView, StepView
 from celeriac.platform.run import Run
@@ -73,6 +74,30 @@ def action_json(action: BulkAction) -> dict[str, Any]:
         "changed": action.changed,
         "created_at": moment(action.created_at),
         "ended_at": moment(action.ended_at),
+    }
+
+
+def approval_json(approval: RunApproval) -> dict[str, Any]:
+    """Write a tool call that a person has to decide on, or has."""
+    call, request, decision = approval.call, approval.call.request, approval.call.decision
+    decided = None
+    if decision is not None:
+        at = None if decision.at is None else moment(datetime.fromisoformat(decision.at))
+        decided = {"approved": decision.approved, "reason": decision.reason, "by": decision.by, "at": at}
+    return {
+        "id": request.id,
+        "run_id": approval.run_id,
+        "app": approval.app,
+        "function_id": approval.function_id,
+        "agent": request.agent,
+        "tool": request.tool,
+        "input": request.input,
+        "path": call.path,
+        "call_id": request.call_id,
+        "part_id": request.part_id,
+        "asked_at": moment(call.asked_at),
+        "expires_at": moment(call.expires_at),
+        "decision": decided,
     }
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flask import render_template, request
 
-from celeriac.web.auth import needs, tenant_id
+from celeriac.web.auth import needs
 from celeriac.web.dashboard.filters import AUDIT_NAMES, given_filters, shown_audit_filter
-from celeriac.web.dashboard.frame import dashboard, tenant
+from celeriac.web.dashboard.frame import dashboard, emails_of_members, tenant
 from celeriac.web.paging import page_of_audit
-from celeriac.web.rooms import rooms
 
 _PAGE = 50
 
@@ -18,7 +17,7 @@ _PAGE = 50
 def audit() -> str:
     """List the entries by the filters of the address."""
     filters, cursor = given_filters(request.args, AUDIT_NAMES), request.args.get("cursor") or None
-    emails = {f"user:{member.user.id}": member.user.email for member in rooms().people.members(tenant_id())}
+    emails = emails_of_members()
     emails |= {name.partition(":")[2]: email for name, email in emails.items()}
     where, refusal = shown_audit_filter(_by_id(filters, emails))
     entries, next_cursor = ([], None) if where is None else page_of_audit(where, limit=_PAGE, cursor=cursor)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from celeriac.platform.agents.patch import apply
+from celeriac.platform.approval import APPROVAL_STEP, REQUEST_STEP, Decision
 from celeriac.platform.durable.reads import StepView
 from celeriac.platform.message import Usage
 from celeriac.web.dashboard.timeline import kind_of, name_of, span_of, status_of
@@ -27,6 +28,9 @@ class Call:
     error: dict[str, Any] | None = None
     #: completed | failed | waiting | retrying | open; `asked` where only the question is known
     status: str = "open"
+    #: the id of the approval that it asked for
+    approval: str | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +132,7 @@ def _reply(step: StepView, tools: list[StepView]) -> Reply:
             result = _dict(tool.output)
             call.data, call.error = result.get("data"), result.get("error") or tool.error
             call.status = "failed" if call.error else status_of(tool)
+            call.approval, call.decision = _approval(tool)
     return Reply(
         model=str(out.get("model") or _dict(step.input).get("model") or "model"),
         text=str(out.get("text") or ""),
@@ -137,6 +142,16 @@ def _reply(step: StepView, tools: list[StepView]) -> Reply:
         status=step.status,
         error=step.error,
     )
+
+
+def _approval(tool: StepView) -> tuple[str | None, Decision | None]:
+    """Return the id of the approval that a call asked for, and what came of it; a tool's own steps are neither."""
+    inside = {step.path.rpartition("/")[2]: step for step in tool.children}
+    request, answer = inside.get(REQUEST_STEP), inside.get(APPROVAL_STEP)
+    id = None if request is None else _dict(request.output).get("id")
+    if answer is None or answer.kind != "signal" or not isinstance(id, str):
+        return None, None
+    return id, Decision.parse(answer.output) if answer.status == "completed" else None
 
 
 def _bubble(role: str, message: dict[str, Any]) -> Bubble:

@@ -43,6 +43,11 @@ def tenant() -> Tenant | None:
     return None if is_refresh() else rooms().tenants.get(tenant_id())
 
 
+def emails_of_members() -> dict[str, str]:
+    """Return the e-mails of who belongs to the tenant, by how the audit log names them."""
+    return {f"user:{member.user.id}": member.user.email for member in rooms().people.members(tenant_id())}
+
+
 @dashboard.app_context_processor
 def places() -> dict[str, object]:
     """Give pages the tenants that whoever is signed in may switch to, and who that is."""

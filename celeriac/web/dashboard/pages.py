@@ -11,16 +11,18 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from celeriac.platform.durable.approvals import open_approvals
 from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.run import MOVES, Run, Status
 from celeriac.web import acting
 from celeriac.web.api.answers import view_json
-from celeriac.web.auth import needs, tenant_id
+from celeriac.web.api.approvals import LONGEST_REASON
+from celeriac.web.auth import actor, may, needs, tenant_id
 from celeriac.web.cancelling import cancel_run
-from celeriac.web.dashboard.conversation import bubbles, state_after, turns
+from celeriac.web.dashboard.conversation import Turn, bubbles, state_after, turns
 from celeriac.web.dashboard.filters import given_filters, shown_filter
-from celeriac.web.dashboard.frame import dashboard, is_refresh, template_of, tenant
+from celeriac.web.dashboard.frame import dashboard, emails_of_members, is_refresh, template_of, tenant
 from celeriac.web.dashboard.timeline import timeline
 from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
@@ -68,12 +70,16 @@ def run(run_id: str) -> str:
     """Show one run."""
     is_paused = rooms().tenants.is_paused(tenant_id())
     view = view_with_holdup(rooms().reads, rooms().gate, tenant_id(), run_id, is_paused=is_paused)
+    told = turns(view.steps)
     return render_template(
         template_of("run"),
         view=view,
         run=view.run,
         length=_length(view.run),
-        turns=turns(view.steps),
+        approvals=open_approvals(view),
+        longest_reason=LONGEST_REASON,
+        turns=told,
+        names=_names(told),
         timeline=timeline(view, datetime.now(UTC)),
         bubbles=bubbles,
         state_after=state_after,
@@ -104,6 +110,14 @@ def resume(run_id: str) -> Response:
     rooms().operator.resume(tenant_id(), run_id)
     acting.note("run.resumed", run_id)
     return redirect(url_for("dashboard.run", run_id=run_id), 303)
+
+
+def _names(told: list[Turn]) -> dict[str, str]:
+    """Return what to call those who decided on tool calls; e-mails are for who may see the people of the tenant."""
+    calls = [call for turn in told for reply in turn.replies for call in reply.calls]
+    if not any(call.decision is not None and call.decision.by for call in calls):
+        return {}
+    return (emails_of_members() if may("people:read") else {}) | {actor(): "you"}
 
 
 def _length(run: Run) -> timedelta | None:

@@ -15,14 +15,27 @@ function localTimes(root) {
   }
 }
 
-// The old part is replaced by the new one; what the reader opened or scrolled stays as it was.
+// The old part is replaced by the new one; what the reader opened, scrolled or typed stays as it was.
 function replace(html) {
+  const typed = [...live.querySelectorAll("textarea[id]")].map((field) => ({
+    id: field.id, value: field.value, from: field.selectionStart, to: field.selectionEnd, isFocused: field === document.activeElement,
+  }));
   const open = new Set([...live.querySelectorAll("details[open][id]")].map((element) => element.id));
   const scrolled = new Map([...live.querySelectorAll("details[id] pre")].map((pre, at) => [at, pre.scrollTop]));
   live.innerHTML = html;
   for (const element of live.querySelectorAll("details[id]")) element.open = open.has(element.id);
   live.querySelectorAll("details[id] pre").forEach((pre, at) => (pre.scrollTop = scrolled.get(at) ?? 0));
+  typed.forEach(type);
   localTimes(live);
+}
+
+function type({ id, value, from, to, isFocused }) {
+  const field = document.getElementById(id);
+  if (!field) return;
+  field.value = value;
+  if (!isFocused) return;
+  field.focus({ preventScroll: true });
+  field.setSelectionRange(from, to);
 }
 
 async function refresh() {
@@ -33,6 +46,7 @@ async function refresh() {
   if (!answer.ok) return;
   const html = await answer.text();
   const isSelecting = !getSelection().isCollapsed && live.contains(getSelection().anchorNode);
+  if (live.querySelector(".approval form:hover")) return; // another call's button may slide under the pointer
   if (html !== shown && !isSelecting) replace(html);
   shown = html;
 }
