@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from celeriac import openai
+from celeriac import Chunk, openai
 from celeriac.platform.run import Run
+from celeriac.platform.streams.reading import read_chunks
 from celeriac.testing.model_server import ModelServer
 from celeriac.types import Delta, Model, ModelReply, ModelRequest
 from fleet.worker_fleet import Fleet, WorkerHandle
+from waiting import wait_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,14 @@ class Stage:
         run = self.fleet.ended(self.tenant, event_id, timeout=60)
         assert run.status == "completed", run.error
         return run
+
+    def told(self, run: Run) -> list[Chunk]:
+        """Wait until an ended run has told all, and return that; its last words come after its end."""
+        stream = self.fleet.rooms.stream
+        wait_until(
+            lambda: any(one.event == "stream.ended" for one in read_chunks(stream, run)), what="the end of the stream"
+        )
+        return read_chunks(stream, run)
 
     def parked(self, event_id: str) -> Run:
         """Wait until the event's run waits for something."""

@@ -9,7 +9,6 @@ import pytest
 from celeriac import Chunk, Message, ToolError
 from celeriac.platform.approval import Decision
 from celeriac.platform.durable.approvals import open_approvals
-from celeriac.platform.streams.reading import read_chunks
 from celeriac.testing import Harness
 from celeriac.types import Model
 from examples.insights_chat import warehouse
@@ -75,8 +74,7 @@ def test_the_ids_of_a_thread_are_those_that_were_streamed(stage: Stage) -> None:
     ours = stage.of_another_tenant()
     run = ours.completed(ours.send(CHAT, asked(SIGNUPS, "m-of-the-client")))
     kept = [one.id for one in ours.fleet.rooms.threads.entries(ours.tenant, run.output["thread_id"], last=10)]
-    chunks = read_chunks(ours.fleet.rooms.stream, run)
-    agents = [one.data for one in chunks if one.event == "run.started" and one.data["scope"] == "agent"]
+    agents = [one.data for one in ours.told(run) if one.event == "run.started" and one.data["scope"] == "agent"]
     assert kept == ["m-of-the-client", *(one["messageId"] for one in agents)] == run.output["message_ids"]
 
 
@@ -96,8 +94,9 @@ async def test_a_chat_is_told_in_the_order_in_which_it_happens(engine: Harness) 
 def test_the_user_has_a_channel(stage: Stage) -> None:
     ours = stage.of_another_tenant()
     run = ours.completed(ours.send(CHAT, asked(SIGNUPS, channel_key="tab-1")))
+    ids = [chunk.id for chunk in ours.told(run)]
     told = [one.chunk for one in ours.fleet.rooms.stream.read(ours.tenant, "user:tab-1")]
-    assert [chunk.id for chunk in told] == [chunk.id for chunk in read_chunks(ours.fleet.rooms.stream, run)]
+    assert [chunk.id for chunk in told] == ids
     assert "".join(chunk.data["delta"] for chunk in told if chunk.event == "text.delta") == run.output["text"]
 
 
