@@ -59,6 +59,15 @@ def rule_of(table: Table) -> Rule | None:
     return Rule(owner="tenant_id") if found is None and "tenant_id" in table.c else found
 
 
+def open_schema(connection: Connection) -> None:
+    """Let a login make tables in a database of its own, also where it inherits nothing.
+
+    Before Postgres 16 the wall takes inheritance from the login, and since 15 the owner of a database has its schema
+    `public` by that alone. So the right is given to the login itself. Part of a migration; does nothing for others.
+    """
+    connection.exec_driver_sql(_OPEN_SCHEMA)
+
+
 def raise_wall(connection: Connection, tables: Sequence[Table], mode: Mode) -> bool:
     """Make roles and policies as far as they are missing, or take the policies down; say whether the wall is new.
 
@@ -91,6 +100,16 @@ def set_tenant(tenant_id: str | None) -> str:
     quoted = (tenant_id or "").replace("\0", "").replace("'", "''").replace("%", "%%")
     return f"SELECT set_config('app.tenant_id', '{quoted}', true)"
 
+
+_OPEN_SCHEMA = """
+DO $$ DECLARE place text := coalesce(current_schema(), 'public'); BEGIN
+    IF NOT has_schema_privilege(session_user, place, 'CREATE')
+       AND pg_has_role(session_user, to_regrole('pg_database_owner'), 'MEMBER') THEN
+        SET LOCAL ROLE pg_database_owner;
+        EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', place, session_user);
+        RESET ROLE;
+    END IF;
+END $$""".replace("%", "%%")
 
 #: whether there are tables, whether the wall stands, and whether the login may enter the role of that name
 LOOK = """

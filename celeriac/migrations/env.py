@@ -12,7 +12,7 @@ import celeriac.platform.memory.tables
 import celeriac.platform.store.tables
 import celeriac.tenants.tables  # noqa: F401 (the three rooms with tables)
 from celeriac.database import metadata
-from celeriac.row_security import raise_wall
+from celeriac.row_security import open_schema, raise_wall
 
 attributes = context.config.attributes
 connection = attributes["connection"]
@@ -21,8 +21,11 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,  # SQLite changes a table by copying it
 )
+is_postgres = connection.dialect.name == "postgresql"
+if is_postgres:
+    open_schema(connection)
 with context.begin_transaction():
     context.run_migrations()
-if connection.dialect.name == "postgresql":
+if is_postgres:
     mode = attributes.get("row_security", "auto")
     attributes["is_raised"] = raise_wall(connection, metadata.sorted_tables, mode)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 from walls_stage import database_of_a_login
 
-from celeriac.database import connect, metadata, migrate, reading
+from celeriac.database import connect, metadata, migrate, reading, transaction
 from celeriac.errors import ConfigError
 from celeriac.row_security import ENGINE, WEB, Mode, missing
 from celeriac.tenants.tenant import Tenants
@@ -154,3 +154,12 @@ def test_the_wall_is_taken_down_where_it_is_not_wanted(server: str) -> None:
         make_a_tenant(url)
         migrate(url, row_security="off")
         assert (rows_seen(url, None), rows_seen(url, ENGINE)) == (1, 1)
+
+
+def test_an_owner_who_inherits_nothing_may_migrate_again(server: str) -> None:
+    """Before Postgres 16 the wall makes every login so, and the schema `public` is the owner's by inheritance alone."""
+    with database_of_a_login(server, "NOINHERIT") as (url, _):
+        for _ in range(2):
+            migrate(url)
+        with engine_of(url) as engine, transaction(engine) as connection:
+            connection.exec_driver_sql("CREATE TABLE of_a_later_migration (id int)")
