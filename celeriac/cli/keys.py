@@ -59,7 +59,7 @@ def ls(tenant_id: str, as_json: bool) -> None:
     "--kind",
     type=click.Choice(["event", "api", "signing"]),
     required=True,
-    help="event: may only send events; api: may do what the tenant may; signing: signs what is sent.",
+    help="event: may only send events; api: may do what the tenant may; signing: signs events, grants channel tokens.",
 )
 @click.option("--name", default="", help="What the key is for, in your words.")
 @click.option("--scope", "scopes", multiple=True, metavar="SCOPE", help=_SCOPE_HELP)

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from celeriac.errors import ConfigError, NonRetriableError
-from celeriac.platform.body_threads import call_in_thread
 from celeriac.platform.codec import decoder, return_type
 from celeriac.platform.kernel import Kernel
 from celeriac.platform.signature import is_async, problems
+from celeriac.platform.way_back import call_in_thread
 
 
 async def call_function(kernel: Kernel, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

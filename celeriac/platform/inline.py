@@ -175,7 +175,7 @@ class InlineKernel:
 
 @cache
 def _threads() -> BodyThreads:
-    return BodyThreads(thread_name_prefix="celeriac-body")
+    return BodyThreads(min(32, (os.cpu_count() or 1) + 4), thread_name_prefix="celeriac-body")
 
 
 os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has no threads but the one that it came from

@@ -99,9 +99,8 @@ class Sending:
         """Approve or deny a tool call that waits for a person; return whether this decision counts.
 
         `call_id` is the id of the request, the path of the step, the id of the call in a stream (`partId`), or that of
-        its provider. A call is decided
-        once: afterwards, and for a call that does not wait, the answer is False. The model is told the `reason` of a
-        denial. Raises `NotFoundError` where there is no such run.
+        its provider. A call is decided once: afterwards, and for a call that does not wait, the answer is False. The
+        model is told the `reason` of a denial. Raises `NotFoundError` where there is no such run.
         """
         decision = Decision(approved=approved, reason=reason, by=by)
         is_decided: bool = _rooms().operator.approve(self._tenant(tenant), run_id, call_id, decision)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from celeriac import Agent, App, Budget, Context, Network, Parallel, RoutingAgent, tool
-from celeriac.errors import ModelError
+from celeriac.errors import ModelError, RetryAfterError
 from celeriac.platform.models.model import ModelReply, ModelRequest
 from celeriac.testing import Harness, ScriptedModel, call
 from crash_points import Play, play_with_a_death_at_each_point
@@ -111,6 +111,27 @@ async def test_a_choice_that_failed_counts() -> None:
 async def test_a_tool_that_uses_up_its_retries_has_used_what_its_last_attempt_came_to() -> None:
     network = Network("One", agents=[ill], router=lambda ctx: ill, default_model="openai:gpt-4.1")
     assert await asks(network, retries=2) == (3, 3)
+
+
+async def test_an_attempt_that_follows_at_once_does_not_count_what_is_remembered_again() -> None:
+    """The first one did not park the run, so that the second one is made by the same process."""
+    attempts: list[int] = []
+
+    @tool(retries=1)
+    async def ask(ctx: Context, input: str) -> str:
+        """Ask, and fail once."""
+        text = (await well.run(input)).text
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise RetryAfterError("At once", 0)
+        return text
+
+    app = App("asks")
+    app.agent(asker.replace(tools=[ask], model=model()), on="asked")
+    async with Harness(app, model()) as harness:
+        [run] = await harness.send("asked", {"input": "Go"})
+    used = run.output["results"][0]["usage"]["model_calls"]
+    assert (len(attempts), used, run.usage.model_calls) == (2, 3, 3)
 
 
 class Endless:

@@ -218,7 +218,7 @@ def test_the_audit_log_is_searched_on_its_page(world: World) -> None:
     assert "subject-0<" in older and "key.created" not in older
     assert "Nothing fits" in admin.get("/settings/audit?subject=subject-nobody-has").text
     refused = admin.get("/settings/audit?action=key&since=soon").text
-    assert 'role="alert"' in refused and 'value="soon"' in refused
+    assert refused.count('role="alert"') == 1 and 'value="soon"' in refused
 
 
 def test_a_viewer_is_shown_no_button_that_is_not_for_them(world: World) -> None:

@@ -1,6 +1,6 @@
 """Agents from plain code: the way in for scripts without a loop, and for plain functions that a run calls.
 
-A plain tool or hook has a thread to itself. What it runs goes back to the task that called it (`body_threads.py`), so
+A plain tool or hook has a thread to itself. What it runs goes back to the task that called it (`way_back.py`), so
 that its steps are the run's own.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from celeriac.errors import ContextError
-from celeriac.platform.body_threads import way_back
 from celeriac.platform.scope import current_scope
+from celeriac.platform.way_back import way_back
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, Any]) -> Any:

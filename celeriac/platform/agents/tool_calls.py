@@ -92,6 +92,7 @@ class ToolCalls:
         if tool is None:
             near = did_you_mean(call.name, self._tools)
             return failure("UnknownTool", f"There is no tool {call.name!r}{near}. Tools: {', '.join(self._tools)}")
+        used.usage = NOTHING  # another attempt meets what this one has used again, as it is remembered
         before = self._state_type.dump(self._ctx.state.data)
         view = self._state_type.view(before, self._ctx.state)
         network = self._ctx.network.view(view)
