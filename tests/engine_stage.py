@@ -97,6 +97,7 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         self._links = ThreadPoolExecutor(8)
+        self._work = ThreadPoolExecutor(8)
         self.bodies = BodyThreads(8)
         self._gate.attend("everybody", ["runs", "memory"], 100)
         return self
@@ -105,6 +106,7 @@ class Stage:
         for engine in self._engines.values():
             engine.close()
         self._links.shutdown(wait=False)
+        self._work.shutdown(wait=False)
         self.bodies.shutdown(wait=False)
 
     def publish(self, runs: Sequence[Queued]) -> None:
@@ -122,7 +124,8 @@ class Stage:
                 dispatcher=self.dispatcher,
                 clock=self.clock,
                 loop=asyncio.get_running_loop(),
-                executor=self.bodies,
+                executor=self._work,
+                bodies=self.bodies,
                 worker_id=name,
                 stream=self.stream,
             )

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from celeriac.clock import SyncedClock
@@ -82,7 +83,8 @@ class WorkerProcess:
             # Mem0 and the provider SDKs share libraries that break when one is imported while another is at work.
             rooms.memories.warm()
         threading.Thread(target=self._run_loop, name="celeriac-loop", daemon=True).start()
-        self._threads = BodyThreads(self._capacity + 4, thread_name_prefix="celeriac-body")
+        self._threads = ThreadPoolExecutor(self._capacity + 4, thread_name_prefix="celeriac-engine")
+        self._bodies = BodyThreads(self._capacity + 4, thread_name_prefix="celeriac-body")
         declarations = self._app.declarations(home=self._settings.default_tenant)
         rooms.store.declare(self._app.name, declarations, self._app.schemas())
         clock = SyncedClock()
@@ -99,6 +101,7 @@ class WorkerProcess:
             clock=clock,
             loop=self._loop,
             executor=self._threads,
+            bodies=self._bodies,
             worker_id="",
             meter=rooms.meter,
             stream=rooms.stream,
@@ -178,6 +181,7 @@ class WorkerProcess:
         self._engine.close()
         asyncio.run_coroutine_threadsafe(close_clients(), self._loop).result(timeout=5)
         asyncio.run_coroutine_threadsafe(close_servers(), self._loop).result(timeout=20)
+        self._bodies.shutdown(wait=False)
         self._threads.shutdown(wait=False)
         self._heartbeat.leave()
         cache = self._rooms.cache

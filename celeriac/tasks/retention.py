@@ -75,6 +75,9 @@ class Retention:
     def _batches(self) -> Iterator[int]:
         """Go through the batches of all tenants and of the audit log, and say in the log what went."""
         now, total = self._rooms.store.now(), 0
+        for deleted in self._audit_batches(now):  # first: a batch of a tenant that fails ends the pass
+            total += deleted
+            yield deleted
         for tenant in self._rooms.tenants.list():
             days = tenant.limits.retention_days
             days = self._rooms.settings.retention_days if days is None else days
@@ -83,9 +86,6 @@ class Retention:
             for deleted in batches(self._rooms.upkeep, tenant.id, now - timedelta(days=days)):
                 total += deleted
                 yield deleted
-        for deleted in self._audit_batches(now):
-            total += deleted
-            yield deleted
         if total:
             log.info("Retention deleted %d runs, events, audit entries and the like", total)
 

@@ -46,6 +46,9 @@ SCOPES: frozenset[str] = frozenset(get_args(Scope))
 
 _OF_SIGNING: frozenset[str] = frozenset(get_args(SigningScope))
 
+#: what somebody has to be allowed who makes a key that may sign so
+_COMES_WITH: dict[str, Scope] = {"events:sign": "events:send", "channels:grant": "runs:read"}
+
 _READS = ("runs:read", "functions:read", "usage:read")
 _RUNS = ("events:send", "runs:write", "functions:write")
 _KEYS = ("keys:read", "keys:write", "secrets:read", "secrets:write")
@@ -98,11 +101,10 @@ def scopes_in(text: str | None) -> frozenset[str] | None:
 def beyond_reach(scopes: frozenset[str], actor: frozenset[str]) -> frozenset[str]:
     """Return which of a key's scopes somebody with these permissions may not give to it.
 
-    Nobody gives what they may not do themselves. What signing keys are for, no request does: no caller has it, and
-    whoever may make keys gives it.
+    Nobody gives what they may not do themselves. What signing keys are for, no request does: it goes with what comes
+    of it, which is sent events and what runs tell.
     """
-    given = actor | _OF_SIGNING if "keys:write" in actor else actor
-    return scopes - given
+    return frozenset(one for one in scopes if _COMES_WITH.get(one, one) not in actor)
 
 
 def check_role(given: str) -> Role:

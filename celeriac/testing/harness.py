@@ -113,7 +113,8 @@ class Harness:
         """Start the engine on the running loop; models are not called at their providers' addresses from here on."""
         self._as_test.enter_context(in_test())
         self._advancing = ThreadPoolExecutor(64, thread_name_prefix="harness-links")
-        self._threads = BodyThreads(64, thread_name_prefix="harness-bodies")
+        self._threads = ThreadPoolExecutor(64, thread_name_prefix="harness-engine")
+        self._bodies = BodyThreads(64, thread_name_prefix="harness-bodies")
         self._start()
         return self
 
@@ -123,6 +124,7 @@ class Harness:
         self._engine.close()
         await close_servers()
         self._advancing.shutdown(wait=False)
+        self._bodies.shutdown(wait=False)
         self._threads.shutdown(wait=False)
 
     def _start(self) -> None:
@@ -137,6 +139,7 @@ class Harness:
             clock=self.clock,
             loop=asyncio.get_running_loop(),
             executor=self._threads,
+            bodies=self._bodies,
             worker_id=_WORKER,
             meter=self._meter,
             stream=self._rooms.stream,

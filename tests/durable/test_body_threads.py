@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import wait
 
 import pytest
 
+from celeriac import Context
 from celeriac.platform.body_threads import BodyThreads
+from engine_stage import Stage, new_app
 
 
 @pytest.fixture
@@ -99,3 +102,34 @@ def test_after_the_shutdown_nothing_more_is_taken(is_dropped: bool, called: list
     begin.set()
     threads.shutdown()
     assert (waiting.cancelled(), done) == (is_dropped, called)
+
+
+async def test_plain_functions_that_block_hold_up_no_commit_of_another_run() -> None:
+    app, begun, go = new_app(), threading.Semaphore(0), threading.Event()
+
+    def block() -> None:
+        begun.release()
+        assert go.wait(30)
+
+    @app.function(on="block")
+    async def blocking(ctx: Context) -> None:
+        await asyncio.gather(*(ctx.step.run(f"block-{number}", block) for number in range(20)))
+
+    @app.function(on="count")
+    async def counting(ctx: Context) -> int:
+        return await ctx.step.run("count", _one)
+
+    async with Stage(app) as stage:
+        [blocked], [other] = stage.send("block"), stage.send("count")
+        advancing = stage.advance(blocked)
+        for _ in range(8):
+            await asyncio.to_thread(begun.acquire)
+        try:
+            assert (await stage.finish(other)).output == 1
+        finally:
+            go.set()
+        await advancing
+
+
+async def _one() -> int:
+    return 1

@@ -314,6 +314,7 @@ class World(Stage):
             clock=self.clock,
             loop=asyncio.get_running_loop(),
             executor=self.bodies,
+            bodies=self.bodies,
             worker_id="",
         )
         self._engines[f"{next(_numbers)}"] = engine

@@ -54,10 +54,15 @@ def test_a_list_of_many_waiting_runs_costs_no_more_statements(reader: Client, ba
     with counted_statements() as of_many:
         page = reader.get("/runs").text
     assert page.count("Waits for event") == 6
-    assert len(of_many) <= len(of_one) <= 6
+    assert len(about_runs(of_many)) <= len(about_runs(of_one)) <= 6
     with counted_statements() as of_refresh:
         reader.get("/runs", X_Fragment="1")
-    assert len(of_refresh) <= len(of_many) - 2
+    assert len(about_runs(of_refresh)) <= len(about_runs(of_many)) - 2
+
+
+def about_runs(statements: list[str]) -> list[str]:
+    """Leave out the look at the key of who asks, which is believed for less than a second and may come at any time."""
+    return [one for one in statements if "api_keys" not in one]
 
 
 def test_the_list_is_filtered_by_its_address(reader: Client, bank: Bank) -> None:

@@ -72,13 +72,16 @@ def test_a_key_makes_none_that_may_more(world: World) -> None:
 
 
 def test_who_may_make_keys_may_make_signing_keys(world: World) -> None:
-    """No request does what those are for, so no key has it itself; whoever may not make keys replaces none either."""
-    _, key = world.own.key(scopes=["keys:write"])
+    """What those are for goes with what comes of it: events that are sent, and what runs tell."""
+    _, key = world.own.key(scopes=["keys:write", "events:send"])
     status, made = ask(world, "POST", "/v1/keys", {"kind": "signing", "scopes": ["events:sign"]}, key=key)
     assert (status, made["scopes"]) == (201, ["events:sign"])
     status, new = ask(world, "POST", f"/v1/keys/{made['id']}/rotate", {"overlap": "0s"}, key=key)
     assert (status, new["scopes"]) == (201, ["events:sign"])
     assert ask(world, "DELETE", f"/v1/keys/{new['id']}", key=key)[0] == 200
+    for scopes in (["channels:grant"], None):
+        status, refused = ask(world, "POST", "/v1/keys", {"kind": "signing", "scopes": scopes}, key=key)
+        assert (status, "channels:grant" in refused["detail"]) == (403, True)
 
 
 def test_the_audit_log_is_read_page_by_page(world: World) -> None:

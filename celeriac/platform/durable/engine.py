@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -81,14 +81,16 @@ class Engine:
         dispatcher: Dispatcher,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        executor: BodyThreads,
+        executor: Executor,
+        bodies: BodyThreads,
         worker_id: str,
         meter: Meter | None = None,
         stream: Stream | None = None,
     ) -> None:
-        """Work as `worker_id`; user code runs on `loop`, its plain functions in `executor`.
+        """Work as `worker_id`; user code runs on `loop`, its plain functions in `bodies`.
 
-        The `meter` tells when models may be called; without one they may at any time. What runs tell goes to `stream`.
+        What the engine itself waits for is done in `executor`: plain functions that block hold up no commit. The
+        `meter` tells when models may be called; without one they may at any time. What runs tell goes to `stream`.
         """
         self.chunks = None if stream is None else ChunkWriter(stream)
         self._meter = meter
@@ -98,7 +100,8 @@ class Engine:
         self.is_silent: Callable[[], bool] = lambda: False
         self._registry = registry
         self._store, self._cache, self._dispatcher = store, cache, dispatcher
-        self._clock, self._loop, self._executor = clock, loop, executor
+        self._clock, self._loop = clock, loop
+        self._executor, self._bodies = executor, bodies
         # The id is read at each try: after an outage this worker may have joined anew under another one.
         self._journal = Journal(store, worker_id=self._living_id, patience=PATIENCE_SECONDS)
         #: by run and fence: a worker that was judged dead may execute a late link beside the one that has the run
@@ -269,6 +272,7 @@ class Engine:
                 clock=self._clock,
                 conduct=self._registry.conduct(function),
                 executor=self._executor,
+                bodies=self._bodies,
                 on_memo=lambda memo: self._note(claim, memo, fresh),
                 on_sent=self._match_soon,
                 dispatch=self._dispatcher.dispatch,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -57,7 +58,8 @@ class DurableKernel:
         journal: Journal,
         clock: Clock,
         conduct: Conduct,
-        executor: BodyThreads,
+        executor: Executor,
+        bodies: BodyThreads,
         on_memo: Callable[[Memo], None],
         on_sent: Callable[[Sequence[str]], None],
         dispatch: Callable[[Sequence[Queued]], None],
@@ -67,7 +69,7 @@ class DurableKernel:
     ) -> None:
         """Replay from `memos` and `waits`; tell of new memos, of events that were committed and of runs woken."""
         self.origin = claim.run.id
-        self.executor = executor
+        self.executor = bodies
         self.claim = claim
         self.outlet: Outlet = outlet or InPlace()
         self.parking = Parking()
