@@ -1,4 +1,4 @@
-"""Body threads: where plain functions of the user's run, and what the engine has to do off its loop.
+"""Body threads: where plain functions of the user's run.
 
 Made for each process that runs functions. `way_back.py` calls plain functions here, and lends their places away while
 they wait for the loop.

@@ -64,6 +64,7 @@ def test_who_has_waited_takes_the_place_back(threads: BodyThreads) -> None:
 def test_those_who_come_back_at_once_leave_places_for_nobody_else() -> None:
     """Both work, where one may; the one that ends first passes its place on to nobody."""
     threads, met, go = BodyThreads(1), threading.Barrier(2), threading.Event()
+    is_back = threading.Event()
 
     def asks() -> None:
         with threads.lent():
@@ -71,10 +72,12 @@ def test_those_who_come_back_at_once_leave_places_for_nobody_else() -> None:
 
     def works_on() -> None:
         asks()
+        is_back.set()
         go.wait(10)
 
     asked = [threads.submit(works_on), threads.submit(asks)]
     assert asked[1].result(10) is None
+    assert is_back.wait(10)
     later = threads.submit(int)
     assert not wait([later], 0.1).done
     go.set()
@@ -104,7 +107,7 @@ def test_after_the_shutdown_nothing_more_is_taken(is_dropped: bool, called: list
     assert (waiting.cancelled(), done) == (is_dropped, called)
 
 
-async def test_plain_functions_that_block_hold_up_no_commit_of_another_run() -> None:
+async def test_plain_functions_that_block_hold_up_no_other_run() -> None:
     app, begun, go = new_app(), threading.Semaphore(0), threading.Event()
 
     def block() -> None:
@@ -115,21 +118,17 @@ async def test_plain_functions_that_block_hold_up_no_commit_of_another_run() -> 
     async def blocking(ctx: Context) -> None:
         await asyncio.gather(*(ctx.step.run(f"block-{number}", block) for number in range(20)))
 
-    @app.function(on="count")
-    async def counting(ctx: Context) -> int:
-        return await ctx.step.run("count", _one)
+    @app.function(on="listen")
+    async def listening(ctx: Context) -> None:
+        await ctx.step.wait_for_event("news", "news", timeout="1h")
 
     async with Stage(app) as stage:
-        [blocked], [other] = stage.send("block"), stage.send("count")
+        [blocked], [other] = stage.send("block"), stage.send("listen")
         advancing = stage.advance(blocked)
         for _ in range(8):
             await asyncio.to_thread(begun.acquire)
         try:
-            assert (await stage.finish(other)).output == 1
+            assert (await stage.finish(other)).status == "parked"
         finally:
             go.set()
         await advancing
-
-
-async def _one() -> int:
-    return 1

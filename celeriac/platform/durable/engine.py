@@ -89,7 +89,7 @@ class Engine:
     ) -> None:
         """Work as `worker_id`; user code runs on `loop`, its plain functions in `bodies`.
 
-        What the engine itself waits for is done in `executor`: plain functions that block hold up no commit. The
+        What the engine itself waits for is done in `executor`: plain functions that block hold up no other run. The
         `meter` tells when models may be called; without one they may at any time. What runs tell goes to `stream`.
         """
         self.chunks = None if stream is None else ChunkWriter(stream)
