@@ -36,7 +36,7 @@ class Reconcile:
         self._store, self._dispatcher, self._engine, self._heartbeat = store, dispatcher, engine, heartbeat
         self._dead_after = dead_after
         self._idle: set[tuple[str, int]] = set()
-        self._after = ""
+        self._after = self._after_placed = ""
 
     def run_once(self) -> int:
         """Do one round; return how many runs were brought back."""
@@ -79,12 +79,20 @@ class Reconcile:
             log.warning("Took %d steps over from processes that died", len(given))
         for claim in dead:
             self._hint(self._dispatcher.gate.release, claim.queued.run_id, claim.token)
-        before = self._store.now() - STRANDED_AFTER
-        if lost := self._unknown(self._store.stranded_placed(before)):
-            still = self._store.stranded_placed(before)  # one that began between the two looks is not lost
-            given += [step for step in lost if step in still]
+        given += self._stranded_placed()
         self._dispatcher.dispatch(given)
         return len(given)
+
+    def _stranded_placed(self) -> list[Queued]:
+        """Return placed steps that Redis has lost, out of the next page of those that have been queued for long."""
+        before, after = self._store.now() - STRANDED_AFTER, self._after_placed
+        page = self._store.stranded_placed(before, after=after)
+        self._after_placed = page[-1].run_id if page else ""
+        lost = self._unknown(page)
+        if not lost:
+            return []
+        still = self._store.stranded_placed(before, after=after)  # one that began between the two looks is not lost
+        return [step for step in lost if step in still]
 
     def _bring_back(self, runs: Sequence[Queued]) -> int:
         for run in runs:

@@ -9,7 +9,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from celeriac import Context
+from celeriac import App, Context
 from celeriac.platform.body_threads import BodyThreads
 from engine_stage import Stage, new_app
 
@@ -109,6 +109,21 @@ def test_after_the_shutdown_nothing_more_is_taken(is_dropped: bool, called: list
 
 async def test_plain_functions_that_block_hold_up_no_other_run() -> None:
     app, begun, go = new_app(), threading.Semaphore(0), threading.Event()
+    declare(app, begun, go)
+    async with Stage(app) as stage:
+        [blocked], [other] = stage.send("block"), stage.send("listen")
+        advancing = stage.advance(blocked)
+        for _ in range(8):
+            await asyncio.to_thread(begun.acquire)
+        try:
+            assert (await stage.finish(other)).status == "parked"
+        finally:
+            go.set()
+        await advancing
+
+
+def declare(app: App, begun: threading.Semaphore, go: threading.Event) -> None:
+    """Declare a function that wants more threads than there are, and holds them, and one that asks the database."""
 
     def block() -> None:
         begun.release()
@@ -121,14 +136,3 @@ async def test_plain_functions_that_block_hold_up_no_other_run() -> None:
     @app.function(on="listen")
     async def listening(ctx: Context) -> None:
         await ctx.step.wait_for_event("news", "news", timeout="1h")
-
-    async with Stage(app) as stage:
-        [blocked], [other] = stage.send("block"), stage.send("listen")
-        advancing = stage.advance(blocked)
-        for _ in range(8):
-            await asyncio.to_thread(begun.acquire)
-        try:
-            assert (await stage.finish(other)).status == "parked"
-        finally:
-            go.set()
-        await advancing

@@ -131,6 +131,17 @@ def test_a_step_that_was_never_claimed_is_stranded(stage: Stage) -> None:
     assert stage.store.stranded_placed(PAST) == []
 
 
+def test_stranded_steps_are_told_in_pages(stage: Stage) -> None:
+    """So that one that is lost is found behind however many that wait for their turn."""
+    claim, future = stage.claimed(), datetime.now(UTC) + timedelta(days=1)
+    for path in ("c", "a", "b"):
+        stage.store.place(claim, path, "cpu", "[]")
+    first, second, third = stage.store.stranded_placed(future)
+    assert [one.run_id for one in (first, second, third)] == [member(claim.run.id, path) for path in "abc"]
+    assert stage.store.stranded_placed(future, most=2) == [first, second]
+    assert stage.store.stranded_placed(future, after=second.run_id) == [third]
+
+
 def test_a_step_whose_worker_has_no_row_is_queued_again(stage: Stage) -> None:
     """It was claimed in the moment in which its worker was judged dead, so that no death is to come."""
     claim = placed(stage)

@@ -163,3 +163,4 @@ def test_an_owner_who_inherits_nothing_may_migrate_again(server: str) -> None:
             migrate(url)
         with engine_of(url) as engine, transaction(engine) as connection:
             connection.exec_driver_sql("CREATE TABLE of_a_later_migration (id int)")
+            assert connection.exec_driver_sql("SELECT to_regclass('of_a_later_migration')").scalar_one() is not None

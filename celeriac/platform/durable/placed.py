@@ -106,8 +106,11 @@ class Placements(Protocol):
         """
         ...
 
-    def stranded_placed(self, before: datetime, *, most: int = 500) -> list[Queued]:
-        """Return steps that have been queued since before that time, for the Gate to be asked about."""
+    def stranded_placed(self, before: datetime, *, after: str = "", most: int = 500) -> list[Queued]:
+        """Return steps that have been queued since before that time, for the Gate to be asked about.
+
+        A page in the order of their runs and paths, from the first one behind the member `after`.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from celeriac.platform.durable.memo import AttemptFailed, Memo, StepDone, Wait
-from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, poisoned_step
+from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, of_member, poisoned_step
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.step import LONGEST_WAIT
@@ -111,10 +111,11 @@ class LocalPlacements(LocalPart):
                 given.append(_next_of(stored))
             return given
 
-    def stranded_placed(self, before: datetime, *, most: int = 500) -> list[Queued]:
+    def stranded_placed(self, before: datetime, *, after: str = "", most: int = 500) -> list[Queued]:
         """Return what has been queued for long."""
         with self._lock:
-            old = [one for one in self.placed.values() if one.status == "queued" and one.since <= before]
+            behind = [self.placed[place] for place in sorted(self.placed) if place > of_member(after)]
+            old = [one for one in behind if one.status == "queued" and one.since <= before]
             awaited = [one for one in old if self._is_awaited(one.claim.run_id, one.claim.path)]
             return [_next_of(one) for one in awaited[:most]]
 

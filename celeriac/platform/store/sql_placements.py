@@ -11,13 +11,13 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_, update
 
 from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.ids import new_id
 from celeriac.platform.codec import utf8_size
 from celeriac.platform.durable.memo import AttemptFailed, StepDone
-from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, poisoned_step
+from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, of_member, poisoned_step
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.message import Usage
@@ -128,10 +128,12 @@ class SqlPlacements(SqlPart):
         with transaction(self._engine) as connection:
             return give_back(connection, claims)
 
-    def stranded_placed(self, before: datetime, *, most: int = 500) -> list[Queued]:
+    def stranded_placed(self, before: datetime, *, after: str = "", most: int = 500) -> list[Queued]:
         old = (placed_steps.c.status == "queued", placed_steps.c.queued_at <= before)
+        place = tuple_(placed_steps.c.run_id, placed_steps.c.path)
+        page = select(*_CLAIM, _AWAITED.label("is_awaited")).where(*old, place > tuple_(*of_member(after)))
         with reading(self._engine) as connection:  # mostly there are none
-            rows = connection.execute(select(*_CLAIM, _AWAITED.label("is_awaited")).where(*old).limit(most)).all()
+            rows = connection.execute(page.order_by(placed_steps.c.run_id, placed_steps.c.path).limit(most)).all()
         if any(not row.is_awaited for row in rows):
             with transaction(self._engine) as connection:
                 connection.execute(update(placed_steps).where(*old, ~_AWAITED).values(status="done"))
