@@ -1,6 +1,7 @@
 """The budget: what a network's run may use before it is stopped.
 
-Looked at before each model call, so that it is overspent by the calls under way and no more.
+Looked at before each model call, so that it is overspent by the calls under way and no more. What goes on at once does
+not see what the others use: a replay could not find again what each of them saw.
 """
 
 from __future__ import annotations
