@@ -126,7 +126,7 @@ class WayBack:
             self._thread = None
 
     def _take(self, errand: _Errand) -> None:
-        if self._is_over:
+        if self._is_over or self._news.done():  # done by a cancellation that our task has not come to know yet
             errand.refuse()
         else:
             self._tell(errand)

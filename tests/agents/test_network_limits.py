@@ -78,7 +78,7 @@ async def test_the_choices_of_a_routing_agent_count() -> None:
     assert (run.stop_reason, run.usage.model_calls) == ("budget", 2)
 
 
-@pytest.mark.parametrize("options", [{}, {"turns": 0}, {"cost_usd": -1}, {"time": 0}])
+@pytest.mark.parametrize("options", [{}, {"turns": 0}, {"cost_usd": -1}, {"cost_usd": float("nan")}, {"time": 0}])
 def test_a_budget_that_limits_nothing_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="Budget needs"):
         Budget(**options)

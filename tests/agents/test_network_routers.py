@@ -42,6 +42,13 @@ async def test_an_unknown_agent_is_an_error_that_suggests_the_right_one() -> Non
         await network.run("go", model=ScriptedModel([]))
 
 
+@pytest.mark.parametrize("route", [5, False, object()])
+async def test_what_is_no_route_at_all_is_an_error_that_says_what_one_is(route: Any) -> None:
+    network = Network("N", agents=[a, b], router=lambda ctx: route)
+    with pytest.raises(RouterError, match="which is no route: it returns an agent"):
+        await network.run("go", model=ScriptedModel([]))
+
+
 async def test_a_router_may_be_a_coroutine_and_sees_the_last_result() -> None:
     seen: list[str | None] = []
 
@@ -84,6 +91,15 @@ async def test_a_tool_may_schedule_an_agent() -> None:
     model = ScriptedModel({"a": [call("hand_over")], "b": ["took over"]})
     run = await network.run("go", router=lambda ctx: None if ctx.network.call_count else "a", model=model)
     assert [result.agent for result in run.results] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", [None, "", 5, ["a"]])
+async def test_what_names_no_agent_cannot_be_scheduled(name: Any) -> None:
+    def router(ctx: Context) -> None:
+        ctx.network.schedule(name)
+
+    with pytest.raises(RouterError, match="cannot be scheduled: network 'N' has no such agent"):
+        await Network("N", agents=[a], router=router).run("go", model=ScriptedModel([]))
 
 
 async def test_a_tool_may_stop_the_network() -> None:

@@ -195,6 +195,41 @@ async def test_a_run_that_is_cancelled_ends_the_thread() -> None:
     assert model.called_off and left.wait(10)
 
 
+class Breathless(asyncio.SelectorEventLoop):
+    """A loop that calls a task off in the same breath in which it hears of something from a thread."""
+
+    running: asyncio.Future[Any]
+    calls_off = False
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, **options: Any) -> asyncio.Handle:
+        """Call the task off first, so that it has not come to know of it yet."""
+        if not self.calls_off:
+            return super().call_soon_threadsafe(callback, *args, **options)
+        return super().call_soon_threadsafe(lambda: (self.running.cancel(), callback(*args)), **options)
+
+
+def test_what_is_asked_at_the_moment_of_the_cancellation_ends_the_thread() -> None:
+    loop, left = Breathless(), threading.Event()
+
+    @tool
+    def ask() -> str:
+        """Ask at that moment."""
+        loop.calls_off = True
+        try:
+            return helper.run_sync("go").text
+        finally:
+            left.set()
+
+    async def run() -> bool:
+        loop.running = asyncio.ensure_future(asker(ask).run("go", model=ScriptedModel([call("ask")])))
+        with pytest.raises(asyncio.CancelledError):
+            await loop.running
+        return await asyncio.to_thread(left.wait, 10)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(run())
+
+
 async def test_a_thread_that_was_left_behind_runs_nothing_more() -> None:
     is_over, ends = threading.Event(), []
     left = threading.Event()

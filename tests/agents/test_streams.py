@@ -213,6 +213,16 @@ async def test_tokens_thoughts_and_arguments_are_told_as_they_come() -> None:
     assert finals[:2] == [("reasoning", "hmm"), ("text", "Let me look")]
 
 
+async def test_a_call_of_half_a_character_is_told_with_all_the_rest() -> None:
+    """The pieces come as the provider sent them; the reply that is kept of them has a sign in its place."""
+    app = App("half", default_model=ScriptedModel([call("look\ud83d")]))
+    app.agent(Agent("A", tools=[look], max_iter=1), on="go")
+    async with Harness(app) as harness:
+        [run] = await harness.send("go", {"input": "?"})
+        told = [chunk.event for chunk in harness.chunks(run.id)]
+    assert told.count("part.created") == told.count("part.completed") == 2, told
+
+
 async def test_a_reply_that_breaks_off_is_taken_back_before_the_next_attempt() -> None:
     torn = [TextDelta(text="It is gr"), ModelError("cut", kind="connection", retry_after=0)]
     ear = await heard(Agent("A", model=Pieces(torn, [TextDelta(text="Blue"), reply("Blue")])).run)

@@ -63,8 +63,7 @@ def test_who_has_waited_takes_the_place_back(threads: BodyThreads) -> None:
 
 def test_those_who_come_back_at_once_leave_places_for_nobody_else() -> None:
     """Both work, where one may; the one that ends first passes its place on to nobody."""
-    threads, met, go = BodyThreads(1), threading.Barrier(2), threading.Event()
-    is_back = threading.Event()
+    threads, met, go, is_back = BodyThreads(1), threading.Barrier(2), threading.Event(), threading.Event()
 
     def asks() -> None:
         with threads.lent():
@@ -76,8 +75,7 @@ def test_those_who_come_back_at_once_leave_places_for_nobody_else() -> None:
         go.wait(10)
 
     asked = [threads.submit(works_on), threads.submit(asks)]
-    assert asked[1].result(10) is None
-    assert is_back.wait(10)
+    assert (asked[1].result(10), is_back.wait(10)) == (None, True)
     later = threads.submit(int)
     assert not wait([later], 0.1).done
     go.set()

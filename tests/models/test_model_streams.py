@@ -109,8 +109,8 @@ async def test_a_stream_that_is_refused_fails_as_a_whole_answer_does(model: str)
     assert caught.value.request_id
 
 
-@pytest.mark.parametrize("odd", ["data: Welcome\n\n", "data: [1]\n\n", 'data: {"choices": "x"}\n\n'])
-async def test_an_event_that_cannot_be_read_is_a_failure(odd: str) -> None:
+@pytest.mark.parametrize("odd", ["data: Welcome\n\n", "data: [1]\n\n", 'data: {"choices": "x"}\n\n', ""])
+async def test_an_event_that_cannot_be_read_or_an_end_alone_is_a_failure(odd: str) -> None:
     """Passing over it would lose a part of the reply without a word."""
     async with ScriptedProvider(Answer(body=odd + "data: [DONE]\n\n", content_type="text/event-stream")) as provider:
         with pytest.raises(ModelError) as caught:

@@ -142,6 +142,18 @@ def test_what_cannot_be_made_takes_nothing_of_others_with_it(stream: Watched, wr
     assert [one.chunk.id for one in stream.read(TENANT, "run:run_2")] == ["a", "b"]
 
 
+def test_what_cannot_be_written_takes_nothing_of_other_runs_with_it(stream: Watched, writer: ChunkWriter) -> None:
+    """Half a character cannot be sent; the runs of one process are appended together."""
+    stream.gate.clear()
+    writer.write(by_run(once("first")))
+    assert stream.entered.wait(5)  # what comes now goes together
+    for run_id, id in (("run_2", "before"), ("run_3", "\ud83d"), ("run_4", "behind")):
+        writer.write(by_run(once(id), run_id=run_id))
+    stream.gate.set()
+    writer.flush()
+    assert [len(read(stream, run_id)) for run_id in ("run_1", "run_2", "run_3", "run_4")] == [1, 1, 0, 1]
+
+
 def test_closing_writes_what_waits(stream: Watched, writer: ChunkWriter) -> None:
     writer.write(by_run(once("last")))
     writer.close()

@@ -1,6 +1,7 @@
 """The budget: what a network's run may use before it is stopped.
 
-Looked at before each model call, so that it is overspent by the calls under way and no more.
+Looked at before each model call, so that it is overspent by the calls under way and no more. What goes on at once does
+not see what the others use: a replay could not find again what each of them saw.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Budget:
     def __post_init__(self) -> None:
         """Raise `ConfigError` for a limit that nothing could keep."""
         limits = (self.turns, self.tokens, self.cost_usd, None if self.time is None else self.seconds)
-        if all(limit is None for limit in limits) or any(limit is not None and limit <= 0 for limit in limits):
+        if all(limit is None for limit in limits) or any(limit is not None and not limit > 0 for limit in limits):
             raise ConfigError("Budget needs at least one of turns=, tokens=, cost_usd=, time=, each more than 0")
 
     @property

@@ -132,9 +132,10 @@ class NetworkRun(Generic[S]):
     def schedule(self, *agents: Agent[S, Any] | str) -> None:
         """Put agents at the end of the stack; raise `RouterError` for one that the network does not have."""
         names = [agent.name if isinstance(agent, Agent) else agent for agent in agents]
-        if unknown := next((name for name in names if name not in self.agents), None):
-            near = did_you_mean(unknown, self.agents)
-            raise RouterError(f"{unknown!r} cannot be scheduled: network {self.name!r} has no such agent{near}")
+        known = list(self.agents)
+        if unknown := [name for name in names if name not in known]:
+            near = did_you_mean(str(unknown[0]), known)
+            raise RouterError(f"{unknown[0]!r} cannot be scheduled: network {self.name!r} has no such agent{near}")
         self.stack += names
 
     def stop(self) -> None:

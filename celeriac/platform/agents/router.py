@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ class Decision:
 
 
 def decision_of(route: Any, agents: Mapping[str, Agent[Any, Any]], available: Sequence[str], network: str) -> Decision:
-    """Read a router's answer; raise `RouterError` for an agent that is unknown or disabled."""
+    """Read a router's answer; raise `RouterError` for an agent that is unknown or disabled, and for no route at all."""
     if route is None:
         return Decision()
     if isinstance(route, Parallel):
@@ -50,6 +50,11 @@ def decision_of(route: Any, agents: Mapping[str, Agent[Any, Any]], available: Se
         if len(set(names)) < len(names):
             raise RouterError(f"The router of network {network!r} named an agent twice in one Parallel: {names}")
         return Decision(names, at_once=len(names) > 1)
+    if not isinstance(route, str | Agent | Iterable):
+        raise RouterError(
+            f"The router of network {network!r} answered with {str(route)[:80]!r}, which is no route: it returns an "
+            "agent, its name, several of them, Parallel(…) or None"
+        )
     several = [route] if isinstance(route, str | Agent) else list(route)
     return Decision(tuple(_name(one, agents, available, network) for one in several))
 

@@ -323,7 +323,9 @@ class _LiveReply:
             case ReasoningDelta(text=text):
                 self._tell("reasoning", f"{id}:reasoning", storable(text))
             case CallDelta():
-                self._tell("tool-call", f"{id}:call-{delta.place}", storable(delta.arguments), name=delta.name)
+                self._tell(
+                    "tool-call", f"{id}:call-{delta.place}", storable(delta.arguments), name=storable(delta.name)
+                )
             case _:
                 pass
 

@@ -30,6 +30,7 @@ from celeriac.errors import (
 DELAYS = (15, 30, 60, 120, 300, 600, 1200, 2400, 3600, 7200)
 JITTER_SECONDS = 30.0
 _SHORTEST, _LONGEST = timedelta(0), timedelta(hours=24)
+_LONGEST_SECONDS = _LONGEST.total_seconds()
 
 #: errors that the next attempt would meet again
 FINAL = (
@@ -72,7 +73,8 @@ def next_retry(
 
 def _asked_for(error: Exception, now: datetime) -> timedelta | None:
     if isinstance(error, ModelError):
-        return None if error.retry_after is None else timedelta(seconds=error.retry_after)
+        # Cut here, as a header may hold a number that is no time any more.
+        return None if error.retry_after is None else timedelta(seconds=min(error.retry_after, _LONGEST_SECONDS))
     if not isinstance(error, RetryAfterError):
         return None
     wish = error.retry_after

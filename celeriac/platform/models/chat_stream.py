@@ -21,7 +21,7 @@ class ChatAssembler:
         self._calls: list[dict[str, Any]] = []
         #: the place among the calls that each index of the stream stands for now
         self._places: dict[int, int] = {}
-        self._choice: dict[str, Any] = {"index": 0}
+        self._choice: dict[str, Any] = {}
         self._is_done = False
 
     @property
@@ -40,15 +40,16 @@ class ChatAssembler:
         choices = event.get("choices") or ()
         for choice in choices:
             if choice.get("index", 0) == 0:
-                self._choice |= {
+                self._choice |= {"index": 0} | {
                     k: v for k, v in choice.items() if k != "delta" and (v is not None or k not in self._choice)
                 }
                 yield from self._take(choice.get("delta") or {})
 
     def body(self) -> dict[str, Any]:
-        """Return the whole chat completion."""
+        """Return the whole chat completion; without a choice where the stream had none, which is no reply."""
         message = self._message | ({"tool_calls": self._calls} if self._calls else {})
-        return self._head | {"object": "chat.completion", "choices": [self._choice | {"message": message}]}
+        choices = [self._choice | {"message": message}] if self._choice else []
+        return self._head | {"object": "chat.completion", "choices": choices}
 
     def _take(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         for key, value in delta.items():

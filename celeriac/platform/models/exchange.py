@@ -7,7 +7,6 @@ Called by the adapters only, each with its form. Whatever goes wrong leaves as `
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
@@ -206,7 +205,7 @@ def _event(data: str) -> dict[str, Any]:
     """Read the data of an event; raise `ValueError` where it is neither an object nor the closing mark."""
     if data.strip() == "[DONE]":
         return {"type": "[DONE]"}
-    event = json.loads(data)
+    event = wire.parsed(data)
     if not isinstance(event, dict):
         raise ValueError(f"an event that is no object: {data[:50]}")
     return event

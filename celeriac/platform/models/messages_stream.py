@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from celeriac.platform.models import wire
 from celeriac.platform.models.delta import CallDelta, Delta, ReasoningDelta, TextDelta
 
 
@@ -99,7 +99,7 @@ class MessageAssembler:
         if not text.strip():
             return {}
         try:
-            return {"input": json.loads(text)}
+            return {"input": wire.parsed_input(text)}
         except ValueError:
             return {"input": text}
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from celeriac.errors import ConfigError
@@ -23,6 +24,9 @@ STEP_HEADER = "x-celeriac-step"
 
 #: what a request is made of; the rest of a body is the user's
 _OURS = frozenset({"model", "messages", "system", "tools", "tool_choice", "stream", "input", "instructions"})
+
+#: how deep the input of a call may be nested: nothing that anybody means is deeper, and what keeps it has an end
+_DEEPEST = 100
 
 #: printable ASCII but for the percent sign, which introduces an escaped byte
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -74,10 +78,14 @@ def sent_input(call: ToolCall) -> dict[str, Any]:
 def read_calls(calls: Iterable[tuple[str | None, str | None, object]]) -> tuple[ToolCall, ...]:
     """Make tool calls of (id, name, arguments); missing or repeated ids become `call_<place>`, the same each time."""
     out: list[ToolCall] = []
+    taken: set[str] = set()
     for place, (call_id, name, arguments) in enumerate(calls):
-        unique = call_id if call_id and all(call.id != call_id for call in out) else f"call_{place}"
+        unique = call_id if isinstance(call_id, str) and call_id and call_id not in taken else f"call_{place}"
+        while unique in taken:  # an earlier one was given this very name by its provider
+            unique += "_"
+        taken.add(unique)
         value, broken = _read_arguments(arguments)
-        out.append(ToolCall(id=unique, name=name or "", input=value, broken_input=broken))
+        out.append(ToolCall(id=unique, name=name if isinstance(name, str) else "", input=value, broken_input=broken))
     return tuple(out)
 
 
@@ -89,10 +97,32 @@ def decoded(data: str) -> str:
 def read_body(content: bytes) -> dict[str, Any] | None:
     """Parse a reply's body; None where it is no JSON object."""
     try:
-        body = json.loads(content)
+        body = parsed(content)
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
+
+
+def parsed(text: str | bytes) -> Any:
+    """Parse what a provider wrote, with null for numbers that are none; raise `ValueError` for what is no JSON."""
+    try:
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_number)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def parsed_input(text: str) -> Any:
+    """Parse what a model wrote as the input of a call; raise `ValueError` for what is no JSON that can be kept."""
+    try:
+        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [part for one in level for part in _parts(one)]
+        if not level:
+            return value
+    raise ValueError("nested too deeply")
 
 
 def count(usage: object, *path: str) -> int:
@@ -112,7 +142,27 @@ def _read_arguments(arguments: object) -> tuple[dict[str, Any], str | None]:
     if not arguments.strip():
         return {}, None
     try:
-        value = json.loads(arguments)
+        value = parsed_input(arguments)
     except ValueError:
         return {}, arguments
     return (value, None) if isinstance(value, dict) else ({}, arguments)
+
+
+def _number(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
+def _finite(digits: str) -> float:
+    value = _number(digits)
+    return _refused(digits) if value is None else value
+
+
+def _refused(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -154,8 +154,7 @@ class ChunkWriter:
         try:
             batch = self._batch(items)
             if batch.passages:
-                made = self._stream.append(batch.passages)
-                self._hand_on(batch, made)
+                self._hand_on(batch, self._appended(batch.passages))
             if self._is_down:
                 log.warning("The stream answers again")
             self._is_down = False
@@ -166,6 +165,18 @@ class ChunkWriter:
             self._silent_until = time.monotonic() + _BREAK_SECONDS
         except Exception:
             log.exception("%d things that runs told could not be written", len(items))
+
+    def _appended(self, passages: Sequence[Passage]) -> list[list[Chunk]]:
+        """Append the passages, each by itself where one of them cannot be, so that no other run loses what it told."""
+        try:
+            return self._stream.append(passages)
+        except StreamUnavailable:
+            raise
+        except Exception:
+            if len(passages) > 1:
+                return [self._appended([one])[0] for one in passages]
+            log.exception("What run %s told could not be written", passages[0].run_id)
+            return [[]]
 
     def _batch(self, items: Sequence[Told]) -> _Batch:
         """Put together what belongs to one run and goes to the same channels, each run's in its order."""
