@@ -5,23 +5,18 @@ A check never raises and never writes: what goes wrong is its answer. Addresses 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from celeriac.cli.redis_server import OLDEST_REDIS
+from celeriac.cli.schema import schema_of
 from celeriac.cli.wall_checks import Check, check_clocks, check_encryption, check_row_security
 from celeriac.errors import CeleriacError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from celeriac.settings import Settings
 
 _TIMEOUT_SECONDS = 2.0
-
-T = TypeVar("T")
 
 
 def all_checks(settings: Settings) -> list[Check]:
@@ -41,18 +36,17 @@ def all_checks(settings: Settings) -> list[Check]:
 def check_database(settings: Settings) -> Check:
     """Look whether the database answers and has the newest schema."""
     try:
-        with_engine = _on_database(settings.database_url, _schema_revisions)
+        schema = schema_of(settings.database_url)
     except CeleriacError as error:
         return _broken("database", error.message, "start it, or set CELERIAC_DATABASE_URL to one that answers")
     except Exception as error:  # noqa: BLE001  # whatever the driver says is the answer
         return _broken("database", _brief(error), "set CELERIAC_DATABASE_URL to a database that this user may use")
-    name, current, newest = with_engine
-    if current is None:
-        return _broken("database", f"{name} has no tables yet", "run `celeriac migrate`")
-    if current != newest:
-        what = f"{name} has schema {current}; this version needs {newest}"
+    if schema.current is None:
+        return _broken("database", f"{schema.database} has no tables yet", "run `celeriac migrate`")
+    if schema.current != schema.newest:
+        what = f"{schema.database} has schema {schema.current}; this version needs {schema.newest}"
         return _broken("database", what, "run `celeriac migrate`")
-    return Check(name="database", status="ok", detail=f"{name}, schema {current}")
+    return Check(name="database", status="ok", detail=f"{schema.database}, schema {schema.current}")
 
 
 def check_redis(settings: Settings) -> Check:
@@ -141,32 +135,6 @@ def check_secret(settings: Settings) -> Check:
         what = "set CELERIAC_SECRET_KEY to a text of 32 random characters or more"
         return Check(name="secret", status="warning", detail="CELERIAC_SECRET_KEY is easy to guess", what_to_do=what)
     return Check(name="secret", status="ok", detail="sessions and links can be signed")
-
-
-def _on_database(url: str, look: Callable[[Engine], T]) -> T:
-    from celeriac.database import connect
-    from celeriac.row_security import ENGINE
-
-    engine = connect(url, role=ENGINE, row_security="off")  # the login itself may have no right to read
-    try:
-        return look(engine)
-    finally:
-        engine.dispose()
-
-
-def _schema_revisions(engine: Engine) -> tuple[str, str | None, str | None]:
-    """Return what the database is called, the schema that it has, and the newest one."""
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    import celeriac.database
-
-    scripts = ScriptDirectory(str(Path(celeriac.database.__file__).parent / "migrations"))
-    with celeriac.database.reading(engine) as connection:
-        version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
-        current = MigrationContext.configure(connection).get_current_revision()
-    name = {"sqlite": "SQLite", "postgresql": "Postgres"}[engine.dialect.name]
-    return f"{name} {version}".strip(), current, scripts.get_current_head()
 
 
 def _broken(name: str, detail: str, what_to_do: str) -> Check:

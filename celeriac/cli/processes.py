@@ -8,12 +8,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+from contextlib import suppress
 
 import click
 
 from celeriac.cli.command import Command
 from celeriac.cli.output import note
-from celeriac.errors import ConfigError
+from celeriac.errors import ConfigError, StoreUnavailable
 
 
 @click.command(cls=Command, example="celeriac migrate", short_help="Bring the database to the newest schema.")
@@ -37,6 +38,7 @@ def migrate() -> None:
 )
 def worker(app: str | None, queues: str, concurrency: int) -> int:
     """Run a Celery worker for the app (or for CELERIAC_APP) until SIGTERM."""
+    from celeriac.cli.schema import require_schema
     from celeriac.settings import load_settings
 
     if not (app or load_settings().app):
@@ -46,6 +48,7 @@ def worker(app: str | None, queues: str, concurrency: int) -> int:
     names = [name.strip() for name in queues.split(",") if name.strip()]
     if not names:
         raise click.UsageError("--queues names no queue; leave it out for all of them.")
+    require_schema(load_settings().database_url)
     return run_worker(app, queues=names, concurrency=concurrency)
 
 
@@ -60,6 +63,7 @@ def web(app: str | None, host: str, port: int, threads: int) -> None:
     With an app its functions are declared first, so that events find them even before a worker has started.
     """
     from celeriac.cli.ports import is_taken
+    from celeriac.cli.schema import require_schema
     from celeriac.settings import load_settings
 
     if not load_settings().secret_key:
@@ -73,6 +77,9 @@ def web(app: str | None, host: str, port: int, threads: int) -> None:
         note("CELERIAC_SECRET_KEY is not set: sessions and sign-in links end with this process.")
     if is_taken(host, port):
         raise ConfigError(f"Port {port} of {host} is taken; give another one with --port")
+    # A web outlives a database that is away, and serves as soon as it is back. Without tables it never would.
+    with suppress(StoreUnavailable):
+        require_schema(load_settings().database_url)
     if app:
         _declare(app)
     from celeriac.web.server import serve

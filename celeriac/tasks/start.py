@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from celeriac.errors import ConfigError
 from celeriac.platform.durable.declaration import QUEUES
+from celeriac.settings import load_settings
 
 
 def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> NoReturn:
@@ -18,16 +20,19 @@ def run_worker(app: str | None, *, queues: Sequence[str], concurrency: int) -> N
         raise ConfigError(f"Unknown queue {unknown[0]!r}; the queues are {', '.join(QUEUES)}")
     if app:
         os.environ["CELERIAC_APP"] = app
+        load_settings.cache_clear()
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("celeriac.tasks").setLevel(logging.INFO)
     from celery import signals
+    from celery.exceptions import SecurityWarning
 
-    from celeriac.settings import load_settings
     from celeriac.tasks.celery import app as celery
     from celeriac.tasks.process import load_app, running_process
 
+    # In a container root is the rule. What Celery fears of it is pickle, and our messages are JSON.
+    warnings.filterwarnings("ignore", "You're running the worker with superuser privileges", SecurityWarning)
     load_app(load_settings().app)
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     # Work of the processor gets processes of its own; links share one, as they mostly wait.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,6 +15,8 @@ from celeriac.cli.command import Command, Group
 from celeriac.cli.ports import free_port
 from celeriac.cli.processes import is_loopback
 from celeriac.cli.root import celeriac
+from celeriac.cli.schema import require_schema
+from celeriac.errors import ConfigError
 from waiting import wait_until
 
 
@@ -106,6 +110,31 @@ def test_a_database_without_tables_is_to_be_migrated(shell: Shell) -> None:
     assert shell.json("tenants", "ls", "--json", CELERIAC_DATABASE_URL=empty) == {"data": []}
 
 
+@pytest.mark.parametrize("arguments", [("worker", "shop:app"), ("web",), ("web", "shop:app")])
+def test_nothing_starts_on_a_database_without_tables(shell: Shell, arguments: tuple[str, ...]) -> None:
+    """One line and the end, in place of tracebacks or of a web that answers nothing."""
+    port = ("--port", str(free_port())) if arguments[0] == "web" else ()
+    empty = f"sqlite:///{shell.folder / 'empty.db'}"
+    done = shell.run(*arguments, *port, CELERIAC_DATABASE_URL=empty, CELERIAC_SECRET_KEY="k" * 32)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: SQLite") and line.endswith("has no tables yet; run `celeriac migrate`")
+
+
+def test_a_worker_does_not_start_on_an_old_schema(shell: Shell) -> None:
+    """But on a newer one, which the next version has brought up already."""
+    database = shell.folder / "other.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", ["0001"])
+    url = f"sqlite:///{database}"
+    with pytest.raises(ConfigError, match=r"has schema 0001, and this version needs \d+; run `celeriac migrate`"):
+        require_schema(url)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    require_schema(url)
+
+
 def test_a_worker_solves_what_is_sent(shell: Shell, tenant: str) -> None:
     """A run that fails makes `send --wait` exit with 3; its run is listed and shown."""
     worker = shell.start("worker", "shop:app", "--queues", "runs", "--concurrency", "2", log=shell.folder / "log")
@@ -119,6 +148,7 @@ def test_a_worker_solves_what_is_sent(shell: Shell, tenant: str) -> None:
         assert "✓ price" in page
         assert "Order 13 brings bad luck" in page
         assert shell.run("runs", "cancel", failed[0]["id"], "--tenant", tenant).returncode == 1
+        assert "SecurityWarning" not in (shell.folder / "log").read_text(), "of being root, which containers are"
     finally:
         end(worker)
 
