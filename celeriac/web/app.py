@@ -37,6 +37,7 @@ from celeriac.web.dashboard import audit as audit_pages
 from celeriac.web.dashboard import bulk as bulk_pages
 from celeriac.web.dashboard import functions as function_pages
 from celeriac.web.dashboard import keys as key_pages
+from celeriac.web.dashboard import settings as settings_pages
 from celeriac.web.dashboard import usage as usage_pages
 from celeriac.web.dashboard.frame import dashboard
 from celeriac.web.dashboard.signin import signin
@@ -61,6 +62,7 @@ _PAGES = (
     bulk_pages,
     function_pages,
     usage_pages,
+    settings_pages,
     key_pages,
     people,
     audit_pages,

@@ -129,7 +129,8 @@ def is_for_people() -> bool:
     """Say whether the answer goes to a browser on the dashboard."""
     if request.path.startswith(("/v1/", "/e/")):
         return False
-    return request.blueprint in ("dashboard", "signin") or request.accept_mimetypes.best == "text/html"
+    wanted = request.accept_mimetypes.best_match(["application/json", "text/html"])
+    return request.blueprint in ("dashboard", "signin") or wanted == "text/html"
 
 
 def _from_http(error: HTTPException) -> Response:

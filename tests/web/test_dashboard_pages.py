@@ -163,6 +163,25 @@ def test_another_tenants_run_is_not_found_on_any_page(other_bank: Bank, server: 
     assert run_id not in stranger.get("/runs").text
 
 
+#: what Chrome sends; by its rules the most special type is one that nobody would answer with
+BROWSER = "text/html,application/xml;q=0.9,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"])
+def test_a_browser_that_asks_for_what_is_not_there_gets_a_page(reader: Client, server: str, accept: str) -> None:
+    for browser in (reader, Client(server)):
+        answer = browser.get("/nope", Accept=accept)
+        assert answer.status == 404
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert "Back to the runs" in answer.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/problem+json"])
+def test_a_program_that_asks_for_what_is_not_there_gets_a_problem(server: str, accept: str) -> None:
+    answer = Client(server).get("/nope", Accept=accept)
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
 @pytest.mark.parametrize(
     "odd", [None, 7, "text", [], [7], {}, {"messages": 7}, {"messages": [7], "patch": [7], "usage": 7}]
 )

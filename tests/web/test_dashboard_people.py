@@ -239,3 +239,16 @@ def test_a_session_by_a_key_may_no_more_than_the_key(world: World) -> None:
     narrow = submit(browser, "/settings/keys", "/settings/keys", kind="api", reach="some", scopes="runs:read")
     assert narrow.status_code == 201
     assert browser.get("/settings/people").status_code == 403
+
+
+def test_the_settings_begin_with_the_first_page_that_one_may_see(world: World) -> None:
+    """Whoever shortens an address by hand arrives somewhere."""
+    answer = world.browser(world.people["admin"], world.own.tenant_id).get("/settings")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/settings/keys")
+
+
+def test_who_may_see_no_settings_is_told_so(world: World) -> None:
+    """On a page like any other of the dashboard."""
+    answer = world.browser(world.people["viewer"], world.own.tenant_id).get("/settings")
+    assert answer.status_code == 404
+    assert "no settings that you may see" in answer.text
