@@ -3,6 +3,8 @@
 Nothing of it holds a worker while it waits, and nothing is done twice when one is killed.
 
     celeriac dev examples.durable_function:app
+
+    . .celeriac/env                       # in another terminal: the settings of this installation
     celeriac send shop/order.placed '{"order_id": "o1", "item": "lamp"}'
     celeriac send shop/order.paid '{"order_id": "o1"}'
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from celeriac import App, Context, NonRetriableError
 
@@ -19,8 +21,8 @@ from celeriac import App, Context, NonRetriableError
 class OrderPlaced(BaseModel):
     """A customer ordered something."""
 
-    order_id: str
-    item: str
+    order_id: str = Field(examples=["o1"])
+    item: str = Field(examples=["lamp"])
 
 
 class Reservation(BaseModel):

@@ -5,17 +5,18 @@ From the root of the repository, offline and without a key; a script answers in 
     CELERIAC_MCP_STDIO=true python -m examples.mcp_tools
 
 With a model: `… python -m examples.mcp_tools --model openai:gpt-4.1-mini`. The setting allows servers that are
-commands; one that has a URL needs none.
+commands; one that has a URL needs none. As durable runs: `… celeriac dev examples.mcp_tools:app`, then
+`. .celeriac/env && celeriac send lamps/asked '{"input": "…"}'`.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 
-from celeriac import Agent, App, McpServer
-from celeriac.testing import ScriptedModel, call
+from celeriac import Agent, App, McpServer, openai
+from examples.script import Part, Script, call
+from examples.stage import command_line, model_of
 
 #: started at the first call of one of its tools, ended with the worker or the script
 stock = McpServer("stock", command=[sys.executable, "-m", "examples.mcp_tools", "--serve"], include=["count", "order"])
@@ -23,6 +24,7 @@ stock = McpServer("stock", command=[sys.executable, "-m", "examples.mcp_tools", 
 assistant = Agent(
     "Shop assistant",
     system="You help customers of a lamp shop. Look into the stock before you promise anything.",
+    model=openai("gpt-4.1-mini"),
     tools=[stock],
 )
 
@@ -30,9 +32,12 @@ app = App("lamps")
 app.agent(assistant, on="lamps/asked")
 
 
-def offline() -> ScriptedModel:
-    """Return what a model might say."""
-    return ScriptedModel([call("stock-count", item="lamp"), "We have 4 lamps; yours can leave today."])
+SCRIPT = Script(
+    Part(
+        "You help customers of a lamp shop",
+        says=[call("stock-count", item="lamp"), "We have 4 lamps; yours can leave today."],
+    )
+)
 
 
 def serve() -> None:
@@ -61,15 +66,15 @@ def serve() -> None:
 
 async def main() -> None:
     """Ask the assistant."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line("mcp_tools", __doc__)
     parser.add_argument("question", nargs="?", default="Do you have a lamp that can be sent today?")
-    parser.add_argument("--model", help="such as openai:gpt-4.1-mini; a script answers without it")
     parser.add_argument("--serve", action="store_true", help="be the server")
     given = parser.parse_args()
     if given.serve:
         await asyncio.to_thread(serve)
         return
-    result = await assistant.run(given.question, model=given.model or offline())
+    with model_of(given.model, SCRIPT) as model:
+        result = await assistant.run(given.question, model=model)
     for made in result.tool_results:
         print(f"{made.name}: {made.content()}")
     print(result.text)

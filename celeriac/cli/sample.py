@@ -10,7 +10,14 @@ from celeriac.platform.event import RESERVED
 if TYPE_CHECKING:
     from celeriac.platform.app import App
 
-_PLAIN: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None}
+_PLAIN: dict[str, Any] = {"integer": 1, "number": 1.0, "boolean": True, "object": {}, "null": None}
+_FORMATS = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T12:00:00Z",
+    "email": "somebody@example.com",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000001",
+}
 
 
 def sample_event(app: App) -> dict[str, Any] | None:
@@ -29,14 +36,14 @@ def sample_event(app: App) -> dict[str, Any] | None:
 def sample_of(schema: Mapping[str, Any], name: str = "", root: Mapping[str, Any] | None = None) -> Any:
     """Return a value that fits the JSON schema: its own example or default if it has one, else the plainest."""
     root = schema if root is None else root
-    if "$ref" in schema:
-        return sample_of(root["$defs"][schema["$ref"].rpartition("/")[2]], name, root)
     for given in ("examples", "enum"):
         if schema.get(given):
             return schema[given][0]
     for given in ("const", "default"):
         if given in schema:
             return schema[given]
+    if "$ref" in schema:
+        return sample_of(root["$defs"][schema["$ref"].rpartition("/")[2]], name, root)
     for choice in ("anyOf", "oneOf", "allOf"):
         if schema.get(choice):
             return sample_of(schema[choice][0], name, root)
@@ -45,4 +52,8 @@ def sample_of(schema: Mapping[str, Any], name: str = "", root: Mapping[str, Any]
         wanted = schema.get("required", [])
         return {key: sample_of(part, key, root) for key, part in properties.items() if key in wanted}
     kind = schema.get("type", "string")
-    return (name or "text") if kind == "string" else _PLAIN.get(kind)
+    if kind == "string":
+        return _FORMATS.get(schema.get("format", ""), name or "text")
+    if kind == "array":
+        return [sample_of(schema.get("items", {}), name, root) for _ in range(schema.get("minItems", 0))]
+    return max(_PLAIN[kind], schema["minimum"]) if "minimum" in schema else _PLAIN.get(kind)

@@ -78,8 +78,12 @@ reflective = Agent[Talk](
 reflecting = Network[Talk]("Reflective assistant", agents=[reflective], state=Talk, max_iter=3)
 
 
+UserId = Annotated[str, Field(examples=["u1"])]
+Text = Annotated[str, Field(examples=["Hello! I have moved to Turin, and I ride my bike on Sundays."])]
+
+
 @app.function(on=ASKED)
-async def ask(ctx: Context, user_id: str, text: str) -> NetworkRun[Talk]:
+async def ask(ctx: Context, user_id: UserId, text: Text) -> NetworkRun[Talk]:
     """Answer by the agent that decides for itself."""
     return await reflecting.run(text, state=Talk(user_id=user_id))
 
@@ -111,7 +115,7 @@ orderly = Network[Talk]("Orderly assistant", agents=_ORDER, state=Talk, router=i
 
 
 @app.function(on=ASKED_IN_ORDER)
-async def ask_in_order(ctx: Context, user_id: str, text: str) -> dict[str, Any]:
+async def ask_in_order(ctx: Context, user_id: UserId, text: Text) -> dict[str, Any]:
     """Answer by the three."""
     run = await orderly.run(text, state=Talk(user_id=user_id))
     return {**run.export(), "answer": answer_of(run)}

@@ -1,7 +1,8 @@
 """A planner and an editor on one repository: typed state, steps in tools, an agent that takes part late.
 
-As durable runs: `celeriac dev examples.coding.app:app`, then the event `coding/issue.opened`. All workers of an
-installation must see the folder that repositories are cloned into.
+As durable runs: make the sample repository by `python -m examples.coding.sample`, then
+`celeriac dev examples.coding.app:app` and the event `coding/issue.opened`, which the first one prints. All workers of
+an installation must see the folder that repositories are cloned into.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from celeriac import Agent, App, Context, Network, Prompt, openai, tool
-from examples.coding import repository
+from examples.coding import repository, sample
 
 
 class Edit(BaseModel):
@@ -137,7 +138,12 @@ app = App("coding")
 
 
 @app.function(on="coding/issue.opened", retries=2, timeout="2h")
-async def fix_issue(ctx: Context, repo: str, base_commit: str, problem_statement: str) -> dict[str, Any]:
+async def fix_issue(
+    ctx: Context,
+    repo: Annotated[str, Field(examples=[sample.FOLDER])],
+    base_commit: Annotated[str, Field(examples=["HEAD"])],
+    problem_statement: Annotated[str, Field(examples=[sample.PROBLEM])],
+) -> dict[str, Any]:
     """Clone a repository, let the agents mend the issue in it, and return the change as a patch."""
     folder = str(Path(os.environ.get("CODING_FOLDER") or tempfile.gettempdir()) / ctx.run.id)
     await ctx.step.run("clone repo", repository.clone, repo, folder)

@@ -1,11 +1,19 @@
-"""A small repository with a bug, for the agents to mend."""
+"""A small repository with a bug, for the agents to mend.
+
+`python -m examples.coding.sample` makes it anew at `FOLDER`, or in a new folder that it is given, and prints the data
+of the event that has it mended.
+"""
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
 from pathlib import Path
 
 from examples.coding.repository import git
 
+FOLDER = "/tmp/celeriac-sample-shop"
 PROBLEM = "Cart.total is wrong as soon as somebody buys two of a thing: the quantity is not taken into account."
 
 _CART = '''"""The cart of a shop."""
@@ -53,3 +61,17 @@ def make_repository(folder: Path) -> str:
     author = ("-c", "user.name=Shop", "-c", "user.email=shop@example.com")
     git(where, *author, "commit", "--quiet", "--message", "A shop")
     return git(where, "rev-parse", "HEAD").strip()
+
+
+def main() -> None:
+    """Make the repository, by default where the sample event looks for it."""
+    folder = sys.argv[1] if len(sys.argv) > 1 else FOLDER
+    if folder == FOLDER:
+        shutil.rmtree(folder, ignore_errors=True)
+    Path(folder).mkdir()
+    make_repository(Path(folder))
+    print(json.dumps({"repo": folder, "base_commit": "HEAD", "problem_statement": PROBLEM}))
+
+
+if __name__ == "__main__":
+    main()

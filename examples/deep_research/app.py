@@ -7,7 +7,7 @@ the channel `deep-research.<uuid>`.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -162,7 +162,11 @@ app = App("deep-research")
 
 @app.function(on="deep-research/run", timeout="1h")
 async def research(
-    ctx: Context, uuid: str, topic: str, context: str = "", configuration: Configuration | None = None
+    ctx: Context,
+    uuid: Annotated[str, Field(examples=["r1"])],
+    topic: Annotated[str, Field(examples=["Why do honey bees swarm, and what can a beekeeper do?"])],
+    context: str = "",
+    configuration: Configuration | None = None,
 ) -> dict[str, Any]:
     """Research a topic and return the report."""
     begun = Research(topic=topic, context=context, configuration=configuration or Configuration())

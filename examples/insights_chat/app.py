@@ -1,13 +1,20 @@
 """The chat as an app: questions about numbers, and customer support, each in threads that go on.
 
-As durable runs: `celeriac dev examples.insights_chat.app:app`, then the events below. A web server of yours sends them
-for a user that it knows: `user_id` is its word, what is in `user_message` is the client's. A client that keeps the
-conversation itself is answered by the event `insights-chat/network-insights`.
+As durable runs: `celeriac dev examples.insights_chat.app:app`, then events such as
+
+    . .celeriac/env                       # in another terminal: the settings of this installation
+    celeriac send agent/chat.requested \
+        '{"user_id": "u1", "user_message": {"id": "m1", "content": "How many sign-ups came in March?"}}'
+    celeriac send agent/support.requested \
+        '{"user_id": "u1", "user_message": {"id": "m2", "content": "Your API is slow today."}}'
+
+A web server of yours sends them for a user that it knows: `user_id` is its word, what is in `user_message` is the
+client's. A client that keeps the conversation itself is answered by the event `insights-chat/network-insights`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -21,18 +28,23 @@ CHAT, SUPPORT = "agent/chat.requested", "agent/support.requested"
 class ChatMessage(BaseModel):
     """What a client sends: its words under its own id, and what it shows at the moment."""
 
-    id: str
-    content: str = Field(min_length=1)
+    id: str = Field(examples=["m1"])
+    content: str = Field(min_length=1, examples=["How many sign-ups came in March?"])
     state: dict[str, Any] = {}
 
 
+UserId = Annotated[str, Field(examples=["u1"])]
+
 app = App("insights-chat")
-app.network(insights)
 
 
 @app.function(on=CHAT, concurrency=Concurrency(1, key="event.data.thread_id"))
 async def chat(
-    ctx: Context, user_message: ChatMessage, user_id: str, thread_id: str | None = None, channel_key: str | None = None
+    ctx: Context,
+    user_message: ChatMessage,
+    user_id: UserId,
+    thread_id: str | None = None,
+    channel_key: str | None = None,
 ) -> dict[str, Any]:
     """Answer a question about the numbers; tell it to the user's channel while it goes on."""
     run = await insights.run(
@@ -46,13 +58,16 @@ async def chat(
 
 @app.function("support", on=SUPPORT, concurrency=Concurrency(1, key="event.data.thread_id"))
 async def help_customer(
-    ctx: Context, user_message: ChatMessage, user_id: str, thread_id: str | None = None
+    ctx: Context, user_message: ChatMessage, user_id: UserId, thread_id: str | None = None
 ) -> NetworkRun[Desk]:
     """Help a customer."""
     message = Message.user(user_message.content, id=user_message.id)
     return await customer_support.run(
         message, state=Desk(user_id=user_id), thread_id=thread_id, channel=f"user:{user_id}"
     )
+
+
+app.network(insights)
 
 
 def state_of(user_message: ChatMessage, user_id: str) -> Insights:

@@ -1,7 +1,7 @@
 """Two agents and a supervisor who solve a ticket; one of them may ask a developer, and wait for hours.
 
 As durable runs: `celeriac dev examples.support_desk.app:app`, then the event `app/support.ticket.created`, and
-`app/support.ticket.developer-response` for a ticket that waits.
+`app/support.ticket.developer-response` for a ticket that waits, as T125 does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Support(BaseModel):
 class TicketCreated(BaseModel):
     """A customer opened a ticket."""
 
-    ticket_id: str
+    ticket_id: str = Field(examples=["T124"])
 
 
 class DeveloperResponse(BaseModel):

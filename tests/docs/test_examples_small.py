@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from celeriac import Event, anthropic
+from celeriac.cli.sample import sample_event
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.mcp.sessions import close_sessions
@@ -18,6 +19,7 @@ from examples import durable_function, mcp_tools, quick_start
 
 ANSWERS = {"Database administrator": [call("provide_answer", answer="use pg_stat_statements")]}
 BOTH = ANSWERS | {"Database Security Expert": [call("provide_answer", answer="only for pg_monitor")]}
+STDIO = McpLimits(allow_stdio=True)
 ORDER = {"order_id": "o1", "item": "lamp"}
 
 
@@ -78,13 +80,25 @@ async def test_what_the_shop_never_had_fails_at_once(item: str) -> None:
 
 async def test_the_assistant_looks_into_the_stock_of_a_server() -> None:
     """What it may use is what was included."""
-    model, allowed = mcp_tools.offline(), Conduct(mcp_limits=McpLimits(allow_stdio=True))
+    model, allowed = ScriptedModel([call("stock-count", item="lamp"), "4"]), Conduct(mcp_limits=STDIO)
     async with Harness(mcp_tools.app, model=model, conduct=allowed) as h:
-        [run] = await h.send("lamps/asked", {"input": "Do you have a lamp?"})
-        assert h.run(run.id).output["text"] == "We have 4 lamps; yours can leave today."
+        await h.send("lamps/asked", {"input": "Do you have a lamp?"})
         await close_sessions()
     assert [one.name for one in model.requests[0].tools] == ["stock-count", "stock-order"]
     assert model.requests[1].messages[-1].tool_result.content() == {"data": "4 of lamp"}
+
+
+async def test_the_assistant_has_a_model_of_its_own_as_an_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command of the README: the SDK is told where the script is served."""
+    event, allowed = sample_event(mcp_tools.app), Conduct(mcp_limits=STDIO)
+    assert event is not None
+    with ModelServer(mcp_tools.SCRIPT) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.openai_base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "offline")
+        async with Harness(mcp_tools.app, conduct=allowed) as h:
+            [run] = await h.send(event["name"], event["data"])
+            assert h.run(run.id).output["text"] == "We have 4 lamps; yours can leave today."
+            await close_sessions()
 
 
 def test_the_assistant_works_as_a_script() -> None:
