@@ -113,3 +113,13 @@ def test_a_brain_that_does_not_exist_is_a_clear_error() -> None:
 
     with pytest.raises(ConfigError, match="module:function"):
         load_brain("examples.bank_support.desk_model:answer")
+
+
+def test_a_brain_that_is_not_there_is_one_line() -> None:
+    """Examples of one file have their script in themselves, which is easily got wrong."""
+    command = [sys.executable, "-m", "celeriac.testing.model_server", "examples.quick_start.script:SCRIPT"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: No brain at 'examples.quick_start.script:SCRIPT'")
+    assert line.endswith("name it as module:function.")

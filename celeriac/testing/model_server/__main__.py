@@ -26,8 +26,12 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="append a JSON line for each answered request")
     parser.add_argument("--faults", default="{}", help="JSON, as for POST /_control")
     options = parser.parse_args()
+    try:
+        brain = load_brain(options.brain)
+    except ConfigError as error:
+        parser.exit(1, f"Error: {error.message}\n")
     server = ModelServer(
-        load_brain(options.brain),
+        brain,
         latency=options.latency,
         host=options.host,
         port=options.port,
