@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 def audit(
     tenant_id: str | None, *, installation: bool, limit: int, before: str | None, as_json: bool, **given: Any
 ) -> None:
-    """List the audit log of a tenant, or that of the installation, newest first."""
+    """List the audit log of a tenant (or of CELERIAC_DEFAULT_TENANT), or that of the installation, newest first."""
+    from celeriac.settings import load_settings
     from celeriac.web.api.answers import audit_json
 
+    tenant_id = tenant_id or (None if installation else load_settings().default_tenant)
     if (tenant_id is None) != installation:
         raise click.UsageError("Name a tenant, or ask for --installation; one of the two.")
     house = rooms() if tenant_id is None else rooms_for(tenant_id)

@@ -64,13 +64,19 @@ def tenant_option(command: F) -> F:
     )(command)
 
 
-def _known_tenant(_: click.Context, __: click.Parameter, given: str | None) -> str:
+def tenant_argument(command: F) -> F:
+    """Give the command the argument TENANT_ID, which may be left out for the deployment's default."""
+    return click.argument("tenant_id", required=False, callback=_known_tenant)(command)
+
+
+def _known_tenant(_: click.Context, parameter: click.Parameter, given: str | None) -> str:
     from celeriac.settings import load_settings
 
     tenant_id = given or load_settings().default_tenant
     if tenant_id is None:
+        said = "--tenant ID" if isinstance(parameter, click.Option) else "TENANT_ID"
         raise click.UsageError(
-            "Say for which tenant: --tenant ID, or set CELERIAC_DEFAULT_TENANT. `celeriac tenants ls` shows them all."
+            f"Say for which tenant: {said}, or set CELERIAC_DEFAULT_TENANT. `celeriac tenants ls` shows them all."
         )
     return tenant_id
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from celeriac.cli.command import Group, json_option
+from celeriac.cli.command import Group, json_option, tenant_argument
 from celeriac.cli.output import ago, emit, note, table
 from celeriac.cli.rooms import login, rooms, rooms_for
 
@@ -25,10 +25,10 @@ def keys() -> None:
 
 
 @keys.command("ls", example="celeriac keys ls ten_01J…")
-@click.argument("tenant_id")
+@tenant_argument
 @json_option
 def ls(tenant_id: str, as_json: bool) -> None:
-    """List a tenant's keys, newest first; never a key itself."""
+    """List a tenant's keys (CELERIAC_DEFAULT_TENANT's where none is named), newest first; never a key itself."""
     from celeriac.web.api.answers import key_json
 
     found = rooms_for(tenant_id).keys.list(tenant_id)

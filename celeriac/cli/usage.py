@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from celeriac.cli.command import Command, F, json_option
+from celeriac.cli.command import Command, F, json_option, tenant_argument
 from celeriac.cli.output import dim, emit, note, table
 from celeriac.cli.rooms import rooms, rooms_for
 from celeriac.errors import ConfigError
@@ -57,10 +57,10 @@ def usage(tenant: str | None, of_all: bool, **given: Any) -> None:
 
 
 @click.command("usage", cls=Command, example="celeriac tenants usage ten_01J… --by day --csv")
-@click.argument("tenant_id")
+@tenant_argument
 @usage_options
 def usage_of_tenant(tenant_id: str, **given: Any) -> None:
-    """Tell what a tenant has used: this month by day, function and model."""
+    """Tell what a tenant (or CELERIAC_DEFAULT_TENANT) has used: this month by day, function and model."""
     _tell(tenant_id, **given)
 
 

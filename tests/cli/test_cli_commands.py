@@ -58,6 +58,16 @@ def test_an_unknown_tenant_is_named_with_what_to_do(shell: Shell) -> None:
     assert done.stderr == "Error: There is no tenant 'ten_x'; `celeriac tenants ls` shows them all\n"
 
 
+@pytest.mark.parametrize("command", [("keys", "ls"), ("tenants", "usage"), ("audit",)])
+def test_the_default_tenant_is_meant_where_none_is_named(shell: Shell, tenant: str, command: tuple[str, ...]) -> None:
+    """As everywhere else; without one, the answer is what to say."""
+    shell.run("keys", "create", tenant, "--kind", "api")
+    named = shell.run(*command, tenant, "--json")
+    assert (named.returncode, named.stderr) == (0, "")
+    assert shell.run(*command, "--json", CELERIAC_DEFAULT_TENANT=tenant).stdout == named.stdout
+    assert shell.run(*command, "--json").returncode == 2
+
+
 def test_an_error_shows_its_origin_when_asked(shell: Shell) -> None:
     """Only then."""
     done = shell.run("runs", "ls", "--tenant", "ten_x", "--debug")
