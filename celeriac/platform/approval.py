@@ -33,6 +33,10 @@ def is_approval(signal: str) -> bool:
     return signal.startswith(_SIGNAL)
 
 
+#: the most characters of a reason: it is for the model, people and the audit log, and no document
+LONGEST_REASON = 1_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class ApprovalRequest:
     """What a person has to decide on: one call of one tool."""

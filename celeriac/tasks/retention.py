@@ -1,4 +1,4 @@
-"""The retention: deletes what tenants and the audit log keep no longer, on the worker that has been there longest.
+"""The retention: deletes what is kept no longer, of tenants and of all, on the worker that has been there longest.
 
 It does a batch and rests for many times as long, so that traffic does not feel it. Two workers that both think
 themselves the oldest do no harm.
@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 
 from celeriac.platform.durable.retention import batches
 from celeriac.tasks.heartbeat import Heartbeat
@@ -73,9 +74,9 @@ class Retention:
         return not living or living[0].id == self._heartbeat.worker.id
 
     def _batches(self) -> Iterator[int]:
-        """Go through the batches of all tenants and of the audit log, and say in the log what went."""
+        """Go through the batches of answers, of the audit log and of all tenants, and say in the log what went."""
         now, total = self._rooms.store.now(), 0
-        for deleted in self._audit_batches(now):  # first: a batch of a tenant that fails ends the pass
+        for deleted in chain(self._answers(), self._audit_batches(now)):  # a batch of a tenant that fails ends the pass
             total += deleted
             yield deleted
         for tenant in self._rooms.tenants.list():
@@ -88,6 +89,10 @@ class Retention:
                 yield deleted
         if total:
             log.info("Retention deleted %d runs, events, audit entries and the like", total)
+
+    def _answers(self) -> Iterator[int]:
+        while deleted := self._rooms.given_answers.delete_old():
+            yield deleted
 
     def _audit_batches(self, now: datetime) -> Iterator[int]:
         days = self._rooms.settings.audit_retention_days

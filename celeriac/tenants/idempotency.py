@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Engine, delete, select, update
+from sqlalchemy import BigInteger, Connection, Engine, delete, select, tuple_, update
 from sqlalchemy import type_coerce as coerce
 
 from celeriac.database import db_ago, db_now, single
@@ -132,6 +132,13 @@ class GivenAnswers:
                 connection.execute(update(given_answers).where(*place).values(held_until=db_now()))
             else:
                 connection.execute(delete(given_answers).where(*place))
+
+    def delete_old(self, *, most: int = 500) -> int:
+        """Delete a batch of answers, of all tenants, that are given no more; return how many went."""
+        key = (given_answers.c.tenant_id, given_answers.c.route, given_answers.c.key)
+        old = select(*key).where(given_answers.c.created_at <= db_ago(KEPT_FOR)).limit(most)
+        with single(self._engine) as connection:
+            return connection.execute(delete(given_answers).where(tuple_(*key).in_(old))).rowcount
 
 
 def _place(asked: Asked) -> tuple[Any, ...]:

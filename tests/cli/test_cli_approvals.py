@@ -81,6 +81,12 @@ def test_a_call_is_denied_with_a_reason(till: Till) -> None:
     assert entry["detail"] == {"approval": till.request.id, "tool": "refund", "reason": "Too much"}
 
 
+def test_a_reason_is_no_document(till: Till) -> None:
+    done = till.shell.run("runs", "approve", till.run_id, PATH, "--reason", "so " * 400)
+    assert (done.returncode, "A reason has at most 1,000 characters" in done.stderr) == (1, True)
+    assert till.decision() is None
+
+
 def test_a_plain_signal_decides_nothing(till: Till) -> None:
     done = till.shell.run("signal", approval_signal(till.request.id), '{"approved": true}')
     assert (done.returncode, "celeriac runs approve" in done.stderr) == (1, True) and till.decision() is None

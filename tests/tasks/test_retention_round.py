@@ -18,7 +18,8 @@ from celeriac.platform.store.tables import events, runs
 from celeriac.settings import Settings
 from celeriac.tasks.retention import LEAST_REST_SECONDS, PASS_SECONDS, REST, Retention
 from celeriac.tenants.audit_filter import AuditFilter
-from celeriac.tenants.tables import audit_log
+from celeriac.tenants.idempotency import KEPT_FOR, Asked
+from celeriac.tenants.tables import audit_log, given_answers
 from celeriac.wiring import Installation, build
 
 
@@ -131,6 +132,21 @@ def test_the_audit_log_goes_batch_by_batch(rooms: Installation, engine: Engine) 
     assert (round.run_once(), round.run_once()) == (500, 0)
     watch.now += LEAST_REST_SECONDS
     assert round.run_once() == 1
+
+
+def test_answers_go_that_are_given_no_more(rooms: Installation, engine: Engine) -> None:
+    """Also those of tenants that never send a key again."""
+    tenant_id = rooms.tenants.create("bank").id
+    asked = [Asked(tenant_id=tenant_id, route="POST /v1/signals", key=key, body={}) for key in ("old", "new")]
+    for one in asked:
+        rooms.given_answers.begin(one)
+    ago = rooms.store.now() - KEPT_FOR - timedelta(minutes=1)
+    with transaction(engine) as connection:
+        connection.execute(update(given_answers).where(given_answers.c.key == "old").values(created_at=ago))
+    watch = Watch()
+    assert pass_over(retention(rooms, watch), watch) == 1
+    with reading(engine) as connection:
+        assert connection.execute(select(given_answers.c.key)).scalars().all() == ["new"]
 
 
 def test_it_rests_for_longer_than_a_batch_took(rooms: Installation, engine: Engine) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from celeriac.errors import ConflictError, InvalidEventError, LimitError, NotFoundError
-from celeriac.platform.approval import NO_PLAIN_SIGNAL, Decision, approval_signal, is_approval
+from celeriac.platform.approval import LONGEST_REASON, NO_PLAIN_SIGNAL, Decision, approval_signal, is_approval
 from celeriac.platform.codec import Uncodable, encode_within
 from celeriac.platform.durable.approvals import asked_calls, meant, open_approvals, refusal
 from celeriac.platform.durable.asked import RunApproval
@@ -125,6 +125,8 @@ class Operator:
         self, tenant_id: str, run_id: str, call_id: str, decision: Decision, decision_id: str | None = None
     ) -> str | None:
         """Return the path of the call on which this decides; None where it decides on none."""
+        if decision.reason is not None and len(decision.reason) > LONGEST_REASON:
+            raise InvalidEventError(f"A reason has at most {LONGEST_REASON:,} characters")
         found, now = meant(run_id, open_approvals(self._reads.view(tenant_id, run_id)), call_id), self._store.now()
         if found is None or found.expires_at <= now:  # its time is over, whether or not somebody has looked
             return None

@@ -33,7 +33,8 @@ class SqlSignals(SqlPart):
         event = signal_event(id or new_id("evt"), name, data)
         with transaction(self._walled, tenant_id) as connection:
             now = lock_names(connection, {(tenant_id, event.name)}, "exclusive")
-            if id is not None and connection.execute(select(events.c.id).where(events.c.id == id)).first() is not None:
+            known = select(events.c.id).where(events.c.id == id, events.c.tenant_id == tenant_id)
+            if id is not None and connection.execute(known).first() is not None:
                 return Signalled(is_awaited=True)
             names = {"of_tenant": tenant_id, "with_name": signal_name(name)}
             found = connection.execute(_WAITING, names).first()

@@ -9,15 +9,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, StrictBool
 
+from celeriac.platform.approval import LONGEST_REASON
 from celeriac.web.acting import decide as decide_on
 from celeriac.web.api.answers import approval_json
 from celeriac.web.api.models import Id, PageOut, PageQuery, Request, RunPath, Storable, refusals
 from celeriac.web.auth import needs
 from celeriac.web.once import once
 from celeriac.web.paging import page_of_approvals
-
-#: a reason is for the model and for people, not a document
-LONGEST_REASON = 1_000
 
 approvals = APIBlueprint(
     "approvals",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from celeriac.platform.approval import LONGEST_REASON
 from celeriac.web import acting
-from celeriac.web.api.approvals import LONGEST_REASON
 from celeriac.web.auth import needs
 from celeriac.web.dashboard.frame import dashboard, template_of, tenant
 from celeriac.web.paging import page_of_approvals

@@ -11,13 +11,13 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from celeriac.platform.approval import LONGEST_REASON
 from celeriac.platform.durable.approvals import open_approvals
 from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.run import MOVES, Run, Status
 from celeriac.web import acting
 from celeriac.web.api.answers import view_json
-from celeriac.web.api.approvals import LONGEST_REASON
 from celeriac.web.auth import actor, may, needs, tenant_id
 from celeriac.web.cancelling import cancel_run
 from celeriac.web.dashboard.conversation import Turn, bubbles, state_after, turns
