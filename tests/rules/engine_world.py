@@ -107,7 +107,7 @@ class World(Stage):
 
     async def __aenter__(self) -> Self:
         self._links = ThreadPoolExecutor(64)
-        self.bodies = BodyThreads(1)  # one thread, so that what it was given before is done before
+        self._work = self.bodies = BodyThreads(1)  # one thread, so that what it was given before is done before
         self.fellows = [self._join() for _ in range(FELLOWS)]
         return self
 
@@ -313,7 +313,7 @@ class World(Stage):
             dispatcher=self.dispatcher,
             clock=self.clock,
             loop=asyncio.get_running_loop(),
-            executor=self.bodies,
+            executor=self._work,
             bodies=self.bodies,
             worker_id="",
         )
