@@ -21,9 +21,9 @@ from celeriac.errors import CeleriacError, StoreUnavailable
 from celeriac.ids import Kind, derived_id
 from celeriac.tenants.idempotency import Asked, Begun, Given, Held, Reused
 from celeriac.tenants.key_text import new_key
-from celeriac.tenants.roles import beyond_reach, scopes_of
-from celeriac.web.auth import caller, tenant_id
+from celeriac.web.auth import tenant_id
 from celeriac.web.problems import Problem, from_house
+from celeriac.web.reach import beyond_caller
 from celeriac.web.rooms import rooms
 
 log = logging.getLogger(__name__)
@@ -120,16 +120,12 @@ def _do(asked: Asked, begun: Begun, view: Callable[[], Any]) -> Any:
 def _again(status: int, body: dict[str, Any], seed: str) -> Response:
     g.seed = seed
     derived = new_key(key_seed())
-    if body.get("id") == derived.id and not _is_beyond_caller(body):
+    if body.get("id") == derived.id and not beyond_caller(body["kind"], body["scopes"]):
         body = {**body, _SECRET: derived.plaintext}  # for nobody who could not have made it
     answer = jsonify(body)
     answer.status_code = status
     answer.headers["Idempotency-Replayed"] = "true"
     return answer
-
-
-def _is_beyond_caller(key: dict[str, Any]) -> bool:
-    return bool(beyond_reach(scopes_of(key["kind"], key["scopes"]), caller().permissions))
 
 
 def _let_go(asked: Asked, begun: Begun, *, is_done: bool) -> None:

@@ -34,18 +34,18 @@ def redis_stream(redis_url: str) -> Iterator[RedisStream]:
 @pytest.fixture(params=["local", "redis"])
 def short_stream(request: pytest.FixtureRequest) -> Iterator[Stream]:
     """A stream of each kind that keeps five chunks."""
-    if request.param == "local":
-        yield LocalStream(cap=5)
-        return
-    with connect(request.getfixturevalue("redis_url")) as client:
-        yield RedisStream(client, ttl=TTL, cap=5)
+    yield from _bounded(request, cap=5)
 
 
 @pytest.fixture(params=["local", "redis"])
 def small_stream(request: pytest.FixtureRequest) -> Iterator[Stream]:
     """A stream of each kind that keeps a thousand bytes."""
+    yield from _bounded(request, cap_bytes=1_000)
+
+
+def _bounded(request: pytest.FixtureRequest, **bound: int) -> Iterator[Stream]:
     if request.param == "local":
-        yield LocalStream(cap_bytes=1_000)
+        yield LocalStream(**bound)
         return
     with connect(request.getfixturevalue("redis_url")) as client:
-        yield RedisStream(client, ttl=TTL, cap_bytes=1_000)
+        yield RedisStream(client, ttl=TTL, **bound)

@@ -8,15 +8,15 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from celeriac.tenants.keys import KeyKind, KeyWish
-from celeriac.tenants.roles import beyond_reach, scopes_of
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, AuditQuery, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
 from celeriac.web.api.models import refusals
-from celeriac.web.auth import actor, caller, needs, tenant_id
+from celeriac.web.auth import actor, needs, tenant_id
 from celeriac.web.filters import audit_filter, refusing
 from celeriac.web.once import key_seed, once
 from celeriac.web.paging import page_of_audit
 from celeriac.web.problems import Problem
+from celeriac.web.reach import check_reach
 from celeriac.web.rooms import rooms
 
 keys = APIBlueprint(
@@ -52,7 +52,7 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
     """Make a key that may do no more than the one that asks; `key` is shown this once."""
     with refusing(422):
         wish = KeyWish.of(body.kind, name=body.name, scopes=body.scopes, lasts=body.expires)
-    _check_reach(scopes_of(wish.kind, wish.scopes))
+    check_reach(wish.kind, wish.scopes)
     _check_encryption(wish.kind)
     key_id, plaintext = rooms().keys.create(tenant_id(), wish, actor=actor(), seed=key_seed())
     return key_json(rooms().keys.get(tenant_id(), key_id)) | {"key": plaintext}, 201
@@ -64,7 +64,7 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
 def rotate(path: KeyPath, body: RotateIn) -> tuple[dict[str, Any], int]:
     """Make a successor with the same name, kind and scopes; the old key expires after the overlap."""
     old = rooms().keys.get(tenant_id(), path.key_id)
-    _check_reach(scopes_of(old.kind, old.scopes))
+    check_reach(old.kind, old.scopes)
     _check_encryption(old.kind)
     with refusing(422):
         key_id, plaintext = rooms().keys.rotate(
@@ -94,10 +94,3 @@ def _check_encryption(kind: KeyKind) -> None:
     """A signing key is kept encrypted, or not at all."""
     if kind == "signing" and not rooms().settings.encryption_keys:
         raise Problem(503, "no_encryption_key", "The operator has to set CELERIAC_ENCRYPTION_KEYS first")
-
-
-def _check_reach(scopes: frozenset[str]) -> None:
-    """Nobody makes a key that may do more than they may themselves."""
-    if beyond := beyond_reach(scopes, caller().permissions):
-        what = ", ".join(sorted(beyond))
-        raise Problem(403, "access_denied", f"This key may not make one that may do more than itself: {what}")

@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from celeriac.errors import ConfigError, ConflictError
 from celeriac.tenants.keys import KeyKind, KeyWish
-from celeriac.tenants.roles import Scope, SigningScope, beyond_reach, scopes_of
+from celeriac.tenants.roles import Scope, SigningScope
 from celeriac.web.auth import actor, caller, needs, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
-from celeriac.web.problems import Problem
+from celeriac.web.reach import check_reach
 from celeriac.web.rooms import rooms
 
 #: how long keys may last and overlap, as the forms offer it
@@ -42,7 +42,7 @@ def create_key() -> AnyResponse:
         )
     except ConfigError as error:
         return Response(_page(refusal=error.message), 422)
-    _check_reach(scopes_of(wish.kind, wish.scopes))
+    check_reach(wish.kind, wish.scopes)
     try:
         shown = rooms().keys.create(tenant_id(), wish, actor=actor())[1]
     except (ConfigError, ConflictError) as error:
@@ -55,7 +55,7 @@ def create_key() -> AnyResponse:
 def rotate_key(key_id: str) -> AnyResponse:
     """Make a successor and show it this once."""
     old = rooms().keys.get(tenant_id(), key_id)
-    _check_reach(scopes_of(old.kind, old.scopes))
+    check_reach(old.kind, old.scopes)
     try:
         overlap = request.form.get("overlap", "24h")
         shown = rooms().keys.rotate(key_id, overlap, tenant_id=tenant_id(), actor=actor())[1]
@@ -85,9 +85,3 @@ def _page(*, shown: str | None = None, refusal: str | None = None) -> str:
         overlaps=OVERLAPS,
         tenant=tenant(),
     )
-
-
-def _check_reach(scopes: frozenset[str]) -> None:
-    """Whoever signed in with a key of few scopes makes none of more."""
-    if beyond_reach(scopes, caller().permissions):
-        raise Problem(403, "access_denied", "This key would be allowed more than you are; give it fewer scopes")
