@@ -58,9 +58,10 @@ class FifoGate:
         self.started(run)
         return True
 
-    def started(self, run: Queued) -> None:
+    def started(self, run: Queued) -> bool:
         self._redis.hdel(f"{_PREFIX}runs", run.run_id)
         self.renew([run])
+        return True
 
     def renew(self, runs: Sequence[Queued]) -> None:
         seconds, micros = self._redis.time()

@@ -26,8 +26,7 @@ def signal(name: str, data: str, tenant: str, as_json: bool) -> None:
     signalled = rooms_for(tenant).operator.signal(tenant, name, given)
     if not signalled.is_awaited:
         raise NotFoundError(f"No run waits for the signal {name!r}")
-    run_id = next((run.run_id for run in signalled.queued), None)
     if as_json:
-        emit({"run_id": run_id})
+        emit({"run_id": signalled.run_id})
     else:
-        click.echo(f"The signal was taken by {run_id or 'a run that is executing'}")
+        click.echo(f"The signal was taken by {signalled.run_id}")

@@ -32,7 +32,7 @@ HELD_FOR = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class KeyedRequest:
     """A request with a key: whose, where to, and what it holds."""
 
     tenant_id: str
@@ -86,20 +86,20 @@ class GivenAnswers:
         self._engine = engine
         self._held_for = held_for
 
-    def begin(self, asked: Asked) -> Begun | Given | Held | Reused:
+    def begin(self, keyed: KeyedRequest) -> Begun | Given | Held | Reused:
         """Take the key, or say why not."""
-        place = _place(asked)
+        place = _place(keyed)
         row = {
-            "tenant_id": asked.tenant_id,
-            "route": asked.route,
-            "key": asked.key,
-            "request_hash": asked.digest,
+            "tenant_id": keyed.tenant_id,
+            "route": keyed.route,
+            "key": keyed.key,
+            "request_hash": keyed.digest,
             "seed": secrets.token_hex(16),
             "held_until": db_ago(-self._held_for),
             "created_at": db_now(),
         }
         with single(self._engine) as connection:
-            _delete_old(connection, asked.tenant_id)
+            _delete_old(connection, keyed.tenant_id)
             made = insert_once(connection, given_answers).values(row).returning(given_answers.c.seed)
             if (seed := connection.execute(made).scalar_one_or_none()) is not None:
                 return Begun(seed=seed, is_first=True)
@@ -107,7 +107,7 @@ class GivenAnswers:
             found = connection.execute(select(given_answers, left).where(*place)).one_or_none()
             if found is None:  # it was let go between the two statements
                 return Held(left=timedelta(seconds=1))
-            if found.request_hash != asked.digest:
+            if found.request_hash != keyed.digest:
                 return Reused()
             if found.status is not None:
                 return Given(status=found.status, body=json.loads(found.body), seed=found.seed)
@@ -118,15 +118,15 @@ class GivenAnswers:
                 return Held(left=timedelta(microseconds=max(found.left, 0)))
             return Begun(seed=found.seed, is_first=False)
 
-    def answer(self, asked: Asked, seed: str, status: int, body: Any) -> None:
+    def answer(self, keyed: KeyedRequest, seed: str, status: int, body: Any) -> None:
         """Keep what is answered; the first answer stays."""
-        place = (*_place(asked), given_answers.c.seed == seed, given_answers.c.status.is_(None))
+        place = (*_place(keyed), given_answers.c.seed == seed, given_answers.c.status.is_(None))
         with single(self._engine) as connection:
             connection.execute(update(given_answers).where(*place).values(status=status, body=json.dumps(body)))
 
-    def let_go(self, asked: Asked, seed: str, *, is_done: bool) -> None:
+    def let_go(self, keyed: KeyedRequest, seed: str, *, is_done: bool) -> None:
         """Leave the key to the next one: as if it had never come, or, where something may be done, with its seed."""
-        place = (*_place(asked), given_answers.c.seed == seed, given_answers.c.status.is_(None))
+        place = (*_place(keyed), given_answers.c.seed == seed, given_answers.c.status.is_(None))
         with single(self._engine) as connection:
             if is_done:
                 connection.execute(update(given_answers).where(*place).values(held_until=db_now()))
@@ -141,9 +141,9 @@ class GivenAnswers:
             return connection.execute(delete(given_answers).where(tuple_(*key).in_(old))).rowcount
 
 
-def _place(asked: Asked) -> tuple[Any, ...]:
+def _place(keyed: KeyedRequest) -> tuple[Any, ...]:
     table = given_answers.c
-    return (table.tenant_id == asked.tenant_id, table.route == asked.route, table.key == asked.key)
+    return (table.tenant_id == keyed.tenant_id, table.route == keyed.route, table.key == keyed.key)
 
 
 def _delete_old(connection: Connection, tenant_id: str) -> None:

@@ -19,7 +19,7 @@ from flask import Response, g, jsonify, request
 
 from celeriac.errors import CeleriacError, StoreUnavailable
 from celeriac.ids import Kind, derived_id
-from celeriac.tenants.idempotency import Asked, Begun, Given, Held, Reused
+from celeriac.tenants.idempotency import Begun, Given, Held, KeyedRequest, Reused
 from celeriac.tenants.key_text import new_key
 from celeriac.web.auth import tenant_id
 from celeriac.web.problems import Problem, from_house
@@ -58,8 +58,8 @@ def once(view: View) -> View:
         key = request.headers.get(HEADER)
         if key is None:
             return view(*args, **kwargs)
-        asked = _asked(key, takes_body="body" in kwargs)
-        match rooms().given_answers.begin(asked):
+        keyed = _keyed(key, takes_body="body" in kwargs)
+        match rooms().given_answers.begin(keyed):
             case Given(status=status, body=body, seed=seed):
                 return _again(status, body, seed)
             case Held(left=left):
@@ -68,7 +68,7 @@ def once(view: View) -> View:
                 detail = f"This {HEADER} came with another body before; make a new key for a new request"
                 raise Problem(422, "idempotency_key_reused", detail)
             case Begun() as begun:
-                return _do(asked, begun, lambda: view(*args, **kwargs))
+                return _do(keyed, begun, lambda: view(*args, **kwargs))
 
     setattr(answered, _IS_ONCE, True)
     return cast("View", answered)
@@ -101,17 +101,17 @@ def key_seed() -> bytes | None:
     return hmac.digest(rooms().settings.secret_key.encode(), b"celeriac.seed." + str(seed).encode(), "sha256")
 
 
-def _do(asked: Asked, begun: Begun, view: Callable[[], Any]) -> Any:
+def _do(keyed: KeyedRequest, begun: Begun, view: Callable[[], Any]) -> Any:
     g.seed, g.was_tried = begun.seed, not begun.is_first
     try:
         answer = view()
     except Exception as error:
-        _let_go(asked, begun, is_done=not begun.is_first or not _is_refusal(error))
+        _let_go(keyed, begun, is_done=not begun.is_first or not _is_refusal(error))
         raise
     body, status = answer if isinstance(answer, tuple) else (answer, 200)
     stored = {name: value for name, value in body.items() if name != _SECRET}
     try:
-        rooms().given_answers.answer(asked, begun.seed, status, stored)
+        rooms().given_answers.answer(keyed, begun.seed, status, stored)
     except StoreUnavailable as error:  # it is done, and found when it is sent again
         log.warning("The answer to a request with an idempotency key was not kept: %s", error.message)
     return answer
@@ -128,9 +128,9 @@ def _again(status: int, body: dict[str, Any], seed: str) -> Response:
     return answer
 
 
-def _let_go(asked: Asked, begun: Begun, *, is_done: bool) -> None:
+def _let_go(keyed: KeyedRequest, begun: Begun, *, is_done: bool) -> None:
     try:
-        rooms().given_answers.let_go(asked, begun.seed, is_done=is_done)
+        rooms().given_answers.let_go(keyed, begun.seed, is_done=is_done)
     except StoreUnavailable as error:  # it is free by time
         log.warning("An idempotency key is held until its time is over: %s", error.message)
 
@@ -141,12 +141,12 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(problem, Problem) and problem.status < 500
 
 
-def _asked(key: str, *, takes_body: bool) -> Asked:
+def _keyed(key: str, *, takes_body: bool) -> KeyedRequest:
     if not 0 < len(key) <= _LONGEST or not key.isascii() or not key.isprintable():
         raise Problem(400, "invalid_request", f"{HEADER} is a text of 1 to {_LONGEST} printable ASCII characters")
     path = "/e/" if request.path.startswith("/e/") else request.path
     body = request.get_json() if takes_body else None  # what a view does not read makes no other request
-    return Asked(tenant_id=tenant_id(), route=f"{request.method} {path}", key=key, body=body)
+    return KeyedRequest(tenant_id=tenant_id(), route=f"{request.method} {path}", key=key, body=body)
 
 
 def _held(left: timedelta) -> Problem:

@@ -59,7 +59,7 @@ class Program:
 
     def _moves(self) -> list[Callable[[], None]]:
         often = [self.enqueue, self.pick, self.pick, self.end, self.end]
-        return [*often, self.proceed, self.wake, self.change, self.cancel, self.look, self.renew]
+        return [*often, self.proceed, self.wake, self.change, self.cancel, self.look, self.renew, self.lag]
 
     # -- moves --------------------------------------------------------------------------------------------------
 
@@ -101,6 +101,20 @@ class Program:
             goes_on = self.both(lambda gate: gate.proceed(onward))
             (self.flying if goes_on else self.queued)[run.run_id] = onward
 
+    def lag(self) -> None:
+        """Let a message be so long on its way that its slots are gone: others take them, and then it is claimed."""
+        if self.flying:
+            late = self.flying.pop(self.dice.choice(sorted(self.flying)))
+            self.both(lambda gate: gate.release(late.run_id, late.fence))
+            self.pick()
+            claimed = self._renumbered(late)
+            if self.both(lambda gate: gate.started(claimed)):
+                self.flying[late.run_id] = late
+                self._check(late)
+            else:
+                self.queued[late.run_id] = again = replace(claimed, fence=late.fence + 1)
+                self.both(lambda gate: gate.enqueue([again]))
+
     def wake(self) -> None:
         """Wake a parked run."""
         if self.parked:
@@ -140,6 +154,7 @@ class Program:
         """Compare what the gates say of the runs."""
         self.both(lambda gate: [gate.waiting(queue) for queue in QUEUES])
         self.both(lambda gate: gate.known([*self.queued, *self.parked]))
+        self.both(lambda gate: sorted(gate.unconfirmed(99)))
         for run_id in list(self.queued)[:3]:
             said, expected = self.gate.explain(run_id), self.twin.explain(run_id)
             assert _roughly(said) == _roughly(expected), f"the gate said {said}, its twin {expected}"
@@ -202,6 +217,7 @@ class Program:
             pools=pools,
             pace=pace if self.dice.random() < 0.3 else None,
             priority=self.dice.choice((0, 0, 0, 1, -1)),
+            queued_at=self.dice.choice((None, self.clock.now() - timedelta(seconds=self.made % 5))),
         )
         return self._renumbered(run)
 

@@ -73,7 +73,7 @@ def test_a_pick_that_came_to_nothing_goes_again_in_its_own_slot(stage: Stage) ->
 def test_starting_keeps_the_slot(gate: Gate) -> None:
     gate.enqueue([queued("run_1", limits=ONE), queued("run_2", limits=ONE)])
     picked(gate)
-    gate.started(queued("run_1", fence=1))
+    gate.started(queued("run_1", fence=1, limits=ONE))
     assert picked(gate) == []
 
 

@@ -31,6 +31,6 @@ def test_the_gate_and_its_twin_decide_alike(
         dice=random.Random(seed),
         capacity=capacity,
     )
-    program.run(250)
+    program.run(350)
     assert (picked(program.gate), picked(program.gate, queue="memory")) == ([], [])
     assert program.made > 30 and lasting_keys(redis_stage.redis) == []

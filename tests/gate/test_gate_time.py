@@ -47,7 +47,9 @@ def test_a_run_that_holds_a_pool_is_asked_about_after_a_minute(clocked: Gate, cl
     assert len(picked(clocked)) == 3
     clock.advance(1)
     clocked.renew([in_pools("run_0", run_pool(3))])
-    clock.advance(60)
+    clock.advance(58)
+    assert clocked.unconfirmed(9) == []
+    clock.advance(2)
     assert clocked.unconfirmed(2) == ["run_1", "run_2"]
     clocked.hold_runs([queued("run_1"), in_pools("run_2", run_pool(3))])
     assert clocked.unconfirmed(9) == ["run_0"]

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from store_stage import FUTURE, PAST, Stage, attempt_failed, step_done, worker
 
+from celeriac.platform.durable.declaration import Declaration, StartRules
 from celeriac.platform.durable.memo import StepDone
 from celeriac.platform.durable.placed import DEADLY, PlacedClaim, Process, member
 from celeriac.platform.durable.store import Claim
+from celeriac.platform.event import Event
+from celeriac.platform.flow.limits import Concurrency
 
 PATH = "network:x/crunch"
 ONE, TWO = Process(worker_id="wrk_cpu", pid=1, pid_started=1), Process(worker_id="wrk_cpu", pid=2, pid_started=2)
@@ -178,3 +181,35 @@ def test_one_that_loses_its_race_meanwhile_is_performed_in_vain(stage: Stage) ->
     assert stage.store.park(stage.refreshed(claim))
     assert stage.store.commit_placed(held, done(claim)) is None
     assert stage.store.performing(ONE.worker_id) == []
+
+
+def test_an_old_message_claims_nothing(stage: Stage) -> None:
+    """It names the token that its claim would take."""
+    claim = placed(stage)
+    assert stage.store.give_back_placed([taken(stage, claim)]) != []
+    assert stage.store.claim_placed(claim.run.id, PATH, TWO, token=1) is None
+    held = stage.store.claim_placed(claim.run.id, PATH, TWO, token=2)
+    assert held is not None and held.token == 2
+
+
+def test_a_step_that_was_not_begun_stands_queued_as_before(stage: Stage) -> None:
+    """With its age, and without a death."""
+    claim = placed(stage)
+    held = taken(stage, claim)
+    queued = stage.store.turn_back_placed(held)
+    assert queued is not None and (queued.fence, queued.queued_at) == (2, held.queued_at)
+    assert stage.store.turn_back_placed(held) is None
+    again = taken(stage, claim)
+    assert (again.deaths, again.queued_at) == (0, held.queued_at)
+
+
+def test_a_placed_step_is_of_its_function_and_counts_in_the_pools_of_links(stage: Stage) -> None:
+    """The gate is told both; what is held for the whole run its run holds."""
+    limits = (Concurrency(1), Concurrency(2, hold="run"))
+    rules = StartRules(concurrency=limits)
+    stage.declare(Declaration(app="desk", function_id="scan", triggers=("go",), rules=rules))
+    claim = stage.claimed_of(Event("go", {}))
+    queued = stage.store.place(claim, PATH, "cpu", "[]")
+    assert queued is not None
+    assert (queued.function, [pool.is_for_run for pool in queued.pools]) == ("desk/scan", [False])
+    assert queued.is_resume

@@ -217,3 +217,31 @@ def test_of_two_messages_at_once_the_one_of_the_present_fence_claims(stage: Stag
     queued = stage.queued()
     wishes = [ClaimWish(run_id=queued.run_id, link=replace(LINK, fence=fence)) for fence in (0, queued.fence)]
     assert [claim is not None for claim in stage.store.claim_all(wishes, "wrk_one")] == [False, True]
+
+
+def test_a_claim_that_did_not_execute_is_turned_back(stage: Stage) -> None:
+    """With its age, and without having begun; the next claim takes a higher fence."""
+    queued = stage.queued()
+    claim = stage.claim(queued.run_id)
+    again = stage.store.turn_back(claim)
+    assert again is not None
+    assert (again.fence, again.is_resume, again.queued_at) == (claim.fence + 1, False, queued.queued_at)
+    assert stage.store.turn_back(claim) is None
+    assert stage.claim(queued.run_id).run.links == 1
+
+
+def test_a_resume_that_is_turned_back_has_begun(stage: Stage) -> None:
+    first = stage.claimed()
+    assert stage.store.requeue(first) is not None
+    second = stage.claim(first.run.id)
+    again = stage.store.turn_back(second)
+    assert again is not None and again.is_resume
+    assert stage.claim(first.run.id).run.started_at == first.run.started_at
+
+
+def test_runs_that_come_together_are_queued_in_their_order(stage: Stage) -> None:
+    runs = stage.send(*(Event("ticket", {"id": f"T-{number}"}) for number in range(20)))
+    ages = [run.queued_at for run in runs]
+    assert ages == sorted(ages)
+    read = {run.run_id: run.queued_at for run in stage.store.stranded(older_than=timedelta(days=-1))}
+    assert [read[run.run_id] for run in runs] == ages

@@ -36,12 +36,12 @@ def test_a_signal_wakes_the_run_that_waits_for_it_with_its_data(stage: Stage) ->
 def test_a_signal_for_a_run_that_executes_keeps_it_from_parking(stage: Stage) -> None:
     claim = stage.claimed()
     stage.begin(claim, signal_wait())
-    assert stage.store.signal(TENANT, "approve", 1) == Signalled(is_awaited=True, queued=[])
+    assert stage.store.signal(TENANT, "approve", 1) == Signalled(run_id=claim.run.id, queued=[])
     assert not stage.store.park(claim)
 
 
 def test_a_signal_that_nobody_waits_for_is_given_to_nobody(stage: Stage) -> None:
-    assert stage.store.signal(TENANT, "approve", 1) == Signalled(is_awaited=False)
+    assert stage.store.signal(TENANT, "approve", 1) == Signalled()
     claim = stage.claimed()
     stage.begin(claim, signal_wait())
     assert data_of(stage, claim) == [None]
@@ -57,7 +57,7 @@ def test_a_second_call_with_its_id_is_answered_alike_and_gives_nothing(stage: St
     first = stage.parked(signal_wait())
     assert stage.store.signal(TENANT, "approve", 1, id="evt_s").is_awaited
     stage.parked(signal_wait())
-    assert stage.store.signal(TENANT, "approve", 1, id="evt_s") == Signalled(is_awaited=True, queued=[])
+    assert stage.store.signal(TENANT, "approve", 1, id="evt_s") == Signalled(run_id=first.run.id, queued=[])
     assert data_of(stage, stage.claim(first.run.id)) == [1]
 
 

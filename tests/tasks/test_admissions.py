@@ -21,6 +21,7 @@ from celeriac.platform.store.local_store import LocalStore
 from celeriac.platform.store.redis_connection import connect
 from celeriac.platform.store.redis_gate import RedisGate
 from celeriac.tasks.admissions import Admissions
+from waiting import wait_until
 
 DEAD = timedelta(seconds=10)
 ONE_RUN = StartRules(concurrency=(Concurrency(1, hold="run"),))
@@ -117,11 +118,12 @@ def test_a_limit_that_is_declared_no_more_binds_nobody(
 
 def test_a_lost_redis_learns_again_who_holds_a_pool(redis_url: str) -> None:
     redis: Redis = connect(redis_url)
-    fleet = Fleet(RedisGate(redis, dead_after=DEAD), SystemClock(), ONE_RUN)
+    fleet = Fleet(RedisGate(redis, dead_after=timedelta(seconds=1)), SystemClock(), ONE_RUN)
     [first] = fleet.start()
     claim = fleet.park(first)
     redis.flushall()
     fleet.gate.attend("wrk_me", ["runs"], 1_000)
+    wait_until(lambda: not redis.exists("cel:gate:settling"), 10, "the gate to settle")
     fleet.round.run_once()
     fleet.start()
     assert fleet.sent == [first]
@@ -154,3 +156,13 @@ def test_a_run_that_sleeps_for_long_keeps_its_pool() -> None:
         clock.advance("1h")
         fleet.gate.attend("wrk_me", ["runs"], 1_000)
         assert fleet.look() == 1
+
+
+def test_a_pool_stays_with_a_run_that_is_picked_and_not_claimed_yet(fleet_of: Callable[[StartRules], Fleet]) -> None:
+    """Its message may be on its way for longer than a minute: it is not ended."""
+    fleet = fleet_of(ONE_RUN)
+    [first], [second] = fleet.start(), fleet.start()
+    assert fleet.sent == [first]
+    fleet.gate.unconfirmed = lambda most: [first]  # type: ignore[method-assign]  # as after a minute
+    assert fleet.look() == 1
+    assert fleet.gate.explain(second) is not None

@@ -18,7 +18,7 @@ from celeriac.platform.store.tables import events, runs
 from celeriac.settings import Settings
 from celeriac.tasks.retention import LEAST_REST_SECONDS, PASS_SECONDS, REST, Retention
 from celeriac.tenants.audit_filter import AuditFilter
-from celeriac.tenants.idempotency import KEPT_FOR, Asked
+from celeriac.tenants.idempotency import KEPT_FOR, KeyedRequest
 from celeriac.tenants.tables import audit_log, given_answers
 from celeriac.wiring import Installation, build
 
@@ -137,7 +137,7 @@ def test_the_audit_log_goes_batch_by_batch(rooms: Installation, engine: Engine) 
 def test_answers_go_that_are_given_no_more(rooms: Installation, engine: Engine) -> None:
     """Also those of tenants that never send a key again."""
     tenant_id = rooms.tenants.create("bank").id
-    asked = [Asked(tenant_id=tenant_id, route="POST /v1/signals", key=key, body={}) for key in ("old", "new")]
+    asked = [KeyedRequest(tenant_id=tenant_id, route="POST /v1/signals", key=key, body={}) for key in ("old", "new")]
     for one in asked:
         rooms.given_answers.begin(one)
     ago = rooms.store.now() - KEPT_FOR - timedelta(minutes=1)

@@ -23,7 +23,7 @@ from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.event import signal_name
 from celeriac.platform.store.tables import bulk_actions, events, runs
-from celeriac.tenants.idempotency import Asked, GivenAnswers
+from celeriac.tenants.idempotency import GivenAnswers, KeyedRequest
 from celeriac.tenants.tables import api_keys, given_answers
 from celeriac.web.app import create_app
 
@@ -34,7 +34,7 @@ BULK = {"kind": "cancel", "filter": {"function": "bank/nightly-report"}}
 class Dying(GivenAnswers):
     """Answers that nobody gets, as the process is gone."""
 
-    def answer(self, asked: Asked, seed: str, status: int, body: Any) -> None:
+    def answer(self, asked: KeyedRequest, seed: str, status: int, body: Any) -> None:
         raise MemoryError("the process is gone")
 
 
@@ -223,7 +223,7 @@ def test_another_body_with_the_same_key_is_refused(world: World) -> None:
 def test_a_key_that_is_held_says_when_to_come_again(world: World) -> None:
     """And is free by then, when its process died."""
     key, tenant_id = uuid4().hex, world.own.tenant_id
-    asked = Asked(tenant_id=tenant_id, route="POST /v1/events", key=key, body=EVENT)
+    asked = KeyedRequest(tenant_id=tenant_id, route="POST /v1/events", key=key, body=EVENT)
     world.own.rooms.given_answers.begin(asked)
     held = post(world.app, world, "/v1/events", EVENT, key)
     assert (held.status_code, held.json and held.json["code"]) == (409, "idempotency_conflict")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from celeriac.platform.agents.turn_telling import Listener, TurnTelling, error_message_id
+from celeriac.platform.agents.live_reply import Listener
+from celeriac.platform.agents.turn_telling import TurnTelling, error_message_id
 from celeriac.platform.message import Message, ToolResult
 
 

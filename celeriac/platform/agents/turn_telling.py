@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from celeriac.errors import StepError
 from celeriac.ids import derived_id
+from celeriac.platform.agents.live_reply import Listener, LiveReply
+from celeriac.platform.agents.part_drafts import PartDrafts
 from celeriac.platform.codec import storable
 from celeriac.platform.message import Message, ToolCall, ToolResult, Usage
-from celeriac.platform.models.delta import CallDelta, Delta, ReasoningDelta, TextDelta
 from celeriac.platform.models.wire import to_json
 from celeriac.platform.result import AgentResult
-from celeriac.platform.streams.draft import LONGEST, Draft
+from celeriac.platform.streams.draft import Draft
 
 if TYPE_CHECKING:
     from celeriac.platform.agents.telling import Telling
-
-Listener = Callable[[str, Delta], None]
-
-#: by the type of a part, what its pieces are called
-_DELTAS = {
-    "text": "text.delta",
-    "reasoning": "reasoning.delta",
-    "tool-call": "tool_call.arguments.delta",
-    "tool-output": "tool_call.output.delta",
-}
 
 
 class TurnTelling:
@@ -41,11 +32,10 @@ class TurnTelling:
         self.run_id = ""
         if telling is not None:
             self.run_id = derived_id("run", turn_id) if self._is_within else telling.run.id
+            self._parts = PartDrafts(telling.draft, agent, turn_id, self.run_id)
         self._replies = 0
         #: the tool calls of the turn, each with its part
         self._calls: list[tuple[str, ToolCall]] = []
-        #: the parts whose begin and pieces were told live
-        self._live: set[str] = set()
         #: what is told is put here, where it is collected
         self._into: list[Draft] | None = None
 
@@ -64,7 +54,7 @@ class TurnTelling:
         if self._telling is None or not self._telling.audience.is_there:
             return None
         self._step("started", self._model_step(), "model")
-        return _LiveReply(self, self._slot(self._replies + 1), prefill).hear
+        return LiveReply(self._parts, self._hand_out, self._slot(self._replies + 1), prefill).hear
 
     def replied(self, message: Message, reasoning: str = "") -> None:
         """Tell a reply that is remembered: its reasoning, text and tool calls."""
@@ -82,17 +72,17 @@ class TurnTelling:
         slot, id = self._slot(self._replies), message.id or f"{self._id}:{self._replies}"
         parts: list[list[Draft]] = []
         if reasoning:
-            parts.append(self._part("reasoning", f"{id}:reasoning", (slot, id), reasoning, reasoning))
+            parts.append(self._parts.whole("reasoning", f"{id}:reasoning", (slot, id), reasoning, reasoning))
         if message.text:
-            parts.append(self._part("text", f"{id}:text", (slot, id), message.text, message.text))
+            parts.append(self._parts.whole("text", f"{id}:text", (slot, id), message.text, message.text))
         for place, call in enumerate(message.tool_calls):
             part = f"{id}:call-{place}"
             self._calls.append((part, call))
             text = to_json(call.input) if call.broken_input is None else call.broken_input
             final = call.input if call.broken_input is None else call.broken_input
-            parts.append(self._part("tool-call", part, (slot, id), text, final, name=call.name))
+            parts.append(self._parts.whole("tool-call", part, (slot, id), text, final, name=call.name))
         # As live: the pieces of all parts come first, for none is complete before the reply is.
-        self.hand_out(*(draft for one in parts for draft in one[:-1]), *(one[-1] for one in parts))
+        self._hand_out(*(draft for one in parts for draft in one[:-1]), *(one[-1] for one in parts))
         self._tell("settle", f"{slot}:settled:{id}", "", {}, slot=slot)
         if is_of_model:
             self._step("completed", step, "model")
@@ -151,7 +141,7 @@ class TurnTelling:
         content = storable(result.content())
         place = (f"{self._id}:call:{number}", called)
         part, text = f"{called}:output", to_json(content)
-        self.hand_out(*self._part("tool-output", part, place, text, content, name=result.name, call=called))
+        self._hand_out(*self._parts.whole("tool-output", part, place, text, content, name=result.name, call=called))
         self._tool_ended(number, result)
 
     def _tool_ended(self, number: int, result: ToolResult) -> None:
@@ -220,26 +210,6 @@ class TurnTelling:
 
     # -- how it is told -----------------------------------------------------------------------------------------
 
-    def opening(self, kind: str, part: str, place: tuple[str, str], *, name: str = "", call: str = "") -> Draft:
-        """Return the draft that opens a part; `place` is its slot and its message."""
-        assert self._telling is not None
-        slot, message = place
-        data = {**self._about(kind, part), "metadata": self._metadata(name, call)}
-        parts = {"part": part, "slot": slot, "message": message, "run": self.run_id}
-        return self._telling.draft("open", f"{part}:created", "part.created", data, **parts)
-
-    def piece(self, kind: str, part: str, text: str, index: int, *, name: str = "") -> Draft:
-        """Return the draft of a piece of a part."""
-        assert self._telling is not None
-        data = {"partId": part, "messageId": self._id, "delta": text}
-        if kind == "tool-call" and not index:
-            data["toolName"] = name
-        return self._telling.draft("more", f"{part}:{index}", _DELTAS[kind], data, part=part, index=index)
-
-    def heard_live(self, part: str) -> None:
-        """Note that a part was told as it came, so that its pieces are not made again."""
-        self._live.add(part)
-
     @contextmanager
     def _together(self) -> Iterator[None]:
         """Tell what is told in the block in one go."""
@@ -252,38 +222,14 @@ class TurnTelling:
             yield
         finally:
             self._into = None
-        self.hand_out(*drafts)
+        self._hand_out(*drafts)
 
-    def hand_out(self, *drafts: Draft) -> None:
-        """Tell drafts."""
+    def _hand_out(self, *drafts: Draft) -> None:
         assert self._telling is not None
         if self._into is not None:
             self._into += drafts
         else:
             self._telling.tell(*drafts)
-
-    def _part(
-        self, kind: str, part: str, place: tuple[str, str], text: str, final: Any, *, name: str = "", call: str = ""
-    ) -> list[Draft]:
-        """Return the drafts of a part that is whole."""
-        assert self._telling is not None
-        data: dict[str, Any] = {**self._about(kind, part), "finalContent": final}
-        if len(text) > LONGEST:
-            data = {**self._about(kind, part), "truncated": True}
-            text = text[:LONGEST]
-        if name:
-            data["metadata"] = self._metadata(name, call)
-        done = self._telling.draft("done", f"{part}:completed", "part.completed", data, part=part)
-        if part in self._live:
-            return [done]
-        return [self.opening(kind, part, place, name=name, call=call), self.piece(kind, part, text, 0, name=name), done]
-
-    def _about(self, kind: str, part: str) -> dict[str, Any]:
-        return {"partId": part, "runId": self.run_id, "messageId": self._id, "type": kind}
-
-    def _metadata(self, name: str, call: str) -> dict[str, Any]:
-        more = {"toolName": name} if name else {}
-        return {"agentName": self._agent, **more, **({"callPartId": call} if call else {})}
 
     def _slot(self, reply: int) -> str:
         return f"{self._id}:reply:{reply}"
@@ -301,46 +247,7 @@ class TurnTelling:
 
     def _tell(self, kind: Any, id: str, event: str, data: dict[str, Any], **parts: Any) -> None:
         if self._telling is not None and self._telling.audience.is_there:
-            self.hand_out(self._telling.draft(kind, id, event, data, **parts))
-
-
-class _LiveReply:
-    """Tells the pieces of a reply while it is being said; another message id begins it anew."""
-
-    def __init__(self, turn: TurnTelling, slot: str, prefill: str) -> None:
-        self._turn, self._slot, self._prefill = turn, slot, prefill
-        self._id = ""
-        self._indexes: dict[str, int] = {}
-
-    def hear(self, id: str, delta: Delta) -> None:
-        """Tell a piece of the message of that id."""
-        if id != self._id:
-            self._id, self._indexes = id, {}
-        match delta:
-            case TextDelta(text=text):
-                first = self._prefill if f"{id}:text" not in self._indexes else ""
-                self._tell("text", f"{id}:text", first + storable(text))
-            case ReasoningDelta(text=text):
-                self._tell("reasoning", f"{id}:reasoning", storable(text))
-            case CallDelta():
-                self._tell(
-                    "tool-call", f"{id}:call-{delta.place}", storable(delta.arguments), name=storable(delta.name)
-                )
-            case _:
-                pass
-
-    def _tell(self, kind: str, part: str, text: str, *, name: str = "") -> None:
-        drafts = []
-        index = self._indexes.get(part)
-        if index is None:
-            drafts.append(self._turn.opening(kind, part, (self._slot, self._id), name=name))
-            index = 0
-        if text:
-            drafts.append(self._turn.piece(kind, part, text, index, name=name))
-            index += 1
-            self._turn.heard_live(part)
-        self._indexes[part] = index
-        self._turn.hand_out(*drafts)
+            self._hand_out(self._telling.draft(kind, id, event, data, **parts))
 
 
 def _interruption(stopped: str, *, has_limit: bool) -> str:

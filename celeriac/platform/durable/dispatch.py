@@ -122,9 +122,12 @@ class Dispatcher:
         if told:
             self.gate.learn(told)
 
-    def started(self, run: Queued) -> None:
-        """Tell the Gate of a link that begins, as `Gate.started`."""
-        self.gate.started(self._bound(run))
+    def started(self, run: Queued) -> bool:
+        """Tell the Gate of a link that was claimed; return whether it may execute, as `Gate.started` does.
+
+        Raises what the Gate raises while it does not answer.
+        """
+        return self.gate.started(self._bound(replace(run, limits=self._limits(run.tenant_id))))
 
     def bound(self, runs: Sequence[Queued]) -> list[Queued]:
         """Return the runs with the limits of their tenants and functions of the moment."""
@@ -143,8 +146,8 @@ class Dispatcher:
 
     def proceed(self, run: Queued) -> bool:
         """Say whether the next link of the run may follow on its own chain; False: it stands in its lane."""
-        run = self._bound(replace(run, limits=self._limits(run.tenant_id)))
         try:
+            run = self._bound(replace(run, limits=self._limits(run.tenant_id)))
             if self.is_paused(run.tenant_id):
                 self.gate.release(run.run_id, run.fence - 1)
                 return False

@@ -25,6 +25,7 @@ from celeriac.platform.durable.ending import deferred_event, ending_event
 from celeriac.platform.durable.execution import Outcome, execute, failed
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.kernel import DurableKernel
+from celeriac.platform.durable.link_log import log_end
 from celeriac.platform.durable.memo import Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.parking import Cause
 from celeriac.platform.durable.patience import PATIENCE_SECONDS, patiently
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: a link that was on its way for so long says so to the gate, which may have forgotten its slot
+#: a link that may have been on its way for so long asks the gate, which may have forgotten its slot
 _NOTED_AFTER = timedelta(seconds=2)
 
 #: the causes by which a run ends, which are statuses too
@@ -60,6 +61,8 @@ class _Begun:
     """A link that was claimed, with its outcome where it was executed already."""
 
     claim: Claim
+    #: whether the gate lets it execute: its slots are there
+    is_admitted: bool = True
     outcome: Outcome | None = None
     fresh: list[Memo] = field(default_factory=list)
 
@@ -118,7 +121,9 @@ class Engine:
             return False
         claim, onward = begun.claim, None
         try:
-            if claim.suspicion and not self._quarantine.try_enter(run_id, claim.suspicion):
+            if not begun.is_admitted:
+                self._turn_back(claim)
+            elif claim.suspicion and not self._quarantine.try_enter(run_id, claim.suspicion):
                 self._defer(claim)
             else:
                 onward = self._settle(begun)
@@ -169,18 +174,29 @@ class Engine:
         if claim is None:
             return None
         self._active[claim.run.id, claim.fence] = _Active(claim, None)
-        if claim.queued_for > _NOTED_AFTER:
-            self._executor.submit(self._hint, lambda: self._note_start(_in_flight(claim)))
         begun = _Begun(claim)
-        if not (claim.steps or claim.waits or claim.suspicion):
+        if claim.queued_for > _NOTED_AFTER:
+            begun.is_admitted = await self._loop.run_in_executor(self._executor, self._is_admitted, claim)
+        if begun.is_admitted and not (claim.steps or claim.waits or claim.suspicion):
             begun.outcome = await self._execute(claim, [], [], begun.fresh)
         return begun
 
-    def _note_start(self, link: Queued) -> None:
-        """Tell the gate that the link began; one that has ended meanwhile gives back what was taken anew by that."""
-        self._dispatcher.started(link)
-        if (link.run_id, link.fence) not in self._active:
-            self._dispatcher.gate.release(link.run_id, link.fence)
+    def _is_admitted(self, claim: Claim) -> bool:
+        """Tell the gate that the link begins; False where its message took so long that others have its slots.
+
+        A gate that does not answer holds up nobody.
+        """
+        try:
+            return self._dispatcher.started(_in_flight(claim))
+        except Exception:
+            log.warning("The gate does not answer; run %s begins without it", claim.run.id, exc_info=True)
+            return True
+
+    def _turn_back(self, claim: Claim) -> None:
+        """Let a run whose slots others have stand in its lane again, with its age."""
+        queued = patiently(self._store.turn_back, claim)
+        if queued is not None:
+            self._dispatcher.dispatch([queued])
 
     def _defer(self, suspect: Claim) -> None:
         """Let a suspect that may not execute yet stand queued, so that no death counts for it."""
@@ -201,7 +217,7 @@ class Engine:
             if outcome is None:
                 outcome = self._replay(held, begun.fresh)
             begun.outcome = outcome
-            _tell(held, outcome)
+            log_end(held, outcome)
             if outcome.cause in ("parked", "onward", "put_back"):
                 self._remember(held, begun.fresh)
             match outcome.cause:
@@ -360,12 +376,6 @@ class Engine:
 
         self._executor.submit(match)
 
-    def _hint(self, tell: Callable[[], None]) -> None:
-        try:
-            tell()
-        except Exception:
-            log.warning("The gate does not answer; reconcile will mend what it misses", exc_info=True)
-
 
 def _broken(error: Exception) -> Outcome:
     """Return how a run ends in which the engine itself broke."""
@@ -380,14 +390,7 @@ def _in_flight(claim: Claim, *, is_over: bool = False) -> Queued:
         queue=claim.queue,
         fence=claim.fence,
         function=f"{claim.run.app}/{claim.run.function_id}",
+        is_resume=claim.run.links > 1,
         is_over=is_over,
         **admission(claim.gate),
     )
-
-
-def _tell(claim: Claim, outcome: Outcome) -> None:
-    """Log how a link ended, one line for each; only failures by default, and never what user code said."""
-    level = logging.WARNING if outcome.cause == "failed" else logging.DEBUG
-    fields = {"tenant_id": claim.run.tenant_id, "run_id": claim.run.id, "function_id": claim.run.function_id}
-    words = (claim.run.id, claim.run.tenant_id, claim.run.links, outcome.cause, outcome.error_code or "")
-    log.log(level, "Run %s of tenant %s, link %d: %s %s", *words, extra=fields)

@@ -37,16 +37,20 @@ def perform(
     process: Process,
     conduct: Conduct,
     *,
-    on_claim: Callable[[Queued], None] = lambda _: None,
+    token: int | None = None,
+    admit: Callable[[Queued], bool] = lambda _: True,
 ) -> Performed | None:
     """Perform one attempt of a placed step; None where there was nothing to do: the message was old or doubled.
 
-    `on_claim` is told of the slot that it holds at the gate from its claim on.
+    `admit` is told of the slot that it has to hold at the gate from its claim on, and says whether it does: a step
+    whose message took so long that others have it by now stands in its lane again.
     """
-    claim = patiently(store.claim_placed, run_id, path, process)
+    claim = patiently(store.claim_placed, run_id, path, process, token=token)
     if claim is None:
         return None
-    on_claim(claim.queued)
+    if not admit(claim.queued):
+        queued = patiently(store.turn_back_placed, claim)
+        return Performed(claim.queued, [] if queued is None else [queued])
     try:
         woken = _attempt(store, claim, conduct)
     except Exception:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from celeriac.platform.codec import encode
+from celeriac.platform.durable.admission import admission
 from celeriac.platform.durable.memo import AttemptFailed, StepDone
 from celeriac.platform.flow.gate import Queued
 
@@ -61,12 +62,27 @@ class PlacedClaim:
     failed: int
     #: deaths of processes that performed it
     deaths: int
+    #: `app/function_id` of its run, and what the Gate has to know of that, as `admission.py` froze it
+    function: str
+    gate: str | None
+    queued_at: datetime
 
     @property
     def queued(self) -> Queued:
-        """The step as the Gate knows it."""
-        name = member(self.run_id, self.path)
-        return Queued(run_id=name, tenant_id=self.tenant_id, queue=self.queue, fence=self.token, is_resume=True)
+        """The step as the Gate knows it: code that executes, so that the limits of its function count it.
+
+        What is held for the whole run its run holds.
+        """
+        return Queued(
+            run_id=member(self.run_id, self.path),
+            tenant_id=self.tenant_id,
+            queue=self.queue,
+            fence=self.token,
+            is_resume=True,
+            queued_at=self.queued_at,
+            function=self.function,
+            pools=tuple(pool for pool in admission(self.gate).get("pools", ()) if not pool.is_for_run),
+        )
 
 
 class Placements(Protocol):
@@ -79,8 +95,15 @@ class Placements(Protocol):
         """
         ...
 
-    def claim_placed(self, run_id: str, path: str, process: Process) -> PlacedClaim | None:
-        """Move a queued step to running; None when it is not queued, or its run has ended."""
+    def claim_placed(self, run_id: str, path: str, process: Process, *, token: int | None = None) -> PlacedClaim | None:
+        """Move a queued step to running; None when it is not queued, or its run has ended.
+
+        With the `token` that a message names, only a claim that takes this one: an old message claims nothing.
+        """
+        ...
+
+    def turn_back_placed(self, claim: PlacedClaim) -> Queued | None:
+        """Queue a claimed step again that was not begun, with its age; None when the token is old."""
         ...
 
     def commit_placed(self, claim: PlacedClaim, done: StepDone) -> list[Queued] | None:

@@ -13,7 +13,7 @@ do not hold it back.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -366,6 +366,11 @@ def cancelling_waits(function: Declaration, arrival: Arrival, *, since: datetime
             )
         )
     return waits
+
+
+def in_order(starts: Iterable[Start], now: datetime) -> Iterator[tuple[Start, datetime]]:
+    """Return the starts and since when each is queued: a microsecond apart, so that their order stays."""
+    return ((start, now + timedelta(microseconds=number)) for number, start in enumerate(starts))
 
 
 def _span(rate: RateLimit) -> timedelta:

@@ -155,10 +155,17 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class Signalled:
-    """What came of a signal: whether somebody waited for it, and the runs that are queued now because of it."""
+    """What came of a signal: the run that waited for it, if one did, and the runs that are queued now because of it."""
 
-    is_awaited: bool
+    #: None where nobody waited
+    run_id: str | None = None
+    #: empty also where the run that took it executes at this moment
     queued: list[Queued] = field(default_factory=list)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waited for it."""
+        return self.run_id is not None
 
 
 class Store(Placements, Protocol):
@@ -352,6 +359,14 @@ class Store(Placements, Protocol):
         """Return (run id, fence) of the runs that are running under this worker's id."""
         ...
 
+    def turn_back(self, claim: Claim) -> Queued | None:
+        """Queue a run again that was claimed and did not execute, as it stood before; None when the fence is old.
+
+        It keeps its age, and has not begun where this was its first link. When it had to start at the latest is not
+        known any more.
+        """
+        ...
+
     def give_back(self, run_id: str, fence: int) -> Queued | None:
         """Move a running run to queued, where nobody executes it; None when the fence is not the run's any more."""
         ...
@@ -364,7 +379,7 @@ class Store(Placements, Protocol):
         ...
 
     def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
-        """Return those of the runs that hold a pool, as `holding` does."""
+        """Return those of the runs that may hold a pool: `holding`, and those that are picked and not claimed yet."""
         ...
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:

@@ -7,7 +7,9 @@ the store by reconcile, and a wrong or doubled pick is harmless because the clai
 A queued run stands in a lane: the runs of one queue, tenant and function that name the same pools and pace. A pick
 asks the tenant first, by virtual time: each pick costs a tenant one turn divided by its weight, and who was away joins
 at the turn of the moment. Then come the tenant's lanes in turn, those with a resume at their head before the others;
-and in a lane resumes, then starts that need no token, then starts by age less their priority.
+and in a lane resumes, then starts that need no token, then starts; each by the time since which they are queued, starts
+less their priority. What is rebuilt stands in that order again. A run whose pick came to nothing, and which still holds
+something, goes with the resumes: whoever stands before it would wait for what it holds.
 
 A pick takes all that the run needs or nothing: a slot of its tenant's running links, one of each of its pools, room on
 the workers, and where it starts a token of its tenant's bucket and its turn in its pace. A lane that lacks something
@@ -83,6 +85,8 @@ class Queued:
     is_resume: bool = False
     #: whether the platform's own events started it; such a start takes no token
     is_internal: bool = False
+    #: since when it is queued in the truth, by the database's clock: its age; None: it is as old as its arrival
+    queued_at: datetime | None = None
     #: the chain of Celery tasks that the next link goes on
     root_id: str | None = None
     parent_id: str | None = None
@@ -138,10 +142,11 @@ class Gate(Protocol):
         """
         ...
 
-    def started(self, run: Queued) -> None:
-        """Note that the run was claimed under `run.fence`: it is no longer on its way, and it holds its slots.
+    def started(self, run: Queued) -> bool:
+        """Note that the run was claimed under `run.fence`: it is no longer on its way. Say whether it may execute.
 
-        They are taken anew where the pick's are gone, because the message was long on its way or Redis was emptied.
+        True: it holds its slots; they were taken anew where the pick's are gone, because the message was long on its
+        way or Redis was emptied. False: others have them by now, and the run holds nothing that it did not begin with.
         """
         ...
 

@@ -100,7 +100,7 @@ class CeleryLinks:
         # Not send_task: inside another run's link it would make this one a child of that.
         task_id = str(uuid4())
         run_id, path = of_member(run.run_id)
-        name, args = (PERFORM, [run_id, path]) if path else (ADVANCE, [run_id, run.fence])
+        name, args = (PERFORM, [run_id, path, run.fence]) if path else (ADVANCE, [run_id, run.fence])
         message = self._app.amqp.create_task_message(
             task_id,
             name,

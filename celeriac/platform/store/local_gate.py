@@ -14,7 +14,7 @@ from threading import Lock
 
 from celeriac.clock import Clock
 from celeriac.platform.flow.gate import Holdup, Pace, Pool, Queued
-from celeriac.platform.store.local_lanes import INTERNAL, RESUME, START, LocalLanes, band_of
+from celeriac.platform.store.local_lanes import INTERNAL, RESUME, START, LocalLanes
 from celeriac.platform.store.local_slots import LocalSlots
 
 #: what a weight counts for at least
@@ -81,10 +81,17 @@ class LocalGate:
                 self._put(run, now)
             return may_go_on
 
-    def started(self, run: Queued) -> None:
+    def started(self, run: Queued) -> bool:
         with self._deciding() as now:
             self._lanes.forget(run.run_id, run.fence)
-            self._slots.hold(run, now)
+            self._slots.learn(run)
+            is_free = self._slots.running(run.tenant_id) < self._slots.limits(run.tenant_id).running
+            may_execute = self._slots.has_slot(run) or (is_free and self._slots.lacking_pool(run) is None)
+            if may_execute:
+                self._slots.hold(run, now)
+            elif not run.is_resume:
+                self._slots.settle(run.run_id)
+            return may_execute
 
     def renew(self, runs: Sequence[Queued]) -> None:
         with self._deciding() as now:
@@ -153,7 +160,7 @@ class LocalGate:
             yield now
 
     def _put(self, run: Queued, now: datetime) -> None:
-        self._lanes.put(run, now)
+        self._lanes.put(run, now, holds=self._slots.has_slot(run) or self._slots.holds(run.run_id))
         if run.is_resume:
             self._slots.hold_run(run, now)
 
@@ -165,7 +172,7 @@ class LocalGate:
 
     def _take(self, run: Queued, now: datetime) -> None:
         if not run.is_resume and not self._slots.has_slot(run):
-            since = self._lanes.arrival(run)
+            since = min(self._lanes.since(run), now)
             self._slots.pay(run, now, since=since, is_token_due=not run.is_internal)
         self._slots.hold(run, now)
         self._lanes.on_its_way(run, now + self._dead_after / 2)
@@ -178,7 +185,7 @@ class LocalGate:
         for run in self._lanes.heads(queue, tenant_id):
             # Slots that the run holds from a pick that came to nothing are as good as free ones.
             has_slot = self._slots.has_slot(run)
-            has_token = band_of(run) != START or has_slot or self._slots.tokens(tenant_id, now) >= 1
+            has_token = self._lanes.band(run) != START or has_slot or self._slots.tokens(tenant_id, now) >= 1
             if (has_room or has_slot) and has_token and self._slots.lacking(run, now) is None:
                 return run
         return None
@@ -213,7 +220,7 @@ class LocalGate:
         for head in heads:
             lacks = self._slots.lacking(head, now)
             could_go = lacks is None and head.queue == run.queue
-            if band_of(head) == RESUME and (could_go or (lacks is not None and lacks.name in pools)):
+            if self._lanes.band(head) == RESUME and (could_go or (lacks is not None and lacks.name in pools)):
                 return True
         return False
 
@@ -224,7 +231,7 @@ class LocalGate:
         if self._slots.running(run.tenant_id) >= limits.running:
             return Holdup(reason="running")
         tokens = self._slots.tokens(run.tenant_id, now)
-        if band_of(run) == START and tokens < 1:
+        if self._lanes.band(run) == START and tokens < 1:
             missing, rate = 1 - tokens + self._lanes.ahead_of(run, START), limits.starts_per_second
             until = now + timedelta(seconds=missing / rate) if rate else None
             return Holdup(reason="starts", until=until)

@@ -15,7 +15,7 @@ from celeriac.platform.durable.declared import Arrival
 from celeriac.platform.durable.ending import unstarted_event
 from celeriac.platform.durable.quota import too_many_queued
 from celeriac.platform.durable.run_keys import RunKey, keys_of
-from celeriac.platform.durable.starting import Join, Plan, Standing, Start, cancelling_waits, start_wait
+from celeriac.platform.durable.starting import Join, Plan, Standing, Start, cancelling_waits, in_order, start_wait
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import CRON, Event
 from celeriac.platform.flow.gate import Queued
@@ -141,7 +141,11 @@ class LocalIngest(LocalPart):
 
     def _make_true(self, plan: Plan) -> list[Queued]:
         self._keys |= plan.keys
-        begun = [self._start(start, plan.now) for start in plan.starts.values() if start.run_id not in self.all]
+        begun = [
+            self._start(start, plan.now, queued_at)
+            for start, queued_at in in_order(plan.starts.values(), plan.now)
+            if start.run_id not in self.all
+        ]
         queued = [as_queued(run) for run in begun if run.run.status == "queued"]
         for join in plan.joins.values():
             queued += self._join(join)
@@ -149,7 +153,7 @@ class LocalIngest(LocalPart):
             self._insert(one.arrival.tenant_id, unstarted_event(one), function=one.arrival.target or "")
         return queued
 
-    def _start(self, start: Start, now: datetime) -> StoredRun:
+    def _start(self, start: Start, now: datetime, queued_at: datetime) -> StoredRun:
         function = start.function
         run = Run(
             id=start.run_id,
@@ -171,7 +175,7 @@ class LocalIngest(LocalPart):
             queue=function.queue,
             version=function.version,
             is_internal=start.is_internal,
-            queued_at=now,
+            queued_at=queued_at,
             batch=None if start.batch is None else [self.events[id] for id in start.batch],
             deadline=start.deadline(now),
             time_limit=function.rules.timeout,

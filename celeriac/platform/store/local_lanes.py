@@ -65,13 +65,18 @@ class LocalLanes:
         """Say whether the run stands in a lane."""
         return run_id in self._known and self._known[run_id].deadline is None
 
-    def put(self, run: Queued, now: datetime) -> None:
-        """Put the run into its lane, unless it is known under this fence or a newer one."""
+    def put(self, run: Queued, now: datetime, *, holds: bool) -> None:
+        """Put the run into its lane, unless it is known under this fence or a newer one.
+
+        `holds` tells that a pick of it came to nothing, and that it still holds something by that.
+        """
         known = self.current(run.run_id, now)
         if known and known.fence >= run.fence:
             return
         self.withdraw(run.run_id)
-        self._put_at((band_of(run), now - timedelta(seconds=_sooner(run)), next(self._stamps)), run)
+        band = RESUME if run.is_resume or holds else INTERNAL if run.is_internal else START
+        since = (run.queued_at or now) - timedelta(seconds=_sooner(run))
+        self._put_at((band, since, next(self._stamps)), run)
 
     def move(self, run: Queued) -> None:
         """Put a run that waits into the lane that it belongs to now; it keeps its age."""
@@ -141,8 +146,12 @@ class LocalLanes:
         """Return the queues on which the tenant has a run in a lane."""
         return [queue for queue, lane_tenant in self._lanes if lane_tenant == tenant_id]
 
-    def arrival(self, run: Queued) -> datetime:
-        """Return when a run that waits came."""
+    def band(self, run: Queued) -> int:
+        """Return in which band of its lane a run stands that waits."""
+        return self._known[run.run_id].rank[0]
+
+    def since(self, run: Queued) -> datetime:
+        """Return since when a run waits."""
         return self._known[run.run_id].rank[1] + timedelta(seconds=_sooner(run))
 
     def ahead_of(self, run: Queued, band: int) -> int:
@@ -192,11 +201,6 @@ class LocalLanes:
         if place not in self._ring:
             self._ring.add(place)
             self._next_turn[place] = max(self._next_turn.get(place, 0.0), self._turn.get(queue, 0.0))
-
-
-def band_of(run: Queued) -> int:
-    """Return whether the run is a resume, a start that needs no token, or a start."""
-    return RESUME if run.is_resume else INTERNAL if run.is_internal else START
 
 
 def _sooner(run: Queued) -> int:

@@ -35,20 +35,34 @@ class LocalPlacements(LocalPart):
                     token=0,
                     failed=0,
                     deaths=0,
+                    function=f"{claim.run.app}/{claim.run.function_id}",
+                    gate=claim.gate,
+                    queued_at=self.now(),
                 )
                 self.placed[key] = StoredPlacement(placed, "queued", self.now())
                 run.waits[(path, 0)] = Wait(path=path, kind="placed", wake_at=self.now() + LONGEST_WAIT)
             return _next_of(self.placed[key])
 
-    def claim_placed(self, run_id: str, path: str, process: Process) -> PlacedClaim | None:
+    def claim_placed(self, run_id: str, path: str, process: Process, *, token: int | None = None) -> PlacedClaim | None:
         """Claim a queued step of a run that has not ended."""
         with self._lock:
             stored = self.placed.get((run_id, path))
             if stored is None or stored.status != "queued" or not self._is_awaited(run_id, path):
                 return None
+            if token is not None and stored.claim.token != token - 1:
+                return None
             stored.claim = replace(stored.claim, token=stored.claim.token + 1)
             stored.status, stored.process, stored.since = "running", process, self.now()
             return stored.claim
+
+    def turn_back_placed(self, claim: PlacedClaim) -> Queued | None:
+        """Queue a step again that was not begun."""
+        with self._lock:
+            stored = self._performed(claim)
+            if stored is None:
+                return None
+            stored.status, stored.process = "queued", None
+            return _next_of(stored)
 
     def commit_placed(self, claim: PlacedClaim, done: StepDone) -> list[Queued] | None:
         """Commit the step and wake its run."""

@@ -111,6 +111,7 @@ def as_queued(run: StoredRun) -> Queued:
         root_id=run.root_id,
         parent_id=run.link_id,
         function=f"{run.run.app}/{run.run.function_id}",
+        queued_at=run.queued_at,
         **admission(run.gate),
     )
 

@@ -79,6 +79,18 @@ class LocalRuns(LocalPart):
             self._queue(run)
             return as_queued(run)
 
+    def turn_back(self, claim: Claim) -> Queued | None:
+        """Queue the run as it stood before its claim."""
+        with self._lock:
+            run = self._held(claim)
+            if run is None:
+                return None
+            links = run.run.links - 1
+            run.run = replace(run.run, status="queued", links=links, started_at=run.run.started_at if links else None)
+            run.deadline = run.deadline if links else None
+            run.worker_id = None
+            return as_queued(run)
+
     def finish(
         self, claim: Claim, ending: Ending, event: OutgoingEvent, *, deferred: Sequence[OutgoingEvent] = ()
     ) -> bool:
@@ -118,9 +130,11 @@ class LocalRuns(LocalPart):
             return sorted((one for one in found if one.run_id > after), key=lambda one: one.run_id)[:most]
 
     def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
-        """Return those of the runs that hold one."""
+        """Return those of the runs that may hold one."""
         with self._lock:
-            return [one for one in self.holding(most=len(self.all)) if one.run_id in run_ids]
+            named = [self.all[run_id] for run_id in run_ids if run_id in self.all]
+            standing = [as_queued(run) for run in named if not run.run.is_final]
+            return [run for run in standing if any(pool.is_for_run for pool in run.pools)]
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         """Return runs queued for long."""

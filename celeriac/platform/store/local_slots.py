@@ -186,14 +186,24 @@ class LocalSlots:
         """Return the newest number of the pool's slots for the run's function."""
         return self._pools.get((run.tenant_id, run.function, pool.name), pool.slots)
 
-    def lacking(self, run: Queued, now: datetime) -> Pool | Pace | None:
-        """Return the first pool, or the pace, that the run lacks."""
+    def holds(self, run_id: str) -> bool:
+        """Say whether a pool is held for the run."""
+        return run_id in self._holds
+
+    def lacking_pool(self, run: Queued) -> Pool | None:
+        """Return the first pool that the run lacks."""
         for pool in run.pools:
             held = self.held(run.tenant_id, pool.name)
             member = run.run_id if pool.is_for_run else f"{run.run_id}:{run.fence}"
             is_full = len(held) >= self.slots_of(run, pool) and member not in held
             if is_full and not (pool.is_for_run and run.is_resume):
                 return pool
+        return None
+
+    def lacking(self, run: Queued, now: datetime) -> Pool | Pace | None:
+        """Return the first pool, or the pace, that the run lacks."""
+        if (pool := self.lacking_pool(run)) is not None:
+            return pool
         if run.pace and not run.is_resume and not self.has_slot(run) and self.open_at(run, run.pace) > now:
             return run.pace
         return None

@@ -66,18 +66,25 @@ class LocalWaits(LocalPart):
     def signal(self, tenant_id: str, name: str, data: Any, *, id: str | None = None) -> Signalled:
         """Give a signal to the wait that has it."""
         with self._lock:
-            if id is not None and id in self.events:
-                return Signalled(is_awaited=True)
+            if id is not None and (taken_by := self._taken_by(tenant_id, id)) is not None:
+                return Signalled(run_id=taken_by)
             found = self._signal_wait(tenant_id, signal_name(name))
             if found is None:
-                return Signalled(is_awaited=False)
+                return Signalled()
             run, key = found
             event = signal_event(id or new_id("evt"), name, data)
             self._insert(tenant_id, event)
             stored = self.events[event.id]
             stored.is_matched = True
             run.waits[key] = replace(run.waits[key], resolved_at=self.now(), event=event_text(stored))
-            return Signalled(is_awaited=True, queued=self._wake(run))
+            return Signalled(run_id=run.run.id, queued=self._wake(run))
+
+    def _taken_by(self, tenant_id: str, event_id: str) -> str | None:
+        if event_id not in self.events:
+            return None
+        text = event_text(self.events[event_id])
+        of_tenant = (run for run in self.all.values() if run.run.tenant_id == tenant_id)
+        return next((run.run.id for run in of_tenant if any(one.event == text for one in run.waits.values())), None)
 
     def _signal_wait(self, tenant_id: str, name: str) -> tuple[StoredRun, tuple[str, int]] | None:
         for run in self.all.values():

@@ -24,6 +24,8 @@ T = TypeVar("T")
 #: Keys (behind the prefix) that stay when nothing waits or runs; all others are emptied or expire.
 PERMANENT_KEYS = ("gate:born",)
 
+_EPOCH, _MICROSECOND = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
+
 #: Most runs, slots or ids in one call, so that none holds the server for long.
 PAGE = 500
 
@@ -62,8 +64,8 @@ class RedisGate:
     def proceed(self, run: Queued) -> bool:
         return self._scripts.call("proceed", _pack(run)) == 1
 
-    def started(self, run: Queued) -> None:
-        self._scripts.call("started", *_link(run))
+    def started(self, run: Queued) -> bool:
+        return self._scripts.call("started", _pack(run)) == 1
 
     def renew(self, runs: Sequence[Queued]) -> None:
         for page in _pages(runs):
@@ -95,7 +97,7 @@ class RedisGate:
         if answer is None:
             return None
         reason, name, until = answer
-        at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(until)) if until else None
+        at = _EPOCH + timedelta(microseconds=int(until)) if until else None
         return Holdup(reason=cast(Reason, reason), name=name or None, until=at)
 
     def known(self, run_ids: Sequence[str]) -> set[str]:
@@ -127,17 +129,21 @@ def _pages(items: Sequence[T]) -> Iterator[list[T]]:
 
 def _pack(run: Queued) -> str:
     fields = {name: value for name, value in vars(run).items() if value or name in ("fence", "function")}
+    if run.queued_at:
+        fields["queued_at"] = (run.queued_at - _EPOCH) // _MICROSECOND
     fields["limits"] = vars(run.limits)
     if run.pools:
         fields["pools"] = [*map(vars, run.pools)]
     if run.pace:
-        fields["pace"] = {**vars(run.pace), "per": run.pace.per // timedelta(microseconds=1)}
+        fields["pace"] = {**vars(run.pace), "per": run.pace.per // _MICROSECOND}
     return json.dumps(fields)
 
 
 def _unpack(text: str) -> Queued:
     fields: dict[str, Any] = json.loads(text)
     fields["limits"] = TenantLimits(**fields["limits"])
+    if "queued_at" in fields:
+        fields["queued_at"] = _EPOCH + timedelta(microseconds=fields["queued_at"])
     if "pools" in fields:
         fields["pools"] = tuple(Pool(**pool) for pool in fields["pools"])
     if "pace" in fields:

@@ -38,7 +38,12 @@ _FAILED = (
     .label("failed")
 )
 
-_CLAIM = (*placed_steps.c, _FAILED)
+_OF_RUN = tuple(
+    select(column).where(runs.c.id == placed_steps.c.run_id).scalar_subquery().label(column.name)
+    for column in (runs.c.app, runs.c.function_id, runs.c.gate)
+)
+
+_CLAIM = (*placed_steps.c, _FAILED, *_OF_RUN)
 
 #: A placed step stands for as long as its wait does: the end of the run closes it, and so does a race that it loses.
 _AWAITED = (
@@ -71,10 +76,11 @@ class SqlPlacements(SqlPart):
                 known = connection.execute(select(*_CLAIM).where(*_at(run.id, path))).one()
             return _next_of(known)
 
-    def claim_placed(self, run_id: str, path: str, process: Process) -> PlacedClaim | None:
+    def claim_placed(self, run_id: str, path: str, process: Process, *, token: int | None = None) -> PlacedClaim | None:
+        is_named = () if token is None else (placed_steps.c.token == token - 1,)
         move = (
             update(placed_steps)
-            .where(*_at(run_id, path), placed_steps.c.status == "queued", _AWAITED)
+            .where(*_at(run_id, path), placed_steps.c.status == "queued", _AWAITED, *is_named)
             .values(
                 status="running",
                 token=placed_steps.c.token + 1,
@@ -88,6 +94,11 @@ class SqlPlacements(SqlPart):
         with single(self._engine) as connection:
             row = connection.execute(move).one_or_none()
         return None if row is None else _claim_of(row)
+
+    def turn_back_placed(self, claim: PlacedClaim) -> Queued | None:
+        with transaction(self._engine) as connection:
+            is_moved = _move(connection, claim, {"status": "queued", "worker_id": None})
+        return replace(claim.queued, fence=claim.token + 1) if is_moved else None
 
     def commit_placed(self, claim: PlacedClaim, done: StepDone) -> list[Queued] | None:
         with transaction(self._engine) as connection:
@@ -207,6 +218,9 @@ def _claim_of(row: AnyRow) -> PlacedClaim:
         token=row.token,
         failed=row.failed,
         deaths=row.deaths,
+        function=f"{row.app}/{row.function_id}",
+        gate=row.gate,
+        queued_at=row.queued_at,
     )
 
 

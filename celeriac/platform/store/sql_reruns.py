@@ -166,6 +166,7 @@ def begin_again(connection: Connection, again: Sequence[Again], now: datetime) -
             fence=1,
             is_internal=bool(one.source.is_internal),
             function=one.function.name,
+            queued_at=now,
             **admission(freeze(one.function, one.arrival.visible)),
         )
         for one in new

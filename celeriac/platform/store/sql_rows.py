@@ -37,6 +37,7 @@ QUEUED = (
     runs.c.app,
     runs.c.function_id,
     runs.c.gate,
+    runs.c.queued_at,
 )
 
 #: what a Wait is made of, without its event
@@ -66,6 +67,7 @@ def queued_of(row: AnyRow) -> Queued:
         root_id=row.root_id,
         parent_id=row.link_id,
         function=f"{row.app}/{row.function_id}",
+        queued_at=row.queued_at,
         **admission(row.gate),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, literal_column, null, select, text, update
+from sqlalchemy import ColumnElement, bindparam, case, literal_column, null, select, text, update
 
 from celeriac.database import Moment, db_now, reading, single
 from celeriac.platform.durable.memo import Memo
@@ -47,6 +47,21 @@ _REQUEUE = (
     update(runs)
     .where(*HELD)
     .values(status="queued", worker_id=null(), suspicion=0, queued_at=db_now())
+    .returning(*QUEUED)
+)
+
+#: undoes what a claim sets; a first link left the run's start and its deadline behind
+_IS_FIRST = runs.c.links == 1
+_TURN_BACK = (
+    update(runs)
+    .where(*HELD)
+    .values(
+        status="queued",
+        worker_id=null(),
+        links=runs.c.links - 1,
+        started_at=case((_IS_FIRST, null()), else_=runs.c.started_at),
+        deadline=case((_IS_FIRST, null()), else_=runs.c.deadline),
+    )
     .returning(*QUEUED)
 )
 
@@ -101,14 +116,19 @@ class SqlRuns(SqlPart):
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
 
+    def turn_back(self, claim: Claim) -> Queued | None:
+        with single(self._engine) as connection:
+            row = connection.execute(_TURN_BACK, right_of(claim)).one_or_none()
+        return None if row is None else queued_of(row)
+
     def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:
             return [queued_of(row) for row in connection.execute(_HOLDING.limit(most), {"after_id": after})]
 
     def holding_of(self, run_ids: Sequence[str]) -> list[Queued]:
-        of_ids = _HOLDING.where(runs.c.id.in_(run_ids))
+        of_ids = select(*QUEUED).where(text(HOLDS_A_POOL), runs.c.id.in_(run_ids))
         with reading(self._engine) as connection:
-            return [queued_of(row) for row in connection.execute(of_ids, {"after_id": ""})]
+            return [queued_of(row) for row in connection.execute(of_ids)]
 
     def stranded(self, *, older_than: timedelta, after: str = "", most: int = 500) -> list[Queued]:
         with reading(self._engine) as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from celeriac.database import transaction
 from celeriac.ids import new_id
@@ -14,7 +14,7 @@ from celeriac.platform.event import signal_name
 from celeriac.platform.store.sql_counting import insert_events
 from celeriac.platform.store.sql_part import SqlPart, lock_names
 from celeriac.platform.store.sql_waking import WaitKey, resolve
-from celeriac.platform.store.tables import events, waits
+from celeriac.platform.store.tables import waits
 
 _WAITING = select(waits.c.run_id, waits.c.path, waits.c.number).where(
     waits.c.tenant_id == bindparam("of_tenant"),
@@ -22,8 +22,6 @@ _WAITING = select(waits.c.run_id, waits.c.path, waits.c.number).where(
     waits.c.kind.in_(SIGNALLED),
     waits.c.resolved_at.is_(None),
 )
-
-_GIVEN = select(waits.c.path).where(waits.c.run_id == bindparam("of_run"), waits.c.event_id == bindparam("by_event"))
 
 
 class SqlSignals(SqlPart):
@@ -33,17 +31,22 @@ class SqlSignals(SqlPart):
         event = signal_event(id or new_id("evt"), name, data)
         with transaction(self._walled, tenant_id) as connection:
             now = lock_names(connection, {(tenant_id, event.name)}, "exclusive")
-            known = select(events.c.id).where(events.c.id == id, events.c.tenant_id == tenant_id)
-            if id is not None and connection.execute(known).first() is not None:
-                return Signalled(is_awaited=True)
+            if id is not None and (taken_by := _taken_by(connection, tenant_id, id)) is not None:
+                return Signalled(run_id=taken_by)
             names = {"of_tenant": tenant_id, "with_name": signal_name(name)}
             found = connection.execute(_WAITING, names).first()
             if found is None:
-                return Signalled(is_awaited=False)
+                return Signalled()
             key: WaitKey = (found.run_id, found.path, found.number)
             queued = resolve(connection, {key: event.id})
-            if connection.execute(_GIVEN, {"by_event": event.id, "of_run": found.run_id}).first() is None:
-                return Signalled(is_awaited=False)  # its run has just ended
+            if _taken_by(connection, tenant_id, event.id) is None:
+                return Signalled()  # its run has just ended
             row = {"id": event.id, "tenant_id": tenant_id, "name": event.name, "data": event.data, "ts": now}
             insert_events(connection, [{**row, "received_at": now, "is_internal": True, "matched_at": now}])
-            return Signalled(is_awaited=True, queued=queued)
+            return Signalled(run_id=found.run_id, queued=queued)
+
+
+def _taken_by(connection: Connection, tenant_id: str, event_id: str) -> str | None:
+    """Return the run that was given the signal with this event; None where nobody was."""
+    taken = select(waits.c.run_id).where(waits.c.event_id == event_id, waits.c.tenant_id == tenant_id)
+    return connection.execute(taken).scalar()

@@ -18,7 +18,7 @@ from celeriac.platform.durable.admission import admission, freeze
 from celeriac.platform.durable.ending import unstarted_event
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.run_keys import RunKey
-from celeriac.platform.durable.starting import Join, Plan, Standing, Start, Unstarted, cancelling_waits
+from celeriac.platform.durable.starting import Join, Plan, Standing, Start, Unstarted, cancelling_waits, in_order
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_counting import COUNTED_STARTS, Counted, count, insert_events
 from celeriac.platform.store.sql_part import insert_new, lock_names, text_array
@@ -62,8 +62,7 @@ INSERT INTO runs ({_COLUMNS}) VALUES ({", ".join("?" * len(_OF_RUN))}) ON CONFLI
 
 def run_columns(starts: Iterable[Start], now: datetime) -> list[tuple[object, ...]]:
     """Return the values of the runs that begin, a row for each, in the order of the columns."""
-    moment = to_micros(now)
-    return [_run_row(start, now, moment) for start in starts]
+    return [_run_row(start, now, queued_at) for start, queued_at in in_order(starts, now)]
 
 
 def standing_for(connection: Connection, keys: Sequence[RunKey], beside: Iterable[str]) -> dict[RunKey, Standing]:
@@ -107,7 +106,11 @@ def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime)
     for one in starts:
         _hold(connection, one.run_id, one.arrival.tenant_id, one.waits(now), now)
     joined = [(one.run_id, one.arrival.tenant_id, one.gathered) for one in starts if one.gathered]
-    queued = [queued_start(start) for start in starts if start.status == "queued"]
+    queued = [
+        queued_start(start, queued_at)
+        for start, queued_at in in_order(plan.starts.values(), now)
+        if start.status == "queued" and start.run_id in begun
+    ]
     for join in plan.joins.values():
         joined.append((join.run_id, join.tenant_id, join.gathered))
         queued += _join(connection, join, now)
@@ -123,7 +126,7 @@ def complete(connection: Connection, plan: Plan, begun: set[str], now: datetime)
     return queued
 
 
-def queued_start(start: Start) -> Queued:
+def queued_start(start: Start, queued_at: datetime) -> Queued:
     """Return a run that begins as the Gate has to know it."""
     return Queued(
         run_id=start.run_id,
@@ -132,6 +135,7 @@ def queued_start(start: Start) -> Queued:
         fence=1,
         is_internal=start.is_internal,
         function=start.function.name,
+        queued_at=queued_at,
         **admission(start.gate),
     )
 
@@ -177,8 +181,9 @@ def _write_keys(connection: Connection, keys: Mapping[RunKey, Standing]) -> None
     connection.execute(statement, [_key_row(key, known) for key, known in sorted(keys.items())])
 
 
-def _run_row(start: Start, now: datetime, moment: int) -> tuple[object, ...]:
+def _run_row(start: Start, now: datetime, queued_at: datetime) -> tuple[object, ...]:
     function, deadline, limit = start.function, start.deadline(now), start.function.rules.timeout
+    moment = to_micros(now)
     return (
         start.run_id,
         start.arrival.tenant_id,
@@ -194,7 +199,7 @@ def _run_row(start: Start, now: datetime, moment: int) -> tuple[object, ...]:
         start.gate,
         start.is_internal,
         moment,
-        moment,
+        to_micros(queued_at),
         moment if start.status == "skipped" else None,
         None if deadline is None else to_micros(deadline),
         None if limit is None else limit // _MICROSECOND,

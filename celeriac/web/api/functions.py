@@ -66,4 +66,4 @@ def give(body: SignalIn) -> dict[str, Any]:
     signalled = rooms().operator.signal(tenant_id(), body.signal, body.data, id=own_id("evt"))
     if not signalled.is_awaited:
         raise Problem(404, "not_found", f"No run waits for the signal {body.signal!r}")
-    return {"data": {"run_id": next((run.run_id for run in signalled.queued), None)}}
+    return {"data": {"run_id": signalled.run_id}}

@@ -157,9 +157,9 @@ class SignalIn(Request):
 
 
 class SignalledRun(BaseModel):
-    """The run that took the signal; null where it is executing at this moment."""
+    """The run that took the signal."""
 
-    run_id: str | None
+    run_id: str
 
 
 class SignalOut(BaseModel):

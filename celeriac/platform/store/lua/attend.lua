@@ -11,11 +11,15 @@
 --   workers:<queue>  SET     dead       the worker is added
 --   born             STRING  permanent  set once
 --   lost             STRING  8 days     set where the gate that the process knows is no more
+--   settling         STRING  0.3 dead   set with it
 
 local worker = key('worker', ARGV[4])
 call('SET', key('born'), NOW, 'NX')
 local born = call('GET', key('born'))
-if ARGV[6] ~= '' and ARGV[6] ~= born then call('SET', key('lost'), born, 'NX', 'PX', LOST_MS) end
+if ARGV[6] ~= '' and ARGV[6] ~= born then
+  call('SET', key('lost'), born, 'NX', 'PX', LOST_MS)
+  call('SET', key('settling'), 1, 'NX', 'PX', ms(SETTLING))
+end
 call('DEL', worker)
 for i = 7, #ARGV do
   local workers = key('workers', ARGV[i])

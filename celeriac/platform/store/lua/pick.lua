@@ -12,6 +12,7 @@
 --   ring:<queue>               ZSET    emptied     read from its lowest turn; who is picked moves on by 1 / weight
 --   lanes:<queue>:<tenant>     ZSET    emptied     read from its lowest; a lane that is picked moves to the end
 --   left, turn                 …       one hour    written for the next to join
+--   settling                   STRING  0.3 dead    read: nothing is picked while it is there
 --   workers, worker            …       dead        read for the capacity; the dead are removed
 --   taken:<queue>              ZSET    1.5 dead    read for the room; picked runs are added
 --   active:<queue>             HASH    one minute  read where a tenant is noisy; who is quiet is noted
@@ -140,7 +141,8 @@ local function pay(run, rank, tokens, rate, burst)
   if run.pace then
     local thing = 'pace:' .. run.pace.name
     local emission, size = pace_of(tenant, run['function'], thing)
-    local turn = math.max(rank - band_of(rank) + sooner(run), NOW - LATE)
+    -- The age is by the database's clock, which may be ahead of this one.
+    local turn = math.max(math.min(rank - band_of(rank) + sooner(run), NOW), NOW - LATE)
     local tat = math.max(turn, tat_of(tenant, thing, emission, size)) + emission
     call('SET', key('tat', tenant, thing), tat, 'PX', ms(tat - NOW) + MINUTE_MS)
   end
@@ -193,7 +195,7 @@ end
 
 local picked = {}
 local first = call('ZRANGE', ring, 0, 0, 'WITHSCORES')
-if not first[1] then return picked end
+if not first[1] or call('EXISTS', key('settling')) == 1 then return picked end
 capacity = capacity_of(queue)
 purge(taken)
 in_flight = call('ZCARD', taken)

@@ -5,4 +5,4 @@
 -- Keys (table in parts/1_keys.lua)
 --   holders  ZSET  one day  read
 
-return call('ZRANGEBYSCORE', key('holders'), '-inf', NOW - ACTIVE, 'LIMIT', 0, tonumber(ARGV[4]))
+return call('ZRANGEBYSCORE', key('holders'), '-inf', NOW - CONFIRMED, 'LIMIT', 0, tonumber(ARGV[4]))

@@ -43,6 +43,8 @@
 --   workers:<queue>                             SET     dead              workers that attended the queue
 --   born                                        STRING  permanent         unknown buckets were empty at this time
 --   lost                                        STRING  8 days            unknown paces were used up at this time
+--   settling                                    STRING  0.3 dead          nothing is picked: what executes since before
+--                                                                         Redis was emptied is being told again
 -- Times are in microseconds; `emptied` keys vanish with their last member.
 
 -- What is asked of a tenant at each pick stands in one key: with 10,000 tenants each of their keys is far away in memory,
@@ -59,6 +61,8 @@ local DEAD = tonumber(ARGV[2])
 local SLOT_LIFE = DEAD * 1.5
 -- How long a picked run may be on its way before reconcile asks for it again.
 local PICK_LIFE = DEAD * 0.5
+-- How long nothing is picked after a loss: all workers have renewed their slots by then.
+local SETTLING = DEAD * 0.3
 -- How long what is held for a run lasts when reconcile says nothing of it.
 local RUN_LIFE = 86400000000
 -- How much later than its turn in a pace a start may be picked and still have it of that time: a tick.
@@ -69,6 +73,8 @@ local LIMITS_LIFE = 86400000000
 local LOST_MS = 8 * 86400000
 -- Keys may be many, so the numbers of a thing that nobody waits for are soon forgotten.
 local NUMBERS_LIFE, NUMBERS_OF_BLOCKED = 600000000, 86400000000
+-- How long what is held for a run may go without being confirmed before reconcile looks it up.
+local CONFIRMED = 60000000
 -- How long headroom is kept for quiet tenants after the last of their runs was picked.
 local ACTIVE = 5000000
 

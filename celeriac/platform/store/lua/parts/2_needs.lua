@@ -57,16 +57,10 @@ local function open_at(tenant, fn, thing)
   return tonumber(call('ZRANGE', held, 0, 0, 'WITHSCORES')[2]) or math.huge
 end
 
--- The first thing that a run lacks, and when it may be there; nil where it lacks none. What it holds already, from a
--- pick that came to nothing or since its start, it does not lack.
-local function lacking(run, slot)
-  if not run.pools and not run.pace then return nil end
+-- The first pool that a run lacks, and when it may be there; nil where it lacks none. What it holds already, from a pick
+-- that came to nothing or since its start, it does not lack.
+local function lacking_pool(run, slot)
   local tenant, fn = run.tenant_id, run['function']
-  local numbers = numbers_in(run)
-  for thing, number in pairs(numbers) do
-    local name = key('numbers', tenant, thing)
-    if call('HSETNX', name, fn, number) == 1 then keep(name, NUMBERS_LIFE) end
-  end
   for _, pool in ipairs(run.pools or {}) do
     local thing = 'pool:' .. pool.name
     if not (pool.is_for_run and run.is_resume) then
@@ -75,6 +69,19 @@ local function lacking(run, slot)
       if at > NOW and not call('ZSCORE', key('held', tenant, thing), member) then return thing, at end
     end
   end
+end
+
+-- The first thing that a run lacks, and when it may be there; nil where it lacks none.
+local function lacking(run, slot)
+  if not run.pools and not run.pace then return nil end
+  local tenant, fn = run.tenant_id, run['function']
+  local numbers = numbers_in(run)
+  for thing, number in pairs(numbers) do
+    local name = key('numbers', tenant, thing)
+    if call('HSETNX', name, fn, number) == 1 then keep(name, NUMBERS_LIFE) end
+  end
+  local lacks, since = lacking_pool(run, slot)
+  if lacks then return lacks, since end
   if run.pace and not run.is_resume then
     local thing = 'pace:' .. run.pace.name
     local at = open_at(tenant, fn, thing)

@@ -124,6 +124,11 @@ local function sooner(run)
   return run.is_resume and 0 or math.max(-43200, math.min(43200, run.priority or 0)) * 1000000
 end
 
+-- Whether the run holds something from a pick that came to nothing.
+local function holds(run)
+  return call('EXISTS', key('slot', slot_name(run.run_id, run.fence)), key('hold', run.run_id)) > 0
+end
+
 -- Put a run into its lane with this rank. A new lane that lacks something waits from the start. One that is blocked, or
 -- low in the ring, is looked at anew when its new head needs less than the old one.
 local function put_at(rank, run, text)
@@ -137,10 +142,12 @@ local function put_at(rank, run, text)
     local thing, at = lacking(run, slot_name(run.run_id, run.fence))
     if thing then return block(queue, tenant, lane, band + stamp(), run['function'], thing, at) end
   end
-  if not head or band < band_of(head) then place(queue, tenant, lane, band) end
+  local is_less = head and rank < tonumber(head) and not lacking(run, slot_name(run.run_id, run.fence))
+  if not head or band < band_of(head) or is_less then place(queue, tenant, lane, band) end
 end
 
--- Put a run into its lane, unless it is known under this fence or a newer one. Its age is its arrival here.
+-- Put a run into its lane, unless it is known under this fence or a newer one. Its age is the time since which it is
+-- queued in the truth; where it carries none, its arrival here.
 local function put(run, text)
   local known = call('GET', key('run', run.run_id))
   if known then
@@ -148,6 +155,6 @@ local function put(run, text)
     if known.fence >= run.fence then return end
     withdraw(known)
   end
-  local band = run.is_resume and RESUME or run.is_internal and INTERNAL or START
-  put_at(band + stamp() - sooner(run), run, text)
+  local band = (run.is_resume or holds(run)) and RESUME or run.is_internal and INTERNAL or START
+  put_at(band + (run.queued_at or stamp()) - sooner(run), run, text)
 end
