@@ -19,7 +19,7 @@ from celery.signals import before_task_publish, task_prerun
 from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
 
-from celeriac import Agent, App, Context, Network, StepError, tool
+from celeriac import Agent, App, Concurrency, Context, Network, StepError, tool
 from celeriac.errors import NotDurableError
 from celeriac.platform.message import ToolCall, Usage
 from celeriac.platform.models.model import ModelReply, ModelRequest
@@ -65,6 +65,12 @@ async def placed(ctx: Context, n: int, seconds: float = 0.0) -> int:
     before = await ctx.step.run("before", work, ctx.run.id, "before", n, 0)
     crunched = await ctx.step.run("crunch", work, ctx.run.id, "crunch", n, seconds, queue="cpu")
     return before + crunched
+
+
+@app.function(on="fleet/placed-alone", concurrency=Concurrency(1))
+async def placed_alone(ctx: Context, seconds: float) -> None:
+    """Let a process of the cpu queue do a step, under a limit of one at a time."""
+    await ctx.step.run("alone", work, ctx.run.id, "alone", 1, seconds, queue="cpu")
 
 
 def ask_elsewhere() -> str:

@@ -19,6 +19,18 @@ def test_a_process_of_its_own_performs_the_step(fleet: Fleet, tenant: str) -> No
     assert crunched["pid"] not in (before["pid"], worker.pid), "a child of the cpu worker did it"
 
 
+def test_steps_of_another_queue_keep_to_the_limits_of_their_function(fleet: Fleet, tenant: str) -> None:
+    """One at a time, though two processes are there."""
+    fleet.start(queues="cpu", concurrency=2)
+    fleet.send_all(tenant, "fleet/placed-alone", [{"seconds": 0.1} for _ in range(5)])
+    wait_until(lambda: fleet.count("tenant_id = :t AND status = 'completed'", t=tenant) == 5, what="the runs to end")
+    mine = {row.id for row in fleet.sql("SELECT id FROM runs WHERE tenant_id = :t", t=tenant)}
+    began = sorted(one["time"] for one in fleet.notes.of("began", path="alone") if one["run"] in mine)
+    ended = sorted(one["time"] for one in fleet.notes.of("ended", path="alone") if one["run"] in mine)
+    assert len(began) == len(ended) == 5
+    assert all(before <= after for before, after in zip(ended, began[1:], strict=False)), "two went on at once"
+
+
 def test_a_process_of_another_queue_asks_no_agent_by_accident(fleet: Fleet, tenant: str) -> None:
     fleet.start(queues="cpu", concurrency=1)
     run = fleet.ended(tenant, fleet.send(tenant, "fleet/asked-elsewhere"))

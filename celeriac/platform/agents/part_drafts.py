@@ -5,9 +5,10 @@ A part is opened, told in pieces, and done with its whole content. One that was 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
-from celeriac.platform.streams.draft import LONGEST, Draft, DraftKind
+from celeriac.platform.streams.draft import LONGEST, Draft
 
 #: by the type of a part, what its pieces are called
 _DELTAS = {
@@ -18,19 +19,11 @@ _DELTAS = {
 }
 
 
-class MakeDraft(Protocol):
-    """What makes a draft of the run."""
-
-    def __call__(self, kind: DraftKind, id: str, event: str, data: dict[str, Any], /, **parts: Any) -> Draft:
-        """Make it."""
-        ...
-
-
 class PartDrafts:
     """Makes the drafts of one turn's parts; it tells nobody."""
 
-    def __init__(self, draft: MakeDraft, agent: str, turn_id: str, run_id: str) -> None:
-        """Take what makes a draft, and what each part says of its turn."""
+    def __init__(self, draft: Callable[..., Draft], agent: str, turn_id: str, run_id: str) -> None:
+        """Take `Telling.draft`, and what each part says of its turn."""
         self._draft, self._agent, self._turn_id, self._run_id = draft, agent, turn_id, run_id
         #: the parts whose begin and pieces were told live
         self._live: set[str] = set()
