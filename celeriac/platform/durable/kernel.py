@@ -35,6 +35,7 @@ from celeriac.platform.flow.meter import Meter
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
 from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.models.pace import Pace
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 from celeriac.platform.streams.outlet import InPlace, Outlet
@@ -129,6 +130,10 @@ class DurableKernel:
         choose = self._conduct.choose_key
         return None if choose is None else await choose(self._tenant_id, provider)
 
+    def pace(self, path: str) -> Pace | None:
+        """Return what keeps the calls of an attempt to the tenant's limits."""
+        return self._pacing.of(path)
+
     @property
     def deferred(self) -> Sequence[Memo]:
         """What is to start once the run has ended."""
@@ -222,16 +227,12 @@ class DurableKernel:
             try:
                 call = self._edited(call)
                 given = _for_people(call.input)  # before the body can change it
-                if call.toll is not None:
-                    await self._pacing.admit(call)
-                    begun = self._clock.now()
                 value = await self._execute(call)
-                self._pacing.settle(call, value)
                 text = encode_within(value, self._conduct.max_output_bytes, f"The output of step {call.path!r}")
                 if too_much := self._record.excess(call.path, text):
                     raise too_much
             except Exception as error:  # noqa: BLE001  # user code may raise anything
-                self._pacing.settle_failed(call, error)
+                begun = self._pacing.begun(call.path, begun)
                 failed += 1
                 delay = None if isinstance(error, Uncodable) else self._delay_after(error, failed, retries)
                 if delay is None:
@@ -245,6 +246,7 @@ class DurableKernel:
                 if delay:
                     await self._waiting.stand_still(again)
             else:
+                begun = self._pacing.begun(call.path, begun)
                 parts = {"attempt": failed + 1, "input": given}
                 if call.usage is not None:
                     parts["usage"] = call.usage(value)
