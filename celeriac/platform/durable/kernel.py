@@ -223,11 +223,12 @@ class DurableKernel:
         self._is_live = True
         retries = self._conduct.retries if call.retries is None else call.retries
         while True:
-            begun, given = self._clock.now(), None
+            begun, given, used = self._clock.now(), None, {}
             try:
                 call = self._edited(call)
                 given = _for_people(call.input)  # before the body can change it
                 value = await self._execute(call)
+                used = _used(call, value)
                 text = encode_within(value, self._conduct.max_output_bytes, f"The output of step {call.path!r}")
                 if too_much := self._record.excess(call.path, text):
                     raise too_much
@@ -236,8 +237,8 @@ class DurableKernel:
                 failed += 1
                 delay = None if isinstance(error, Uncodable) else self._delay_after(error, failed, retries)
                 if delay is None:
-                    spent = None if call.spent is None else call.spent()
-                    parts = {"error": told(error, spent), "attempt": failed, "input": given}
+                    spent = used.get("usage") if call.spent is None else call.spent()
+                    parts = {"error": told(error, spent), "attempt": failed, "input": given, **used}
                     return await self._record.done(call.path, call.kind, None, started_at=begun, **parts)
                 again = Wait(path=call.path, kind="retry", number=failed, wake_at=self._clock.now() + delay)
                 await self._plan(again, error, begun)
@@ -247,11 +248,7 @@ class DurableKernel:
                     await self._waiting.stand_still(again)
             else:
                 begun = self._pacing.begun(call.path, begun)
-                parts = {"attempt": failed + 1, "input": given}
-                if call.usage is not None:
-                    parts["usage"] = call.usage(value)
-                if call.model is not None:
-                    parts["model"] = call.model(value)
+                parts = {"attempt": failed + 1, "input": given, **used}
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
     async def _placed(self, call: Call, placement: Placement) -> Memo:
@@ -305,6 +302,16 @@ class DurableKernel:
         if self.parking.is_alone(path):
             self.parking.cause = "onward"
             await self.parking.stand_still(path)
+
+
+def _used(call: Call, value: Any) -> dict[str, Any]:
+    """Return what counts of a body that has ended, also where its value cannot be kept: it was paid for."""
+    used: dict[str, Any] = {}
+    if call.usage is not None:
+        used["usage"] = call.usage(value)
+    if call.model is not None:
+        used["model"] = call.model(value)
+    return used
 
 
 def _for_people(given: Any) -> str | None:
