@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import copy_context
+
 import pytest
 
-from celeriac import App, Context
-from celeriac.errors import RefusedError
+from celeriac import Agent, App, Context, tool
+from celeriac.errors import ConfigError, RefusedError
 from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.parking import Parking
 from celeriac.platform.durable.tree import step_tree, waiting_words
 from celeriac.platform.flow.meter import Allowance
-from celeriac.testing import Harness, ScriptedModel
+from celeriac.testing import Harness, ScriptedModel, call, say
+from waiting import until
 
 #: one call at once, and another every three seconds
 TWENTY = Allowance(model_requests_per_minute=20)
@@ -78,6 +83,61 @@ async def test_each_attempt_takes_a_turn() -> None:
         assert len(model.requests) == 1
         await h.advance("62s")
         assert h.run(run.id).output == ["yes"]
+
+
+async def test_the_time_limit_of_a_tool_is_not_used_up_by_waiting_for_a_turn() -> None:
+    """The tool's model is asked, though the run parks for it, and the tool's own sleeps are still refused."""
+
+    @tool(timeout="1m")
+    async def ask(ctx: Context, then: str) -> str:
+        """Ask somebody else."""
+        answer = (await ctx.step.ai.infer("other", model, "hello")).output
+        if then == "sleep":
+            await ctx.step.sleep("nap", "1s")
+        return answer
+
+    model = ScriptedModel(
+        {"": ["yes", "yes"], "Ann": [call("ask", then="tell"), call("ask", then="sleep"), say("Done.")]}
+    )
+    app = App("desk")
+    app.agent(Agent("Ann", model=model, tools=[ask], max_iter=5), on="ask")
+    async with Harness(app, allowance=TWENTY) as h:
+        [run] = await h.send("ask", {"input": "Go"})
+        assert h.run(run.id).status == "parked"
+        await h.advance("30s")
+        run = h.run(run.id)
+        assert (run.status, run.output["text"]) == ("completed", "Done.")
+        told = [one["tool_result"] for one in run.output["results"][0]["messages"] if one["role"] == "tool"]
+    assert told[0]["data"] == "yes"
+    assert told[1]["error"]["name"] == "config"
+
+
+async def test_a_time_limit_stops_for_as_long_as_any_branch_inside_it_is_held() -> None:
+    """It goes on with what it had left; who stands still for other reasons is refused all the while."""
+    parking = Parking()
+
+    async def held(turn: asyncio.Event) -> None:
+        with parking.time_limits_stopped():
+            await turn.wait()
+
+    async def run() -> None:
+        first, second = asyncio.Event(), asyncio.Event()
+        async with asyncio.timeout(60) as limit:
+            branches = asyncio.gather(held(first), held(second), refused(first, second, limit))
+            await branches
+            assert limit.when() is not None
+
+    async def refused(first: asyncio.Event, second: asyncio.Event, limit: asyncio.Timeout) -> None:
+        await until(lambda: limit.when() is None, what="the limit to stop")
+        with pytest.raises(ConfigError, match="inside a time limit"):
+            parking.refuse_timeout("nap")
+        first.set()
+        await until(lambda: len(parking._stopped) == 1 and parking._stopped[limit][0] == 1, what="one to go on")
+        assert limit.when() is None
+        second.set()
+
+    await asyncio.wait_for(parking.start(run(), copy_context()), 10)
+    assert not parking._stopped
 
 
 async def test_calls_without_limits_do_not_wait() -> None:

@@ -76,7 +76,7 @@ class Pacing:
         if wait is not None and not note.is_of(wait):
             self._used.add(mark)  # it was for another model, or another attempt
         if wait is not None and mark not in self._used:
-            await self._waiting.stand_still(wait)
+            await self._waiting.be_held(wait)
         while True:
             promised = mark not in self._used and self._is_promised(wait)
             reserve = partial(meter.reserve, self._tenant_id, toll, was_promised=promised)
@@ -98,7 +98,7 @@ class Pacing:
                 match_value=note.text(),
             )
             await self._record.begin(wait)
-            await self._waiting.stand_still(wait)
+            await self._waiting.be_held(wait)
 
     def settle(self, toll: Toll, used: int) -> None:
         """Put right what was taken by estimate, beside the run."""
