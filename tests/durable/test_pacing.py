@@ -85,8 +85,8 @@ async def test_each_attempt_takes_a_turn() -> None:
         assert h.run(run.id).output == ["yes"]
 
 
-async def test_the_time_limit_of_a_tool_is_not_used_up_by_waiting_for_a_turn() -> None:
-    """The tool's model is asked, though the run parks for it, and the tool's own sleeps are still refused."""
+def of_two_calls(model: ScriptedModel) -> App:
+    """Make an app of an agent whose tool has a time limit, and asks the model inside it; it may sleep as well."""
 
     @tool(timeout="1m")
     async def ask(ctx: Context, then: str) -> str:
@@ -96,48 +96,50 @@ async def test_the_time_limit_of_a_tool_is_not_used_up_by_waiting_for_a_turn() -
             await ctx.step.sleep("nap", "1s")
         return answer
 
-    model = ScriptedModel(
-        {"": ["yes", "yes"], "Ann": [call("ask", then="tell"), call("ask", then="sleep"), say("Done.")]}
-    )
     app = App("desk")
     app.agent(Agent("Ann", model=model, tools=[ask], max_iter=5), on="ask")
-    async with Harness(app, allowance=TWENTY) as h:
+    return app
+
+
+async def test_the_time_limit_of_a_tool_is_not_used_up_by_waiting_for_a_turn() -> None:
+    """The tool's model is asked, though the run parks for it; the tool's own sleep is refused as ever."""
+    anns = [call("ask", then="tell"), call("ask", then="sleep"), say("Done.")]
+    async with Harness(of_two_calls(ScriptedModel({"": ["yes", "yes"], "Ann": anns})), allowance=TWENTY) as h:
         [run] = await h.send("ask", {"input": "Go"})
         assert h.run(run.id).status == "parked"
         await h.advance("30s")
         run = h.run(run.id)
-        assert (run.status, run.output["text"]) == ("completed", "Done.")
-        told = [one["tool_result"] for one in run.output["results"][0]["messages"] if one["role"] == "tool"]
-    assert told[0]["data"] == "yes"
-    assert told[1]["error"]["name"] == "config"
+    assert (run.status, run.output["text"]) == ("completed", "Done.")
+    told = [one["tool_result"] for one in run.output["results"][0]["messages"] if one["role"] == "tool"]
+    assert (told[0]["data"], told[1]["error"]["name"]) == ("yes", "config")
+
+
+async def held(parking: Parking, turn: asyncio.Event) -> None:
+    """Wait for the turn as a call of a model does."""
+    with parking.time_limits_stopped():
+        await turn.wait()
 
 
 async def test_a_time_limit_stops_for_as_long_as_any_branch_inside_it_is_held() -> None:
     """It goes on with what it had left; who stands still for other reasons is refused all the while."""
-    parking = Parking()
+    parking, turns = Parking(), [asyncio.Event(), asyncio.Event()]
 
-    async def held(turn: asyncio.Event) -> None:
-        with parking.time_limits_stopped():
-            await turn.wait()
+    async def look(limit: asyncio.Timeout) -> None:
+        for holders, turn in ((2, turns[0]), (1, turns[1])):
+            await until(
+                lambda holders=holders: parking._stopped.get(limit, (0,))[0] == holders, what=f"{holders} to be held"
+            )
+            assert limit.when() is None
+            with pytest.raises(ConfigError, match="inside a time limit"):
+                parking.refuse_timeout("nap")
+            turn.set()
 
     async def run() -> None:
-        first, second = asyncio.Event(), asyncio.Event()
         async with asyncio.timeout(60) as limit:
-            branches = asyncio.gather(held(first), held(second), refused(first, second, limit))
-            await branches
+            await asyncio.gather(*(held(parking, turn) for turn in turns), look(limit))
             assert limit.when() is not None
 
-    async def refused(first: asyncio.Event, second: asyncio.Event, limit: asyncio.Timeout) -> None:
-        await until(lambda: limit.when() is None, what="the limit to stop")
-        with pytest.raises(ConfigError, match="inside a time limit"):
-            parking.refuse_timeout("nap")
-        first.set()
-        await until(lambda: len(parking._stopped) == 1 and parking._stopped[limit][0] == 1, what="one to go on")
-        assert limit.when() is None
-        second.set()
-
     await asyncio.wait_for(parking.start(run(), copy_context()), 10)
-    assert not parking._stopped
 
 
 async def test_calls_without_limits_do_not_wait() -> None:
