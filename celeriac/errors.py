@@ -179,7 +179,7 @@ class StepError(CeleriacError):
     code = "step"
 
     def __init__(self, step: str, error_name: str, message: str, usage: dict[str, Any] | None = None) -> None:
-        """Name the step's path and the last error of its body, and what a turn or a tool call had used by then."""
+        """Name the step's path and the last error of its body, and what a turn, tool or model had used by then."""
         super().__init__(f"Step {step!r} failed: {error_name}: {message}")
         self.step = step
         self.error_name = error_name

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from celeriac.platform.flow.buckets import Buckets
-    from celeriac.platform.models.key_choice import KeyChooser
+    from celeriac.platform.models.key_choice import KeyChooser, KeyLookUp
     from celeriac.platform.store.local_cache import LocalCache
     from celeriac.platform.store.local_store import LocalStore
     from celeriac.platform.store.local_stream import LocalStream
@@ -109,6 +109,7 @@ def build(settings: Settings) -> Installation:
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
     usages = SqlUsages(engine, walled=walled)
     meter = _meter(tenants, redis, usages)
+    who_may = _who_may(settings, engine, walled)
     reads, operations = SqlReads(walled), SqlOperations(walled)
 
     def close() -> None:
@@ -131,8 +132,8 @@ def build(settings: Settings) -> Installation:
         operator=Operator(store, operations, reads, dispatcher, max_event_bytes=settings.max_event_bytes),
         tenants=tenants,
         meter=meter,
-        **_who_may(settings, engine, walled),
-        **_what_is_remembered(settings, walled, tenants),
+        **who_may,
+        **_what_is_remembered(settings, walled, tenants, who_may["secrets"]),
         close=close,
     )
 
@@ -172,13 +173,15 @@ def _who_may(settings: Settings, engine: Engine, walled: Engine) -> dict[str, An
     }
 
 
-def _what_is_remembered(settings: Settings, walled: Engine, tenants: Tenants) -> dict[str, Any]:
+def _what_is_remembered(settings: Settings, walled: Engine, tenants: Tenants, secrets: Secrets) -> dict[str, Any]:
     """Build the rooms of memories and conversations, both behind the wall of their tenant."""
     from celeriac.platform.memory.mem0 import mem0_memories
     from celeriac.platform.store.sql_threads import SqlThreads
 
     return {
-        "memories": mem0_memories(walled, settings.memory_embedder, _most(tenants, "memories")),
+        "memories": mem0_memories(
+            walled, settings.memory_embedder, _most(tenants, "memories"), _key_look_up(secrets, tenants)
+        ),
         "threads": SqlThreads(walled, _most(tenants, "threads")),
     }
 
@@ -215,16 +218,21 @@ def conduct(settings: Settings, *, choose_key: KeyChooser | None = None) -> Cond
 
 def key_chooser(rooms: Installation) -> KeyChooser:
     """Return what looks up whose key a model is called with: the tenant's own, unless it has none."""
-
-    def choice(tenant_id: str, provider: str) -> KeyChoice:
-        own = rooms.secrets.key_of(tenant_id, provider)
-        limits = rooms.tenants.limits(tenant_id)
-        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+    look_up = _key_look_up(rooms.secrets, rooms.tenants)
 
     async def choose(tenant_id: str, provider: str) -> KeyChoice:
-        return await asyncio.to_thread(choice, tenant_id, provider)
+        return await asyncio.to_thread(look_up, tenant_id, provider)
 
     return choose
+
+
+def _key_look_up(secrets: Secrets, tenants: Tenants) -> KeyLookUp:
+    def look_up(tenant_id: str, provider: str) -> KeyChoice:
+        own = secrets.key_of(tenant_id, provider)
+        limits = tenants.limits(tenant_id)
+        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+
+    return look_up
 
 
 def tenant_of_sender(given: str | None) -> str:

@@ -7,16 +7,15 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, TypeVarTuple, overload
 
-from celeriac.errors import ConfigError, ModelError
+from celeriac.errors import ConfigError, ModelError, StepError
 from celeriac.ids import derived_id, new_id
 from celeriac.platform.codec import storable
 from celeriac.platform.context import current_context
-from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body
 from celeriac.platform.message import Message, ToolCall, Usage, Verbatim
 from celeriac.platform.models.catalog import resolve
 from celeriac.platform.models.delta import Delta, Restarted
-from celeriac.platform.models.estimate import estimate
+from celeriac.platform.models.fallback import Fallback
 from celeriac.platform.models.model import Model, ModelLike, ModelReply, ModelRequest, ToolSpec
 from celeriac.platform.output import OutputMisfit, OutputShape
 from celeriac.platform.result import AgentResult
@@ -132,9 +131,15 @@ class Ai:
 
     async def _asked_once(self, id: str, model: Model, request: ModelRequest, *, path: str | None = None) -> ModelReply:
         """Ask, and count it as used by the tool call that we are in."""
-        reply = await infer(self._step, id, model, request, path=path)
         context = current_context()
-        if context is not None and (used := context.part("used")) is not None:
+        used = None if context is None else context.part("used")
+        try:
+            reply = await infer(self._step, id, model, request, path=path)
+        except StepError as error:
+            if used is not None and error.usage is not None:
+                used.add(Usage.parse(error.usage))  # an answer that could not be kept was paid for
+            raise
+        if used is not None:
             used.add(reply.usage)
         return reply
 
@@ -168,9 +173,10 @@ async def infer(
 
     def asking(request: ModelRequest) -> Body:
         async def ask() -> Any:
-            origin = f"{step.kernel.origin} {step.path}"
-            given = replace(request, origin=origin, context=context, choose_key=step.kernel.key_choice)
-            reply = await _asked(model, given, listener)
+            kernel, path = step.kernel, step.path
+            seams: dict[str, Any] = {"context": context, "choose_key": kernel.key_choice, "pace": kernel.pace(path)}
+            given = replace(request, origin=f"{kernel.origin} {path}", **seams)
+            reply = await _asked(Fallback.of(model), given, listener)
             return storable(_export(reply))
 
         return ask
@@ -184,7 +190,6 @@ async def infer(
         retries=None,
         usage=_usage,
         on_retry=on_retry,
-        toll=Toll(provider=model.provider, tokens=estimate(model, request)) if step.kernel.durable else None,
         model=lambda value: _name(model, value),
         path=path,
     )
@@ -210,11 +215,11 @@ def _result(model: Model, request: ModelRequest, reply: ModelReply, *, output: A
     )
 
 
-async def _asked(model: Model, request: ModelRequest, listener: Listener | None) -> ModelReply:
+async def _asked(chain: Fallback, request: ModelRequest, listener: Listener | None) -> ModelReply:
     id = new_id("msg")
-    if listener is None or not hasattr(model, "stream"):  # one of the user's own may know no pieces
-        return replace(await model.infer(request), id=id)
-    async with aclosing(model.stream(request)) as items:
+    if listener is None:
+        return replace(await chain.infer(request), id=id)
+    async with aclosing(chain.stream(request)) as items:
         async for item in items:
             if isinstance(item, ModelReply):
                 return replace(item, id=id)
@@ -222,7 +227,7 @@ async def _asked(model: Model, request: ModelRequest, listener: Listener | None)
                 id = new_id("msg")  # what was said is another message's, which never comes to be
             else:
                 listener(id, item)
-    raise ModelError(f"{model.provider}:{model.name} ended its stream without a reply", kind="connection")
+    raise AssertionError("a chain replies or raises")
 
 
 def _edited(request: ModelRequest, given: Any) -> ModelRequest:
@@ -241,8 +246,12 @@ def _usage(value: dict[str, Any]) -> Usage:
 
 
 def _name(model: Model, value: dict[str, Any]) -> str:
-    """Return what the call is counted under: the model that answered, or the one asked where the reply names none."""
-    return f"{model.provider}:{value['model'] or model.name}"[:LONGEST_MODEL]
+    """Return what the call is counted under: the model that answered, at the provider that was asked.
+
+    The provider names the model; where its reply names none, it is the one that was asked.
+    """
+    provider, _, asked = (value["by"] or f"{model.provider}:{model.name}").partition(":")
+    return f"{provider}:{value['model'] or asked}"[:LONGEST_MODEL]
 
 
 def _export(reply: ModelReply) -> dict[str, Any]:

@@ -115,6 +115,9 @@ class InlineKernel:
     async def key_choice(self, provider: str) -> None:
         """Leave the choice to the model: a plain script is no tenant's."""
 
+    def pace(self, path: str) -> None:
+        """Limit nothing: a plain script is no tenant's."""
+
     async def perform(self, call: Call) -> Any:
         """Run the body; a model, a fetch or a tool server is tried three times within ten seconds, all else once."""
         deadline = time.monotonic() + _PATIENCE

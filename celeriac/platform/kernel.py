@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from celeriac.platform.body_threads import BodyThreads
 from celeriac.platform.event import Event
-from celeriac.platform.flow.meter import Toll
 from celeriac.platform.message import Usage
 from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.models.pace import Pace
 from celeriac.platform.placement import Placement
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ class Call:
     spent: Callable[[], Usage] | None = None
     #: is told of an attempt that failed where another one is to come: its number, from 1, and its error
     on_retry: Callable[[int, Exception], None] | None = None
-    #: what it takes of the tenant's limits, where it calls a model
-    toll: Toll | None = None
     #: reads which model it was, as `provider:model`
     model: Callable[[Any], str] | None = None
 
@@ -139,6 +137,10 @@ class Kernel(Protocol):
 
     def key_choice(self, provider: str) -> Awaitable[KeyChoice | None]:
         """Return whose key a model of the provider is called with; None: as the model says."""
+        ...
+
+    def pace(self, path: str) -> Pace | None:
+        """Return what lets the models through that an attempt of the step at `path` calls; None: nothing does."""
         ...
 
     def perform(self, call: Call) -> Awaitable[Any]:

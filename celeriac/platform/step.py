@@ -18,7 +18,6 @@ from celeriac.platform.approval import NO_PLAIN_SIGNAL, is_approval
 from celeriac.platform.calling import call_function, edited_arguments, returned
 from celeriac.platform.event import RESERVED, Event
 from celeriac.platform.expression import check, check_path
-from celeriac.platform.flow.meter import Toll
 from celeriac.platform.kernel import Body, Call, CallKind, EventWait, Invocation, Kernel, SignalWait
 from celeriac.platform.message import Usage
 from celeriac.platform.placement import place
@@ -306,7 +305,6 @@ class Step:
         usage: Callable[[Any], Usage] | None = None,
         spent: Callable[[], Usage] | None = None,
         on_retry: Callable[[int, Exception], None] | None = None,
-        toll: Toll | None = None,
         model: Callable[[Any], str] | None = None,
         path: str | None = None,
     ) -> Awaitable[Any]:
@@ -327,7 +325,6 @@ class Step:
             spent=spent,
             on_retry=on_retry,
             model=model,
-            toll=toll,
         )
         return self._scope.kernel.perform(call)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextvars import copy_context
+
 import pytest
 
-from celeriac import App, Context
-from celeriac.errors import RefusedError
+from celeriac import Agent, App, Context, tool
+from celeriac.errors import ConfigError, RefusedError
 from celeriac.platform.durable.memo import Wait
+from celeriac.platform.durable.parking import Parking
 from celeriac.platform.durable.tree import step_tree, waiting_words
 from celeriac.platform.flow.meter import Allowance
-from celeriac.testing import Harness, ScriptedModel
+from celeriac.testing import Harness, ScriptedModel, call, say
+from waiting import until
 
 #: one call at once, and another every three seconds
 TWENTY = Allowance(model_requests_per_minute=20)
@@ -78,6 +83,63 @@ async def test_each_attempt_takes_a_turn() -> None:
         assert len(model.requests) == 1
         await h.advance("62s")
         assert h.run(run.id).output == ["yes"]
+
+
+def of_two_calls(model: ScriptedModel) -> App:
+    """Make an app of an agent whose tool has a time limit, and asks the model inside it; it may sleep as well."""
+
+    @tool(timeout="1m")
+    async def ask(ctx: Context, then: str) -> str:
+        """Ask somebody else."""
+        answer = (await ctx.step.ai.infer("other", model, "hello")).output
+        if then == "sleep":
+            await ctx.step.sleep("nap", "1s")
+        return answer
+
+    app = App("desk")
+    app.agent(Agent("Ann", model=model, tools=[ask], max_iter=5), on="ask")
+    return app
+
+
+async def test_the_time_limit_of_a_tool_is_not_used_up_by_waiting_for_a_turn() -> None:
+    """The tool's model is asked, though the run parks for it; the tool's own sleep is refused as ever."""
+    anns = [call("ask", then="tell"), call("ask", then="sleep"), say("Done.")]
+    async with Harness(of_two_calls(ScriptedModel({"": ["yes", "yes"], "Ann": anns})), allowance=TWENTY) as h:
+        [run] = await h.send("ask", {"input": "Go"})
+        assert h.run(run.id).status == "parked"
+        await h.advance("30s")
+        run = h.run(run.id)
+    assert (run.status, run.output["text"]) == ("completed", "Done.")
+    told = [one["tool_result"] for one in run.output["results"][0]["messages"] if one["role"] == "tool"]
+    assert (told[0]["data"], told[1]["error"]["name"]) == ("yes", "config")
+
+
+async def held(parking: Parking, turn: asyncio.Event) -> None:
+    """Wait for the turn as a call of a model does."""
+    with parking.time_limits_stopped():
+        await turn.wait()
+
+
+async def test_a_time_limit_stops_for_as_long_as_any_branch_inside_it_is_held() -> None:
+    """It goes on with what it had left; who stands still for other reasons is refused all the while."""
+    parking, turns = Parking(), [asyncio.Event(), asyncio.Event()]
+
+    async def look(limit: asyncio.Timeout) -> None:
+        for holders, turn in ((2, turns[0]), (1, turns[1])):
+            await until(
+                lambda holders=holders: parking._stopped.get(limit, (0,))[0] == holders, what=f"{holders} to be held"
+            )
+            assert limit.when() is None
+            with pytest.raises(ConfigError, match="inside a time limit"):
+                parking.refuse_timeout("nap")
+            turn.set()
+
+    async def run() -> None:
+        async with asyncio.timeout(60) as limit:
+            await asyncio.gather(*(held(parking, turn) for turn in turns), look(limit))
+            assert limit.when() is not None
+
+    await asyncio.wait_for(parking.start(run(), copy_context()), 10)
 
 
 async def test_calls_without_limits_do_not_wait() -> None:

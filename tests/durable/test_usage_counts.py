@@ -65,6 +65,26 @@ async def test_a_reply_that_names_no_model_counts_under_the_one_asked() -> None:
         assert used(stage.store, model="delphi:pythia").model_calls == 1
 
 
+class Sibyl(Oracle):
+    """One of another provider."""
+
+    provider, name = "cumae", "sibyl"
+
+
+async def test_an_answer_of_a_fallback_counts_under_the_provider_that_gave_it() -> None:
+    app = new_app()
+
+    @app.function(on="go")
+    async def ask(ctx: Context) -> str:
+        return (await ctx.step.ai.infer("ask", [Oracle(failures=1), Sibyl()], "why?")).model
+
+    async with Stage(app) as stage:
+        run = await stage.finish(*stage.send("go"))
+        assert run.output == "cumae:sibyl"
+        row = used(stage.store, model="cumae:pythia-2026-01-01")
+        assert (row.model_calls, row.cost_usd) == (1, 0.5)
+
+
 async def test_a_name_of_any_length_is_cut() -> None:
     """The provider says it, and a key of the database has to hold it."""
     async with Stage(asking(Oracle(answers_as="x" * 5000))) as stage:

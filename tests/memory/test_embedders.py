@@ -11,10 +11,19 @@ from typing import Any
 
 import pytest
 
+from celeriac.database import connect, metadata, migrate
 from celeriac.errors import ConfigError, ModelError
+from celeriac.platform.memory import tables
 from celeriac.platform.memory.embedder import HashingEmbedder, embedder
 from celeriac.platform.memory.local_memories import LocalMemories
+from celeriac.platform.memory.mem0 import mem0_memories
+from celeriac.platform.memory.memory import Memories
 from celeriac.platform.memory.vectors import nearest, pack, unpack
+from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.settings import Settings
+from celeriac.tenants.encryption import new_key
+from celeriac.tenants.quotas import Limits
+from celeriac.wiring import build
 
 
 def likeness(first: str, second: str) -> float:
@@ -36,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.append({"path": self.path, **request})
+        self.server.requests.append({"path": self.path, "key": self.headers["authorization"], **request})
         vectors = [[3.0, 4.0] if "card" in text else [-4.0, 3.0] for text in request["input"]]
         data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
         usage = {"prompt_tokens": 1, "total_tokens": 1}
@@ -128,6 +137,57 @@ def test_memories_are_found_by_the_vectors_of_the_endpoint(server: EmbeddingsSer
     [found] = memories.search("ten_a", "ann", "my cards", 1)
     assert found.text == "the card"
     assert found.score == pytest.approx(1.0)
+
+
+def choose_key(tenant_id: str, provider: str) -> KeyChoice:
+    """Know a tenant with a key of its own, and one that has none and may not use the operator's."""
+    assert provider == "openai"
+    return KeyChoice(own="sk-own" if tenant_id == "ten_own" else None, may_use_operators=tenant_id == "ten_free")
+
+
+@pytest.fixture(params=["local", "mem0"])
+def embedded(request: pytest.FixtureRequest, server: EmbeddingsServer) -> Iterator[Memories]:
+    """Each implementation, with the embedder of the server and the keys of tenants."""
+    if request.param == "local":
+        yield LocalMemories(embedder("openai:some-model", choose_key))
+        return
+    engine = connect(request.getfixturevalue("sqlite_url"))
+    metadata.create_all(engine, [tables.memories])
+    yield mem0_memories(engine, "openai:some-model", choose_key=choose_key)
+    engine.dispose()
+
+
+def test_texts_are_embedded_with_the_key_of_their_tenant(embedded: Memories, server: EmbeddingsServer) -> None:
+    """Side by side with those of a tenant that has none and may use the operator's."""
+    for tenant, key in (("ten_own", "sk-own"), ("ten_free", "sk-test"), ("ten_own", "sk-own")):
+        server.requests.clear()
+        [added] = embedded.add(tenant, "ann", "the card")
+        embedded.search(tenant, "ann", "my card", 1)
+        embedded.update(tenant, added.id, "a transfer")
+        assert {request["key"] for request in server.requests} == {f"Bearer {key}"}
+        assert len(server.requests) >= 3
+
+
+def test_the_operators_key_is_not_used_where_the_plan_forbids_it(embedded: Memories, server: EmbeddingsServer) -> None:
+    """The error says what to do, and nothing is sent."""
+    with pytest.raises(ModelError, match="celeriac secrets set openai") as refused:
+        embedded.add("ten_bound", "ann", "the card")
+    assert (refused.value.kind, refused.value.is_retriable, server.requests) == ("auth", False, [])
+
+
+def test_an_installation_embeds_by_the_plans_and_secrets_of_its_tenants(
+    server: EmbeddingsServer, sqlite_url: str
+) -> None:
+    """First the tenant has no key and may not use the operator's; then it has one."""
+    migrate(sqlite_url)
+    rooms = build(Settings(database_url=sqlite_url, memory_embedder="openai:some-model", encryption_keys=new_key("k1")))
+    tenant = rooms.tenants.create("Acme", Limits(may_use_operator_keys=False)).id
+    with pytest.raises(ModelError, match="key of its own only"):
+        rooms.memories.add(tenant, "ann", "the card")
+    rooms.secrets.put(tenant, "mine", "sk-own", provider="openai", actor="cli:me")
+    rooms.memories.add(tenant, "ann", "the card")
+    assert {request["key"] for request in server.requests} == {"Bearer sk-own"}
+    rooms.close()
 
 
 def test_a_refusal_of_the_endpoint_is_our_error_and_shows_no_key(server: EmbeddingsServer) -> None:

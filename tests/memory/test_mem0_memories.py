@@ -118,7 +118,7 @@ def test_texts_of_memories_stay_out_of_the_log(sqlite_memories: Mem0Memories, ca
 def test_no_model_is_ever_asked(sqlite_memories: Mem0Memories) -> None:
     """Mem0's own way of adding calls a model for each text; ours has none to call."""
     with pytest.raises(ConfigError, match="no model"):
-        sqlite_memories._mem0().llm.generate_response([])
+        sqlite_memories._mem0("ten_a").llm.generate_response([])
 
 
 def test_memories_of_another_embedder_are_listed_not_compared(sqlite_memories: Mem0Memories, sqlite_url: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from celeriac.errors import ConfigError
 from celeriac.ids import derived_id
 from celeriac.platform.agents.agent import Agent
+from celeriac.platform.agents.budget import Used, spent_by
 from celeriac.platform.agents.exchanges import Unit, tokens_beside, units_of
 from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.truncate_tokens import newest_within
@@ -80,7 +81,11 @@ class Summarise:
             system=self.instructions,
             messages=(Message("user", _transcript([*([_message(earlier)] if earlier else ()), *said])),),
         )
-        reply = await infer(ctx.step, "summary", ctx.network.model_of(agent), request)
+        try:
+            reply = await infer(ctx.step, "summary", ctx.network.model_of(agent), request)
+        except Exception as error:
+            prompt.usage += spent_by(Used(), error)
+            raise
         prompt.usage += reply.usage
         return reply.text
 

@@ -65,7 +65,8 @@ class Tool(Generic[S, P, R]):
         `parameters` is a type, such as a Pydantic model, that the function takes as its one parameter beside `ctx`; by
         default each parameter of the function is one of the tool's. `retries` are attempts of the call itself after
         its first failure; by default the model sees the error at once. `timeout` limits each attempt: steps that stand
-        still are refused inside it, and a plain function is left to its end in its thread. With `approval` the call
+        still are refused inside it, but for models that the tenant's limits hold back, whose waiting does not count; a
+        plain function is left to its end in its thread. With `approval` the call
         waits for a person first: always, or where a function `(ctx, input)` says so. `parallel=False` runs the tool
         alone among the calls of one reply. With `queue="cpu"` a process of that queue runs it; then it takes no
         context. `strict` asks the provider to hold the model to the schema. `on_start(ctx, input)` may return another

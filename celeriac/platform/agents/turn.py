@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from celeriac.errors import ConfigError, ModelError, StoreUnavailable
 from celeriac.ids import derived_id
-from celeriac.platform.agents.budget import Used
+from celeriac.platform.agents.budget import Used, spent_by
 from celeriac.platform.agents.hooks import call_hook
 from celeriac.platform.agents.prompt import Prompt
 from celeriac.platform.agents.state import StateType
@@ -157,6 +157,7 @@ class Turn:
         try:
             reply = await infer(self._ctx.step, "infer", self._model, request, listener=listener, on_retry=on_retry)
         except Exception as error:
+            self._used.add(spent_by(Used(), error))  # an answer that could not be kept was paid for
             self._telling.unanswered(error)
             raise
         if prompt.prefill and reply.text:

@@ -35,6 +35,7 @@ from celeriac.platform.flow.meter import Meter
 from celeriac.platform.kernel import Call, EventWait, Invocation, SignalWait
 from celeriac.platform.mcp.endpoint import McpLimits
 from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.models.pace import Pace
 from celeriac.platform.placement import Placement
 from celeriac.platform.scope import Scope, enter
 from celeriac.platform.streams.outlet import InPlace, Outlet
@@ -129,6 +130,10 @@ class DurableKernel:
         choose = self._conduct.choose_key
         return None if choose is None else await choose(self._tenant_id, provider)
 
+    def pace(self, path: str) -> Pace | None:
+        """Return what keeps the calls of an attempt to the tenant's limits."""
+        return self._pacing.of(path)
+
     @property
     def deferred(self) -> Sequence[Memo]:
         """What is to start once the run has ended."""
@@ -218,25 +223,22 @@ class DurableKernel:
         self._is_live = True
         retries = self._conduct.retries if call.retries is None else call.retries
         while True:
-            begun, given = self._clock.now(), None
+            begun, given, used = self._clock.now(), None, {}
             try:
                 call = self._edited(call)
                 given = _for_people(call.input)  # before the body can change it
-                if call.toll is not None:
-                    await self._pacing.admit(call)
-                    begun = self._clock.now()
                 value = await self._execute(call)
-                self._pacing.settle(call, value)
+                used = _used(call, value)
                 text = encode_within(value, self._conduct.max_output_bytes, f"The output of step {call.path!r}")
                 if too_much := self._record.excess(call.path, text):
                     raise too_much
             except Exception as error:  # noqa: BLE001  # user code may raise anything
-                self._pacing.settle_failed(call, error)
+                begun = self._pacing.begun(call.path, begun)
                 failed += 1
                 delay = None if isinstance(error, Uncodable) else self._delay_after(error, failed, retries)
                 if delay is None:
-                    spent = None if call.spent is None else call.spent()
-                    parts = {"error": told(error, spent), "attempt": failed, "input": given}
+                    spent = used.get("usage") if call.spent is None else call.spent()
+                    parts = {"error": told(error, spent), "attempt": failed, "input": given, **used}
                     return await self._record.done(call.path, call.kind, None, started_at=begun, **parts)
                 again = Wait(path=call.path, kind="retry", number=failed, wake_at=self._clock.now() + delay)
                 await self._plan(again, error, begun)
@@ -245,11 +247,8 @@ class DurableKernel:
                 if delay:
                     await self._waiting.stand_still(again)
             else:
-                parts = {"attempt": failed + 1, "input": given}
-                if call.usage is not None:
-                    parts["usage"] = call.usage(value)
-                if call.model is not None:
-                    parts["model"] = call.model(value)
+                begun = self._pacing.begun(call.path, begun)
+                parts = {"attempt": failed + 1, "input": given, **used}
                 return await self._record.done(call.path, call.kind, text, started_at=begun, **parts)
 
     async def _placed(self, call: Call, placement: Placement) -> Memo:
@@ -303,6 +302,16 @@ class DurableKernel:
         if self.parking.is_alone(path):
             self.parking.cause = "onward"
             await self.parking.stand_still(path)
+
+
+def _used(call: Call, value: Any) -> dict[str, Any]:
+    """Return what counts of a body that has ended, also where its value cannot be kept: it was paid for."""
+    used: dict[str, Any] = {}
+    if call.usage is not None:
+        used["usage"] = call.usage(value)
+    if call.model is not None:
+        used["model"] = call.model(value)
+    return used
 
 
 def _for_people(given: Any) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from typing import Any, Literal, NoReturn
 
@@ -58,6 +58,8 @@ class Parking:
         self._at_work = 0
         self._busy = 0
         self._parked: set[asyncio.Future[Any]] = set()
+        #: time limits that are stopped: for how many branches, and the seconds that each has left
+        self._stopped: dict[asyncio.Timeout, tuple[int, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_checking = False
 
@@ -194,17 +196,41 @@ class Parking:
 
     def refuse_timeout(self, path: str) -> None:
         """Raise `ConfigError` where the current task is inside an `asyncio.timeout`: its time is lost at parking."""
+        if self._time_limits():
+            raise ConfigError(
+                f"The wait at {path!r} is inside a time limit (asyncio.timeout, or the timeout= of a tool), which "
+                "is lost when the run parks; give the step itself timeout=, and retries=0 where it must not wait"
+            )
+
+    @contextmanager
+    def time_limits_stopped(self) -> Iterator[None]:
+        """Let no time pass for the `asyncio.timeout`s that the current task is inside; branches may do so at once."""
+        limits = self._time_limits()
+        for limit in limits:
+            holders, left = self._stopped.get(limit, (0, (limit.when() or 0.0) - self._loop.time()))
+            self._stopped[limit] = (holders + 1, left)
+            if not holders:
+                limit.reschedule(None)
+        try:
+            yield
+        finally:
+            for limit in limits:
+                holders, left = self._stopped.pop(limit)
+                if holders > 1:
+                    self._stopped[limit] = (holders - 1, left)
+                    continue
+                with suppress(RuntimeError):  # the block was left meanwhile
+                    limit.reschedule(self._loop.time() + left)
+
+    def _time_limits(self) -> list[asyncio.Timeout]:
+        """Return the `asyncio.timeout`s that the current task is inside."""
         task = asyncio.current_task()
-        for handle in getattr(self._loop, "_scheduled", ()):  # the timer of a Timeout names the task that entered it
-            timeout = getattr(getattr(handle, "_callback", None), "__self__", None)
-            owner = getattr(timeout, "_task", None)
-            if not isinstance(timeout, asyncio.Timeout) or handle.cancelled() or owner not in self._tasks:
-                continue
-            if _awaits(owner, task):
-                raise ConfigError(
-                    f"The wait at {path!r} is inside a time limit (asyncio.timeout, or the timeout= of a tool), which "
-                    "is lost when the run parks; give the step itself timeout=, and retries=0 where it must not wait"
-                )
+        # The timer of a Timeout names it, and the Timeout names the task that entered it.
+        timers = (handle for handle in getattr(self._loop, "_scheduled", ()) if not handle.cancelled())
+        running = (getattr(getattr(timer, "_callback", None), "__self__", None) for timer in timers)
+        limits = [limit for limit in (*running, *self._stopped) if isinstance(limit, asyncio.Timeout)]
+        owners = ((limit, getattr(limit, "_task", None)) for limit in limits)
+        return [limit for limit, owner in owners if owner in self._tasks and _awaits(owner, task)]
 
     async def unwind(self) -> None:
         """End every task of the run; one that has not ended after 0.3 s is dropped."""

@@ -103,6 +103,17 @@ class Waiting:
     async def stand_still(self, wait: Wait) -> None:
         """Park until a sleep's or retry's time; the link goes on by itself where it lives that long."""
         self._record.parking.refuse_timeout(wait.path)
+        await self._rest(wait)
+
+    async def be_held(self, wait: Wait) -> None:
+        """Park as `stand_still` does, also inside a time limit: it stands still as long as somebody else's limit says.
+
+        A run that parks meanwhile comes back to the beginning of what is limited, and its time begins anew.
+        """
+        with self._record.parking.time_limits_stopped():
+            await self._rest(wait)
+
+    async def _rest(self, wait: Wait) -> None:
         left = (wait.wake_at - self._record.clock.now()).total_seconds()
         if wait.resolved_at is None and left > 0:
             await self._record.parking.stand_still(wait.path, left)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
+import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,6 +22,7 @@ from typing import Any, Protocol
 from celeriac.errors import ConfigError
 from celeriac.platform.memory.vectors import Vector
 from celeriac.platform.models.failure import Callee, refused, unreachable, unreadable
+from celeriac.platform.models.key_choice import KeyChoice, KeyLookUp, own_key_only
 from celeriac.platform.models.live_calls import check_live_call
 from celeriac.platform.signature import did_you_mean
 
@@ -28,6 +31,9 @@ HASHING = "hashing"
 
 #: how long an answer of the endpoint may take
 EMBED_SECONDS = 30.0
+
+#: how many keys have connections of their own
+MOST_CLIENTS = 64
 
 _WORD = re.compile(r"\w+")
 
@@ -40,18 +46,21 @@ class Embedder(Protocol):
         """What made the vectors; another name means that they cannot be compared."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> list[Vector]:
-        """Return one vector for each text."""
+    def embed(self, texts: Sequence[str], *, tenant_id: str | None = None) -> list[Vector]:
+        """Return one vector for each text; of the tenant's own, where one is named."""
         ...
 
 
-def embedder(name: str) -> Embedder:
-    """Return the embedder that the setting names: `hashing` or `openai:<model>`."""
+def embedder(name: str, choose_key: KeyLookUp | None = None) -> Embedder:
+    """Return the embedder that the setting names: `hashing` or `openai:<model>`.
+
+    `choose_key` tells whose key a provider is asked with; None: the environment's.
+    """
     provider, _, model = name.partition(":")
     if name == HASHING:
         return HashingEmbedder()
     if provider == "openai" and model:
-        return OpenAIEmbedder(model)
+        return OpenAIEmbedder(model, choose_key)
     known = (HASHING, "openai:text-embedding-3-small")
     raise ConfigError(
         f"Unknown memory embedder {name!r}{did_you_mean(name, known)}; write 'hashing' or 'openai:<model>'"
@@ -64,7 +73,7 @@ class HashingEmbedder:
     name = "hashing-512"
     _buckets = 512
 
-    def embed(self, texts: Sequence[str]) -> list[Vector]:
+    def embed(self, texts: Sequence[str], *, tenant_id: str | None = None) -> list[Vector]:
         return [self._embed(text) for text in texts]
 
     def _embed(self, text: str) -> Vector:
@@ -76,35 +85,60 @@ class HashingEmbedder:
 
 
 class OpenAIEmbedder:
-    """Asks the embeddings endpoint of OpenAI, or of whoever `OPENAI_BASE_URL` names, with `OPENAI_API_KEY`."""
+    """Asks the embeddings endpoint of OpenAI, or of whoever `OPENAI_BASE_URL` names.
 
-    def __init__(self, model: str) -> None:
+    With the tenant's own key at `openai`, else `OPENAI_API_KEY` where the tenant may be served with the operator's.
+    """
+
+    def __init__(self, model: str, choose_key: KeyLookUp | None = None) -> None:
         """Connect to nothing yet."""
         self.name = f"openai:{model}"
         self._callee = Callee(provider="openai", model=model)
-        self._client: Any = None
+        self._choose_key = choose_key
+        #: by key; the one that was used last stands last
+        self._clients: dict[str, Any] = {}
+        self._guard = threading.Lock()
 
-    def embed(self, texts: Sequence[str]) -> list[Vector]:
+    def embed(self, texts: Sequence[str], *, tenant_id: str | None = None) -> list[Vector]:
         """Ask for all vectors in one request; raise `ModelError`, and `ConfigError` in a test that would call OpenAI.
 
         Retrying is the step's business.
         """
         import openai  # heavy, and only needed here
 
-        if self._client is None:
-            self._client = _openai_client()
-            self._callee = replace(self._callee, secret=self._client.api_key)
-        check_live_call("openai", str(self._client.base_url))
+        client = self._client_with(self._key_for(tenant_id))
+        callee = replace(self._callee, secret=client.api_key)
+        check_live_call("openai", str(client.base_url))
         try:
-            reply = self._client.embeddings.create(model=self._callee.model, input=list(texts), encoding_format="float")
+            reply = client.embeddings.create(model=callee.model, input=list(texts), encoding_format="float")
         except openai.APIStatusError as error:
-            raise refused(self._callee, error.status_code, error.response.headers, error.body) from None
+            raise refused(callee, error.status_code, error.response.headers, error.body) from None
         except openai.APIConnectionError as error:
-            raise unreachable(self._callee, error) from None
+            raise unreachable(callee, error) from None
         vectors = [unit(item.embedding) for item in reply.data or ()]
         if len(vectors) != len(texts):
-            raise unreadable(self._callee, f"{len(vectors)} vectors for {len(texts)} texts")
+            raise unreadable(callee, f"{len(vectors)} vectors for {len(texts)} texts")
         return vectors
+
+    def _key_for(self, tenant_id: str | None) -> str:
+        choice = KeyChoice()
+        if self._choose_key is not None and tenant_id is not None:
+            choice = self._choose_key(tenant_id, "openai")
+        if choice.own is None and not choice.may_use_operators:
+            raise own_key_only("openai")
+        key = (choice.own or os.environ.get("OPENAI_API_KEY", "")).strip()
+        if not key:
+            raise ConfigError("The memory embedder 'openai:…' needs OPENAI_API_KEY in the environment")
+        return key
+
+    def _client_with(self, key: str) -> Any:
+        """Return the client of this key, so that no two keys share a connection."""
+        with self._guard:
+            client = self._clients.pop(key, None) or _openai_client(key)
+            self._clients[key] = client
+            if len(self._clients) > MOST_CLIENTS:
+                del self._clients[next(iter(self._clients))]  # it closes itself once nobody uses it any more
+            return client
 
 
 def unit(vector: Vector) -> Vector:
@@ -113,13 +147,10 @@ def unit(vector: Vector) -> Vector:
     return [value / length for value in vector] if length else list(vector)
 
 
-def _openai_client() -> Any:
+def _openai_client(key: str) -> Any:
     import openai
 
-    try:
-        return openai.OpenAI(max_retries=0, timeout=EMBED_SECONDS)
-    except openai.OpenAIError as error:
-        raise ConfigError("The memory embedder 'openai:…' needs OPENAI_API_KEY in the environment") from error
+    return openai.OpenAI(api_key=key, max_retries=0, timeout=EMBED_SECONDS)
 
 
 def _features(text: str) -> Iterator[tuple[str, float]]:

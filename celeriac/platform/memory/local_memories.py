@@ -46,7 +46,7 @@ class LocalMemories:
         self, tenant_id: str, user: str, statements: str | Sequence[str], *, idempotency_key: str | None = None
     ) -> list[Remembered]:
         scope, texts = Scope.of(tenant_id, user), accepted(statements)
-        vectors = self._embedder.embed(texts) if texts else []
+        vectors = self._embedder.embed(texts, tenant_id=tenant_id) if texts else []
         added = []
         with self._lock:
             for text, vector in zip(texts, vectors, strict=True):
@@ -60,12 +60,12 @@ class LocalMemories:
         rows = self._of(scope)
         if not query or not rows:
             return []
-        found = nearest(self._embedder.embed([query])[0], [row.vector for row in rows], limit)
+        found = nearest(self._embedder.embed([query], tenant_id=tenant_id)[0], [row.vector for row in rows], limit)
         return [replace(rows[place].remembered, score=score) for place, score in found]
 
     def update(self, tenant_id: str, id: str, text: str, *, user: str | None = None) -> Remembered:
         text = accepted_text(text)
-        vector = pack(self._embedder.embed([text])[0])
+        vector = pack(self._embedder.embed([text], tenant_id=tenant_id)[0])
         with self._lock:
             row = self._owned(tenant_id, id, user)
             changed = replace(row, remembered=replace(row.remembered, text=text), vector=vector)

@@ -8,6 +8,7 @@ database of its own.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import tempfile
@@ -33,16 +34,21 @@ from celeriac.platform.memory.scope import (
 )
 from celeriac.platform.memory.sql_vectors import MEMORY_ID, SqlVectors
 from celeriac.platform.memory.vectors import Vector
+from celeriac.platform.models.key_choice import KeyLookUp
 
 
 def mem0_memories(
-    engine: Engine, embedder_name: str, most: Callable[[str], int | None] = lambda _: None
+    engine: Engine,
+    embedder_name: str,
+    most: Callable[[str], int | None] = lambda _: None,
+    choose_key: KeyLookUp | None = None,
 ) -> Mem0Memories:
     """Return the memories in this database, found by the embedder that the setting names; loads nothing heavy yet.
 
-    `most` tells how many memories a tenant may have; None: any number.
+    `most` tells how many memories a tenant may have; None: any number. `choose_key` tells whose key its texts are
+    embedded with; None: the environment's.
     """
-    return Mem0Memories(engine, embedder(embedder_name), most)
+    return Mem0Memories(engine, embedder(embedder_name, choose_key), most)
 
 
 class Mem0Memories:
@@ -56,7 +62,7 @@ class Mem0Memories:
         self._built: Any = None
 
     def warm(self) -> None:
-        self._mem0()
+        self._shared()
 
     def add(
         self, tenant_id: str, user: str, statements: str | Sequence[str], *, idempotency_key: str | None = None
@@ -69,30 +75,32 @@ class Mem0Memories:
         scope, query = Scope.of(tenant_id, user), accepted_query(query, limit)
         if not query:
             return []
-        found = self._mem0().search(query, filters={"user_id": scope.key}, top_k=limit, threshold=0.0)
+        found = self._mem0(tenant_id).search(query, filters={"user_id": scope.key}, top_k=limit, threshold=0.0)
         return _within(scope, found)
 
     def update(self, tenant_id: str, id: str, text: str, *, user: str | None = None) -> Remembered:
         vector_id, text = self._owned(tenant_id, id, user), accepted_text(text)
-        self._mem0().update(vector_id, text=text)
-        if (item := self._mem0().get(vector_id)) is None:
+        mem0 = self._mem0(tenant_id)
+        mem0.update(vector_id, text=text)
+        if (item := mem0.get(vector_id)) is None:
             raise not_found(id)
         return _remembered(item)
 
     def delete(self, tenant_id: str, id: str, *, user: str | None = None) -> None:
         vector_id = self._owned(tenant_id, id, user)
         try:
-            self._mem0().delete(vector_id)
+            self._mem0(tenant_id).delete(vector_id)
         except ValueError as error:  # how Mem0 says that somebody else has just deleted it
             raise not_found(id) from error
 
     def all(self, tenant_id: str, user: str) -> list[Remembered]:
         scope = Scope.of(tenant_id, user)
-        return _within(scope, self._mem0().get_all(filters={"user_id": scope.key}, top_k=MOST_OF_A_SCOPE))
+        return _within(scope, self._mem0(tenant_id).get_all(filters={"user_id": scope.key}, top_k=MOST_OF_A_SCOPE))
 
     def _add(self, scope: Scope, text: str, id: str) -> Mapping[str, Any] | None:
-        self._mem0().add(text, user_id=scope.key, metadata={MEMORY_ID: id}, infer=False)
-        item: Mapping[str, Any] | None = self._mem0().get(qualified(scope.tenant_id, id))
+        mem0 = self._mem0(scope.tenant_id)
+        mem0.add(text, user_id=scope.key, metadata={MEMORY_ID: id}, infer=False)
+        item: Mapping[str, Any] | None = mem0.get(qualified(scope.tenant_id, id))
         return item
 
     def _owned(self, tenant_id: str, id: str, user: str | None) -> str:
@@ -103,25 +111,31 @@ class Mem0Memories:
             raise not_found(id)
         return vector_id
 
-    def _mem0(self) -> Any:
+    def _mem0(self, tenant_id: str) -> Any:
+        """Return Mem0 as it works for one tenant: it tells the embedder nothing of whom it embeds for."""
+        mine = copy.copy(self._shared())
+        mine.embedding_model = _Mem0Embedder(self._embedder, tenant_id)
+        return mine
+
+    def _shared(self) -> Any:
         if self._built is None:
             with self._building:
                 if self._built is None:
-                    self._built = _build(self._vectors, self._embedder)
+                    self._built = _build(self._vectors)
         return self._built
 
 
 class _Mem0Embedder:
-    """Our embedder in Mem0's shape."""
+    """Our embedder in Mem0's shape, for one tenant."""
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+    def __init__(self, embedder: Embedder, tenant_id: str) -> None:
+        self._embedder, self._tenant_id = embedder, tenant_id
 
     def embed(self, text: str, memory_action: str | None = None) -> Vector:
-        return self._embedder.embed([text])[0]
+        return self.embed_batch([text])[0]
 
     def embed_batch(self, texts: Sequence[str], memory_action: str = "add") -> list[Vector]:
-        return self._embedder.embed(texts)
+        return self._embedder.embed(texts, tenant_id=self._tenant_id)
 
 
 class _NoModel:
@@ -151,14 +165,16 @@ class _NoHistory:
     def close(self) -> None: ...
 
 
-def _build(vectors: SqlVectors, embedder: Embedder) -> Any:
-    """Make a Mem0 `Memory` out of our parts, without its constructor, which would connect to its defaults."""
+def _build(vectors: SqlVectors) -> Any:
+    """Make a Mem0 `Memory` out of our parts, without its constructor, which would connect to its defaults.
+
+    It has no embedder yet: each tenant has its own.
+    """
     mem0 = _import_mem0()
     from mem0.configs.base import MemoryConfig
 
     memory = object.__new__(mem0.Memory)
     memory.config = MemoryConfig()
-    memory.embedding_model = _Mem0Embedder(embedder)
     memory.vector_store = vectors
     memory.llm = _NoModel()
     memory.db = _NoHistory()

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from celeriac.errors import ModelError
 from celeriac.platform import outside
 from celeriac.platform.models import clients, pricing, wire
 from celeriac.platform.models.delta import Delta, UsageDelta
@@ -28,7 +27,7 @@ from celeriac.platform.models.failure import (
     unsendable,
 )
 from celeriac.platform.models.form import Asked, Assembler, Form
-from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.models.key_choice import KeyChoice, own_key_only
 from celeriac.platform.models.live_calls import check_live_call
 from celeriac.platform.models.model import ApiKey, ModelReply, ModelRequest
 
@@ -141,11 +140,7 @@ async def reached(
     choice = chosen or KeyChoice()
     key = choice.own or await clients.given_key(api_key, request.context)
     if key is None and not choice.may_use_operators:
-        raise ModelError(
-            f"This tenant calls {provider!r} with a key of its own only, and has none: "
-            f"`celeriac secrets set {provider} --provider {provider} --tenant …` keeps one",
-            kind="auth",
-        )
+        raise own_key_only(provider)
     return clients.endpoint(provider, key, base_url)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from celeriac.errors import ModelError
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeyChoice:
@@ -22,3 +24,15 @@ class KeyChoice:
 
 #: returns what the tenant brings along to a provider
 KeyChooser = Callable[[str, str], Awaitable[KeyChoice]]
+
+#: the same for those who ask in threads
+KeyLookUp = Callable[[str, str], KeyChoice]
+
+
+def own_key_only(provider: str) -> ModelError:
+    """Return the error of a tenant that may not use the operator's key and has none of its own."""
+    return ModelError(
+        f"This tenant calls {provider!r} with a key of its own only, and has none: "
+        f"`celeriac secrets set {provider} --provider {provider} --tenant …` keeps one",
+        kind="auth",
+    )

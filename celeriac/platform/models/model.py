@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from celeriac.platform.message import FinishReason, Message, ToolCall, Usage, Verbatim
 from celeriac.platform.models.delta import Delta
 from celeriac.platform.models.key_choice import KeyChoice
+from celeriac.platform.models.pace import Pace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class ModelRequest:
     origin: str | None = None
     #: tells by the provider whose key it is made with; None: as in a plain script
     choose_key: Callable[[str], Awaitable[KeyChoice | None]] | None = field(default=None, repr=False, compare=False)
+    #: lets each call of a model through that the request leads to; None: nothing is limited
+    pace: Pace | None = field(default=None, repr=False, compare=False)
     #: the shape of the text; None: as the model likes
     output: OutputSpec | None = None
     #: how the reply must begin, where the provider can be told; the reply's text goes on from there
