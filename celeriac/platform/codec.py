@@ -24,6 +24,10 @@ from celeriac.errors import LimitError
 _return_types: WeakKeyDictionary[Callable[..., Any], Any] = WeakKeyDictionary()
 
 
+#: how deep lists and objects may lie in each other: what matches, compares and shows values goes down level by level
+MAX_DEPTH = 250
+
+
 class Uncodable(ValueError):
     """A value that JSON text in a database cannot hold; the message says where the trouble lies."""
 
@@ -31,8 +35,8 @@ class Uncodable(ValueError):
 def encode(value: Any) -> str:
     """Return the JSON text of a value: JSON types, Pydantic models, dataclasses, dates, sets.
 
-    Raises `Uncodable` for what has no JSON form (NaN and infinity among it) and for NUL or lone surrogates, which
-    Postgres does not store.
+    Raises `Uncodable` for what has no JSON form (NaN and infinity among it), for NUL or lone surrogates, which
+    Postgres does not store, and for more than `MAX_DEPTH` levels.
     """
     try:
         text = _dump(value)
@@ -43,6 +47,8 @@ def encode(value: Any) -> str:
             raise Uncodable(f"has no JSON form: {error}") from error
     except RecursionError as error:
         raise Uncodable("is nested too deeply") from error
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(text):
+        raise Uncodable("is nested too deeply")
     if _has_nul(text):
         raise Uncodable("holds a NUL character")
     try:
@@ -124,6 +130,19 @@ def _evaluated(target: Callable[..., Any]) -> Any:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _is_too_deep(text: str) -> bool:
+    try:
+        level: list[Any] = [[json.loads(text)]]
+    except RecursionError:
+        return True
+    for _ in range(MAX_DEPTH + 1):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _alike(value: Any) -> Any:

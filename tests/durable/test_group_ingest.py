@@ -106,3 +106,25 @@ def test_tenants_do_not_wait_for_one_another() -> None:
     store.is_open.set()
     threads.shutdown(wait=True)
     assert [answer.result()[0].id for answer in answers] == ["ten_a/a", "ten_b/a"]
+
+
+def test_who_is_left_without_an_answer_gets_no_other_requests() -> None:
+    """Whoever leads is torn out while it stores one by one what failed together."""
+    store = SlowStore()
+    store.refused["b"] = ConflictError("not this one")
+    alone = store.ingest
+
+    def ingest(tenant_id: str, events: Sequence[Event], most_queued: int | None) -> Ingested:
+        if [event.name for event in events] == ["d"]:
+            raise SystemExit
+        return alone(tenant_id, events, most_queued)
+
+    store.ingest = ingest  # type: ignore[method-assign]
+    first, second, third, fourth = take_together(store, [["a"], ["c"], ["b"], ["d"]])
+    assert [one.id for one in first.result()] == ["ten_a/a"]
+    with pytest.raises(SystemExit):
+        second.result()
+    with pytest.raises(ConflictError):
+        third.result()
+    with pytest.raises(StoreUnavailable, match="send it again"):
+        fourth.result()

@@ -373,13 +373,16 @@ class Engine:
                 self._dispatcher.follow(self._store.match_pending(event_ids))
             except StoreUnavailable:
                 log.warning("The events %s are matched later: the database does not answer", list(event_ids))
+            except Exception:
+                log.exception("The events %s could not be matched; the timers try again", list(event_ids))
 
         self._executor.submit(match)
 
 
 def _broken(error: Exception) -> Outcome:
     """Return how a run ends in which the engine itself broke."""
-    return Outcome(cause="failed", reason="error", error_code="engine", error_message=str(error)[:1_000])
+    message = f"Celeriac itself failed with {type(error).__name__}; the worker's log says where"
+    return Outcome(cause="failed", reason="error", error_code="engine", error_message=message)
 
 
 def _in_flight(claim: Claim, *, is_over: bool = False) -> Queued:

@@ -53,6 +53,7 @@ async def execute(
     await asyncio.wait({root, ended}, return_when=asyncio.FIRST_COMPLETED)
     is_over = ended.done()
     await kernel.parking.unwind()
+    await kernel.settled()
     if is_over:
         return Outcome(cause=ended.result(), reason=STEP_ORDER_CHANGED if kernel.parking.is_out_of_order else None)
     error = None if root.cancelled() else root.exception()

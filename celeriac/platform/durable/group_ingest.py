@@ -75,12 +75,13 @@ class GroupIngest:
         finally:
             with self._lock:
                 waiting = self._lines[line]
-                if isinstance(group[0].answer, StoreUnavailable):
+                failure = group[0].answer if isinstance(group[0].answer, Exception) else None
+                if isinstance(failure, StoreUnavailable):
                     group = list(waiting)  # each by itself would only wait again for a database that is away
                 for request in group:
                     waiting.popleft()
                     if request.answer is None:
-                        request.answer = group[0].answer or StoreUnavailable("The request was cut off; send it again")
+                        request.answer = failure or StoreUnavailable("The request was cut off; send it again")
                     request.is_called.set()
                 if waiting:
                     waiting[0].is_called.set()

@@ -99,6 +99,10 @@ class DurableKernel:
         """Return the time of the installation's clock."""
         return self._clock.now()
 
+    async def settled(self) -> None:
+        """Wait until the truth knows all that branches were beginning, also those that were dropped."""
+        await self._record.settled()
+
     @property
     def suspending(self) -> bool:
         """Whether the link ends before the run does."""

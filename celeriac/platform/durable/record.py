@@ -61,6 +61,8 @@ class Record:
         self._loop = asyncio.get_running_loop()
         self.steps = len(replay.memos)
         self.bytes = sum(len(memo.value or "") for memo in replay.memos.values())
+        #: what branches do in threads; it goes on where the branch is dropped
+        self._under_way: set[Future[Any]] = set()
         #: what is to start once the run has ended
         self.deferred = [memo for memo in replay.memos.values() if memo.kind == "defer"]
 
@@ -158,7 +160,10 @@ class Record:
         While the database does not answer it is tried again, so that the bodies of other branches go on.
         """
         answer: _Answer[T] = _Answer(self.parking)
-        self.executor.submit(patiently, fn).add_done_callback(lambda done: _tell(self._loop, answer, done))
+        work = self.executor.submit(patiently, fn)
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
+        work.add_done_callback(lambda done: _tell(self._loop, answer, done))
         try:
             with self.parking.busy():
                 return await answer
@@ -168,6 +173,14 @@ class Record:
             if answer.done() and not answer.cancelled():
                 answer.exception()  # looked at, so that asyncio does not report it
             raise
+
+    async def settled(self) -> None:
+        """Wait until nothing of what branches began in threads is under way.
+
+        The end of a run closes its waits: one that came a moment later would be open for ever.
+        """
+        while self._under_way:
+            await asyncio.wait([asyncio.wrap_future(work) for work in tuple(self._under_way)])
 
     def _take(self, entry: Entry, answer: asyncio.Future[int | None]) -> None:
         if isinstance(answer.exception(), StoreUnavailable):

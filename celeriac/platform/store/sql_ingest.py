@@ -8,36 +8,37 @@ no rule asks for a key, events and runs go to Postgres in one statement between 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, case, func, or_, select, update
 
 from celeriac.database import NOW, db_now, from_micros, opened, reading, straight, to_micros, transaction
-from celeriac.errors import NotFoundError
+from celeriac.errors import NotFoundError, StoreUnavailable
 from celeriac.ids import new_id
 from celeriac.platform.codec import encode, utf8_size
 from celeriac.platform.durable.declared import Arrival, Declared
 from celeriac.platform.durable.event_check import CheckedEvent
-from celeriac.platform.durable.matching import names_of, visible
+from celeriac.platform.durable.matching import visible
 from celeriac.platform.durable.run_keys import keys_of
 from celeriac.platform.durable.starting import Plan, Start
 from celeriac.platform.durable.store import Accepted, Ingested
 from celeriac.platform.event import Event, ended_name
-from celeriac.platform.flow.gate import Queued
-from celeriac.platform.store.sql_answers import Answer, answered
-from celeriac.platform.store.sql_cancelling import end_or_flag
+from celeriac.platform.store.sql_answers import answered
 from celeriac.platform.store.sql_counting import COUNTED_EVENTS, COUNTED_STARTS, Counted, count
 from celeriac.platform.store.sql_crons import DUE, tick
 from celeriac.platform.store.sql_declarations import REVISION, SqlDeclarations
+from celeriac.platform.store.sql_matching import Outcome, PassedOver, match, wake
 from celeriac.platform.store.sql_part import lock_text, text_array
 from celeriac.platform.store.sql_quota import in_turn, refuse_too_many, turn_text
 from celeriac.platform.store.sql_rows import AnyRow
-from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, begin, complete, run_columns, standing_for
-from celeriac.platform.store.sql_waking import end_quietly, lock_runs, resolve
+from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, complete, run_columns
 from celeriac.platform.store.tables import events, waits
+
+log = logging.getLogger(__name__)
 
 #: how long a sender's id is remembered
 DEDUPE = timedelta(hours=24)
@@ -79,7 +80,7 @@ ON CONFLICT DO NOTHING"""
 
 _PENDING = (
     select(events.c.id, events.c.tenant_id, events.c.name)
-    .where(events.c.matched_at.is_(None))
+    .where(events.c.matched_at.is_(None), events.c.id.not_in(bindparam("passed_over", expanding=True)))
     .order_by(events.c.received_at)
     .limit(bindparam("most"))
 )
@@ -133,17 +134,6 @@ _MARK = (
 )
 
 
-_AWAITED = (
-    select(waits.c.run_id)
-    .where(
-        waits.c.tenant_id.in_(bindparam("tenants", expanding=True)),
-        waits.c.event_name.in_(bindparam("names", expanding=True)),
-        waits.c.resolved_at.is_(None),
-    )
-    .limit(1)
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Incoming:
     """An event that comes from outside, with the text of its data."""
@@ -158,18 +148,15 @@ class Incoming:
         return self.sender_id or self.arrival.id
 
 
-@dataclass(kw_only=True)
-class Outcome:
-    """What came of events, so far."""
-
-    #: the ids of those that were new
-    stored: set[str] = field(default_factory=set)
-    queued: list[Queued] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-
-
 class SqlIngest(SqlDeclarations):
     """The part of the store that events come in by."""
+
+    def __init__(
+        self, engine: Engine, *, walled: Engine | None = None, tenants: Callable[[], Sequence[str]] = tuple
+    ) -> None:
+        """Work on this engine, as `SqlDeclarations` does."""
+        super().__init__(engine, walled=walled, tenants=tenants)
+        self._unmatched = PassedOver()
 
     def ingest(
         self, tenant_id: str, given: Sequence[Event], *, target: str | None = None, most_queued: int | None = None
@@ -206,16 +193,34 @@ class SqlIngest(SqlDeclarations):
     def match_pending(self, event_ids: Sequence[str] | None = None, *, most: int = 100) -> Ingested:
         pending, named = (_PENDING, {}) if event_ids is None else (_PENDING_OF, {"ids": list(event_ids)})
         with reading(self._engine) as connection:  # mostly there are none, and a look takes no lock
-            found = connection.execute(pending, {"most": most, **named}).all()
-        if not found:
-            return Ingested()
+            passed_over = self._unmatched.current()
+            found = connection.execute(pending, {"most": most, "passed_over": passed_over, **named}).all()
+        return self._match_all(found) if found else Ingested()
+
+    def _match_all(self, found: Sequence[AnyRow]) -> Ingested:
+        """Match events together; where that fails each by itself, so that one holds up no others."""
+        try:
+            return self._match_together(found)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            if len(found) == 1:
+                self._unmatched.note(found[0].id)
+                log.exception("Event %s cannot be matched; it is tried again in a minute", found[0].id)
+                return Ingested()
+        matched = Ingested()
+        for row in found:
+            _add(matched, self._match_all([row]))
+        return matched
+
+    def _match_together(self, found: Sequence[AnyRow]) -> Ingested:
         outcome, names = Outcome(), {row.name for row in found}
         with self._opened({(row.tenant_id, row.name) for row in found}) as (connection, now, declared):
             starting = [name for name in names if declared.has_triggers(name)]
             rows = connection.execute(_MARK, {"ids": [row.id for row in found], "starting": starting}).all()
             rows = sorted(rows, key=lambda row: (row.received_at, row.id))
             arrivals = [_arrival(row) for row in rows if row.data is not None]
-            _match(connection, declared, arrivals, now, outcome)
+            match(connection, declared, arrivals, now, outcome)
         accepted = [Accepted(id=row.id, name=row.name) for row in rows]
         return Ingested(accepted=accepted, queued=outcome.queued, ended=outcome.ended)
 
@@ -228,10 +233,7 @@ class SqlIngest(SqlDeclarations):
             ids = tick(connection, tenants, most)
         fired = Ingested()
         for start in range(0, len(ids), _PAGE):
-            page = self.match_pending(ids[start : start + _PAGE], most=_PAGE)
-            fired.accepted.extend(page.accepted)
-            fired.queued.extend(page.queued)
-            fired.ended.extend(page.ended)
+            _add(fired, self.match_pending(ids[start : start + _PAGE], most=_PAGE))
         return fired
 
     @contextmanager
@@ -264,7 +266,7 @@ class SqlIngest(SqlDeclarations):
         answers = answered(connection, arrivals) if is_awaited else []
         begun = {start.run_id for start in plan.starts.values() if start.arrival.id in stored}
         outcome.queued += complete(connection, plan, begun, now)
-        _answer(connection, arrivals, answers, outcome)
+        wake(connection, arrivals, answers, outcome)
 
     def _take_by_rules(
         self, connection: Connection, declared: Declared, new: Sequence[Incoming], outcome: Outcome
@@ -274,7 +276,13 @@ class SqlIngest(SqlDeclarations):
         stored = _store(connection, new)
         outcome.stored |= stored
         arrivals = [one.arrival for one in new if one.arrival.id in stored]
-        _match(connection, declared, arrivals, new[0].arrival.received_at, outcome)
+        match(connection, declared, arrivals, new[0].arrival.received_at, outcome)
+
+
+def _add(to: Ingested, more: Ingested) -> None:
+    to.accepted.extend(more.accepted)
+    to.queued.extend(more.queued)
+    to.ended.extend(more.ended)
 
 
 def _incoming(tenant_id: str, event: Event, now: datetime, target: str | None) -> Incoming:
@@ -351,45 +359,3 @@ def _known(connection: Connection, tenant_id: str, sender_ids: Sequence[str], no
     place = (events.c.tenant_id == tenant_id, events.c.sender_id.in_(sender_ids))
     connection.execute(update(events).where(*place, events.c.received_at <= now - DEDUPE).values(sender_id=None))
     return {row.sender_id: row.id for row in connection.execute(select(events.c.sender_id, events.c.id).where(*place))}
-
-
-def _match(
-    connection: Connection, declared: Declared, arrivals: Sequence[Arrival], now: datetime, outcome: Outcome
-) -> None:
-    """Start, wake and cancel what stored events are for."""
-    if not arrivals:
-        return
-    answers = answered(connection, arrivals) if _is_awaited(connection, arrivals) else []
-    keys = [key for arrival in arrivals for key in keys_of(arrival, declared)]
-    plan = Plan(declared, now)
-    for key, known in standing_for(connection, keys, {answer.key[0] for answer in answers}).items():
-        plan.know(key, known)
-    for arrival in arrivals:
-        plan.take(arrival)
-    begin(connection, list(plan.starts.values()), now)
-    outcome.queued += complete(connection, plan, set(plan.starts), now)
-    if plan.superseded:
-        superseded = end_or_flag(connection, dict.fromkeys(plan.superseded, "singleton"))
-        outcome.ended += [run.id for run in superseded if run.status == "cancelled"]
-    _answer(connection, arrivals, answers, outcome)
-
-
-def _is_awaited(connection: Connection, arrivals: Sequence[Arrival]) -> bool:
-    """Say whether any run waits for an event of these names, before each of them is looked at."""
-    tenants = sorted({arrival.tenant_id for arrival in arrivals})
-    names = sorted({name for arrival in arrivals for name in names_of(arrival.visible)})
-    return bool(connection.execute(_AWAITED, {"tenants": tenants, "names": names}).first())
-
-
-def _answer(connection: Connection, arrivals: Sequence[Arrival], answers: Sequence[Answer], outcome: Outcome) -> None:
-    """Cancel and wake the runs that stood there for these events."""
-    cancels = {answer.key: answer.event_id for answer in answers if answer.kind == "cancel"}
-    if cancels:
-        lock_runs(connection, {answer.key[0] for answer in answers})
-        # Read again under the locks: a run that gathers may have taken up another event since, with waits of its own.
-        still = {answer.key for answer in answered(connection, arrivals)}
-        cancels = {key: event_id for key, event_id in cancels.items() if key in still}
-        end_quietly(connection, cancels)
-        cancelled = end_or_flag(connection, {key[0]: "cancelled" for key in cancels})
-        outcome.ended += [run.id for run in cancelled if run.status == "cancelled"]
-    outcome.queued += resolve(connection, {one.key: one.event_id for one in answers if one.kind != "cancel"})

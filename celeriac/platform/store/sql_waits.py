@@ -34,6 +34,9 @@ _LOCK = select(runs.c.id).where(*HELD).with_for_update()
 
 _HAS_MEMO = exists().where(steps.c.run_id == waits.c.run_id, steps.c.path == waits.c.path)
 
+#: whether the run of a wait has not ended
+_STANDS = exists().where(runs.c.id == waits.c.run_id, runs.c.status.in_(("queued", "running", "parked")))
+
 #: waits that no branch of the run's code stands still for
 _NOT_OF_STEPS = ("start", "cancel")
 
@@ -42,7 +45,7 @@ _DUE = (
         waits.c.run_id,
         waits.c.path,
         waits.c.number,
-        or_(waits.c.kind == "cancel", _HAS_MEMO).label("is_quiet"),
+        or_(waits.c.kind == "cancel", _HAS_MEMO, ~_STANDS).label("is_quiet"),
     )
     .where(waits.c.resolved_at.is_(None), waits.c.wake_at <= db_now())
     .order_by(waits.c.wake_at)
@@ -53,6 +56,7 @@ _TAKEN = select(waits.c.run_id).where(
     waits.c.event_name == bindparam("with_name"),
     waits.c.kind == "signal",
     waits.c.resolved_at.is_(None),
+    _STANDS,
 )
 
 _CAME = (
