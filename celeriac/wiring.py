@@ -109,7 +109,7 @@ def build(settings: Settings) -> Installation:
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
     usages = SqlUsages(engine, walled=walled)
     meter = _meter(tenants, redis, usages)
-    reads, operations = SqlReads(walled), SqlOperations(walled)
+    reads, operations = SqlReads(engine, walled=walled), SqlOperations(walled)
 
     def close() -> None:
         engine.dispose()
