@@ -46,6 +46,11 @@ def owned_by(owner: str, *, also_read: str | None = None, web_may: str = Rule.we
     return {_PLACE: Rule(owner=owner, also_read=also_read, web_may=web_may)}
 
 
+def seen_by(condition: str, *, columns: Sequence[str]) -> dict[Any, Any]:
+    """Return the `info=` of a table of no tenant's, of which the web reads these columns where the condition holds."""
+    return {_PLACE: Rule(owner=None, also_read=condition, web_may=f"SELECT ({', '.join(columns)})")}
+
+
 #: `info=` of a table that is of no tenant and may be read by all: what the fleet has declared
 SHARED: dict[Any, Any] = {_PLACE: Rule(owner=None, web_may="SELECT")}
 
@@ -99,6 +104,16 @@ def set_tenant(tenant_id: str | None) -> str:
     """Return the statement that names the tenant of a transaction, as text that needs no parameters."""
     quoted = (tenant_id or "").replace("\0", "").replace("'", "''").replace("%", "%%")
     return f"SELECT set_config('app.tenant_id', '{quoted}', true)"
+
+
+def go_on_as_engine(connection: Connection) -> None:
+    """Let what is left of a transaction of the web be the engine's, for what is no tenant's and has to be one with it.
+
+    Does nothing on SQLite, where there is no wall, and where one does not stand.
+    """
+    if connection.dialect.name == "postgresql":
+        entered = f"SELECT set_config('role', '{ENGINE}', true) WHERE current_user = '{WEB}'"
+        connection.exec_driver_sql(entered)
 
 
 _OPEN_SCHEMA = """
@@ -217,7 +232,7 @@ END $$""".replace("%", "%%")
 def _built(table: str, rule: Rule) -> str:
     """Return the statements that build the wall of one table, whatever stands there."""
     own = "false" if rule.owner is None else f"{rule.owner} = {TENANT}"
-    seen = "true" if rule.owner is None and rule.web_may else rule.also_read
+    seen = rule.also_read or ("true" if rule.owner is None and rule.web_may else None)
     reads = f"; CREATE POLICY {WEB}_reads ON {table} FOR SELECT TO {WEB} USING ({seen})" if seen else ""
     may = f"GRANT {rule.web_may} ON {table} TO {WEB}; " if rule.web_may else ""
     return (

@@ -110,7 +110,7 @@ def build(settings: Settings) -> Installation:
     usages = SqlUsages(engine, walled=walled)
     meter = _meter(tenants, redis, usages)
     who_may = _who_may(settings, engine, walled)
-    reads, operations = SqlReads(walled), SqlOperations(walled)
+    reads, operations = SqlReads(engine, walled=walled), SqlOperations(walled)
 
     def close() -> None:
         engine.dispose()
@@ -160,16 +160,16 @@ def _who_may(settings: Settings, engine: Engine, walled: Engine) -> dict[str, An
     from celeriac.tenants.plans import Plans
     from celeriac.tenants.secrets import Secrets
 
-    people = People(engine)
+    people = People(engine, walled=walled)
     cipher = cache(lambda: Cipher(settings.encryption_keys))
     return {
         "plans": Plans(engine),
         "keys": Keys(engine, cipher, walled=walled),
         "secrets": Secrets(engine, cipher, walled=walled),
         "people": people,
-        "invitations": Invitations(engine, people),
+        "invitations": Invitations(engine, people, walled=walled),
         "audit": Audit(engine, walled=walled),
-        "given_answers": GivenAnswers(engine),
+        "given_answers": GivenAnswers(engine, walled=walled),
     }
 
 

@@ -10,8 +10,12 @@ from benchmarks.servers import ROOT
 from benchmarks.tenants.recipe import Outcome, Setting, at_least, exactly
 
 #: the tests of each, below the project
-ROUTES = ("tests/web/test_isolation_api.py", "tests/web/test_isolation_pages.py")
-SQL = ("tests/tenants/test_row_security.py", "tests/tenants/test_row_security_logins.py")
+ROUTES = tuple(f"tests/web/test_isolation_{name}.py" for name in ("api", "fields", "pages"))
+SQL = (
+    "tests/tenants/test_row_security.py",
+    "tests/tenants/test_row_security_logins.py",
+    "tests/web/test_isolation_walls.py",
+)
 
 _COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped)")
 

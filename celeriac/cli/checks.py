@@ -66,7 +66,11 @@ def check_redis(settings: Settings) -> Check:
             info = redis.info()
     except (RedisError, ValueError) as error:
         return _broken("redis", _brief(error), "start a Redis >= 6.2, or set CELERIAC_REDIS_URL to one that answers")
-    version, policy = str(info.get("redis_version", "0")), str(info.get("maxmemory_policy", "noeviction"))
+    return judge_redis(str(info.get("redis_version", "0")), str(info.get("maxmemory_policy", "noeviction")))
+
+
+def judge_redis(version: str, policy: str) -> Check:
+    """Say what a Redis of this version that forgets by this policy is good for."""
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
         return _broken("redis", f"Redis {version} is too old", "use Redis 6.2 or newer")
     if policy != "noeviction":

@@ -43,9 +43,9 @@ def check_encryption(settings: Settings) -> Check:
     return _looked("encryption", settings, lambda rooms: _encryption(settings, rooms))
 
 
-def check_clocks(settings: Settings) -> Check:
-    """Look whether this host, the database and Redis tell the same time."""
-    return _looked("clocks", settings, lambda _: _clocks(settings))
+def check_clocks(settings: Settings, now: Callable[[], float] = time.time) -> Check:
+    """Look whether this host, whose time `now` tells, the database and Redis agree."""
+    return _looked("clocks", settings, lambda _: _clocks(settings, now))
 
 
 def _looked(name: str, settings: Settings, look: Callable[[Installation], Check]) -> Check:
@@ -120,8 +120,11 @@ def _encryption(settings: Settings, rooms: Installation) -> Check:
     return Check(name="encryption", status="ok", detail=detail)
 
 
-def _clocks(settings: Settings) -> Check:
-    skews = {"the database": _skew(lambda: _database_time(settings)), "Redis": _skew(lambda: _redis_time(settings))}
+def _clocks(settings: Settings, now: Callable[[], float]) -> Check:
+    skews = {
+        "the database": _skew(lambda: _database_time(settings), now),
+        "Redis": _skew(lambda: _redis_time(settings), now),
+    }
     wrong = [f"{name} is {skew:+.1f} s off this host" for name, skew in skews.items() if abs(skew) > MOST_SKEW.seconds]
     if wrong:
         what = "let NTP set the clocks of all hosts"
@@ -130,11 +133,11 @@ def _clocks(settings: Settings) -> Check:
     return Check(name="clocks", status="ok", detail=f"this host, the database and Redis agree within {most:.2f} s")
 
 
-def _skew(other: Callable[[], float]) -> float:
+def _skew(other: Callable[[], float], now: Callable[[], float]) -> float:
     """Return by how many seconds another clock is ahead of this one; what the answer took counts half."""
-    before = time.time()
+    before = now()
     told = other()
-    return told - (before + time.time()) / 2
+    return told - (before + now()) / 2
 
 
 def _database_time(settings: Settings) -> float:

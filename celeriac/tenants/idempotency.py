@@ -81,9 +81,9 @@ class Reused:
 class GivenAnswers:
     """The answers of all tenants; safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, held_for: timedelta = HELD_FOR) -> None:
-        """Keep them in this database."""
-        self._engine = engine
+    def __init__(self, engine: Engine, *, walled: Engine | None = None, held_for: timedelta = HELD_FOR) -> None:
+        """Keep them in this database; what is a tenant's own goes through `walled`, where there is one."""
+        self._engine, self._walled = engine, walled or engine
         self._held_for = held_for
 
     def begin(self, keyed: KeyedRequest) -> Begun | Given | Held | Reused:
@@ -98,7 +98,7 @@ class GivenAnswers:
             "held_until": db_ago(-self._held_for),
             "created_at": db_now(),
         }
-        with single(self._engine) as connection:
+        with single(self._walled, keyed.tenant_id) as connection:
             _delete_old(connection, keyed.tenant_id)
             made = insert_once(connection, given_answers).values(row).returning(given_answers.c.seed)
             if (seed := connection.execute(made).scalar_one_or_none()) is not None:
@@ -121,13 +121,13 @@ class GivenAnswers:
     def answer(self, keyed: KeyedRequest, seed: str, status: int, body: Any) -> None:
         """Keep what is answered; the first answer stays."""
         place = (*_place(keyed), given_answers.c.seed == seed, given_answers.c.status.is_(None))
-        with single(self._engine) as connection:
+        with single(self._walled, keyed.tenant_id) as connection:
             connection.execute(update(given_answers).where(*place).values(status=status, body=json.dumps(body)))
 
     def let_go(self, keyed: KeyedRequest, seed: str, *, is_done: bool) -> None:
         """Leave the key to the next one: as if it had never come, or, where something may be done, with its seed."""
         place = (*_place(keyed), given_answers.c.seed == seed, given_answers.c.status.is_(None))
-        with single(self._engine) as connection:
+        with single(self._walled, keyed.tenant_id) as connection:
             if is_done:
                 connection.execute(update(given_answers).where(*place).values(held_until=db_now()))
             else:

@@ -2,6 +2,9 @@
 
 The token is in the link alone; what is stored of it cannot be turned back. It is good for an e-mail address: whoever
 has a user there already proves it by the password, whoever has none chooses one.
+
+Whoever comes with a token says no tenant, and may become a user, who is none's: both are done beside the wall between
+tenants, and all else behind it.
 """
 
 from __future__ import annotations
@@ -55,9 +58,16 @@ class Opened:
 class Invitations:
     """The invitations of all tenants; safe to share between threads."""
 
-    def __init__(self, engine: Engine, people: People, *, good_for: timedelta = GOOD_FOR) -> None:
-        """Keep them in this database."""
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        people: People,
+        *,
+        walled: Engine | None = None,
+        good_for: timedelta = GOOD_FOR,
+    ) -> None:
+        """Keep them in this database; `walled` is its side on which a tenant has to be named."""
+        self._engine, self._walled = engine, walled or engine
         self._people = people
         self._good_for = good_for
 
@@ -78,7 +88,7 @@ class Invitations:
             "created_at": db_now(),
             "expires_at": db_ago(-self._good_for),
         }
-        with transaction(self._engine) as connection:
+        with transaction(self._walled, tenant_id) as connection:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
             earlier = (invitations.c.tenant_id == tenant_id, invitations.c.email == row["email"], *_OPEN)
@@ -93,7 +103,7 @@ class Invitations:
     def open_ones(self, tenant_id: str) -> list[Invitation]:
         """Return the tenant's invitations that may still be accepted, newest first."""
         statement = select(invitations).where(invitations.c.tenant_id == tenant_id, *_OPEN)
-        with reading(self._engine) as connection:
+        with reading(self._walled, tenant_id) as connection:
             rows = connection.execute(statement.order_by(invitations.c.created_at.desc(), invitations.c.id)).all()
         return [_invitation_of(row) for row in rows]
 
@@ -102,7 +112,7 @@ class Invitations:
         statement = select(invitations).where(
             invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *_OPEN
         )
-        with reading(self._engine) as connection:
+        with reading(self._walled, tenant_id) as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
             raise NotFoundError(f"There is no invitation {invitation_id!r}")
@@ -111,7 +121,7 @@ class Invitations:
     def take_back(self, tenant_id: str, invitation_id: str, *, actor: str = "system") -> None:
         """Let an invitation be good for nothing; raise `NotFoundError` where there is none that is open."""
         place = (invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *_OPEN)
-        with transaction(self._engine) as connection:
+        with transaction(self._walled, tenant_id) as connection:
             taken = update(invitations).where(*place).values(used_at=db_now()).returning(invitations.c.id)
             if connection.execute(taken).one_or_none() is None:
                 raise NotFoundError(f"There is no invitation {invitation_id!r}")

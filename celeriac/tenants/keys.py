@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, insert, or_, select, update
 
 from celeriac.clock import Duration, duration
 from celeriac.database import db_ago, db_now, reading, single, transaction
@@ -111,10 +111,11 @@ class Keys:
     ) -> None:
         """Keep them in this database; `walled` is its side on which a tenant has to be named.
 
-        The cipher is for signing keys, which cannot be made without an encryption key.
+        Only whose a key is, is asked beside the wall. The cipher is for signing keys, which cannot be made without an
+        encryption key.
         """
-        self._engine = engine
-        self.signing = SigningKeys(walled or engine, cipher, clock=clock)
+        self._engine, self._walled = engine, walled or engine
+        self.signing = SigningKeys(self._walled, cipher, clock=clock)
         self._clock = clock
         self._verified: dict[str, tuple[float, ApiKey]] = {}
         self._active: dict[str, tuple[float, ApiKey]] = {}
@@ -138,7 +139,7 @@ class Keys:
             self._verified.pop(hashed, None)
             return None
         if row.is_used_anew:
-            with single(self._engine) as connection:
+            with single(self._walled, row.tenant_id) as connection:
                 note_use(connection, row.tenant_id, key_id)
         return _remember(self._verified, hashed, asked_at, row)
 
@@ -158,9 +159,18 @@ class Keys:
         return self.active(key_id) is not None
 
     def _look_up(self, key_id: str) -> Row[Any] | None:
+        """Return the key, whoever's it is: its tenant is known only by this."""
         statement = select(api_keys, IS_USED_ANEW, LEFT).where(api_keys.c.id == key_id, IS_LIVE)
         with reading(self._engine) as connection:
             return connection.execute(statement).one_or_none()
+
+    def _owner(self, key_id: str) -> str:
+        """Return whose key it is, for operators, who name the key alone."""
+        with reading(self._engine) as connection:
+            found = connection.execute(select(api_keys.c.tenant_id).where(api_keys.c.id == key_id)).scalar_one_or_none()
+        if found is None:
+            raise _unknown(key_id)
+        return str(found)
 
     # -- changing -----------------------------------------------------------------------------------------------
 
@@ -174,10 +184,10 @@ class Keys:
         """
         wish = wish if isinstance(wish, KeyWish) else KeyWish.of(wish)
         text = new_key(seed)
-        with transaction(self._engine) as connection:
+        with transaction(self._walled, tenant_id) as connection:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
-            if not _is_there(connection, text):
+            if not _is_there(connection, tenant_id, text):
                 self._insert(connection, tenant_id, wish, text, actor=actor)
                 detail = {"kind": wish.kind, "name": wish.name, "scopes": _listed(wish.scopes)}
                 record(
@@ -197,33 +207,33 @@ class Keys:
     ) -> tuple[str, str]:
         """Make a successor of the same name, kind and scopes, and return its id and plaintext.
 
-        The old key expires after the overlap. A successor of one that would expire by itself lives as long as that was
-        meant to. Raises `NotFoundError` for a key that is not there, or no more, and `ConflictError` for one that has a
-        successor.
+        The old key expires after the overlap; it is the tenant's, or, without one, anybody's. A successor of one that
+        would expire by itself lives as long as that was meant to. Raises `NotFoundError` for a key that is not there,
+        or no more, and `ConflictError` for one that has a successor.
         """
         span = duration(overlap)
         if span > _LONGEST_LIFE:
             raise ConfigError("The overlap is longer than ten years; leave the old key alone for that")
         text = new_key(seed)
-        with transaction(self._engine) as connection:
-            if seed is not None and _is_there(connection, text):
+        owner = self._owner(key_id) if tenant_id is None else tenant_id
+        with transaction(self._walled, owner) as connection:
+            if seed is not None and _is_there(connection, owner, text):
                 return text.id, text.plaintext
-            old = connection.execute(_named(key_id, tenant_id).where(IS_LIVE).with_for_update()).one_or_none()
+            place = _place(owner, key_id)
+            old = connection.execute(select(api_keys).where(*place, IS_LIVE).with_for_update()).one_or_none()
             if old is None:
                 raise _unknown(key_id)
-            if connection.execute(select(api_keys.c.id).where(api_keys.c.successor_of == key_id)).first() is not None:
+            if _has_successor(connection, owner, key_id):
                 raise ConflictError(f"Key {key_id!r} has a successor already; rotate that one", code="key_rotated")
             lasts = None if old.expires_at is None else old.expires_at - old.created_at
             wish = KeyWish(kind=old.kind, name=old.name, scopes=scopes_in(old.scopes), lasts=lasts)
-            self._insert(connection, old.tenant_id, wish, text, actor=actor, successor_of=key_id)
+            self._insert(connection, owner, wish, text, actor=actor, successor_of=key_id)
             ends = db_ago(-span)
             is_sooner = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends)
-            connection.execute(update(api_keys).where(api_keys.c.id == key_id, is_sooner).values(expires_at=ends))
+            connection.execute(update(api_keys).where(*place, is_sooner).values(expires_at=ends))
             detail = {"successor": text.id, "overlap_seconds": span.total_seconds()}
-            record(
-                connection, tenant_id=old.tenant_id, actor=actor, action="key.rotated", subject=key_id, detail=detail
-            )
-        self._forget(old.tenant_id, key_id)
+            record(connection, tenant_id=owner, actor=actor, action="key.rotated", subject=key_id, detail=detail)
+        self._forget(owner, key_id)
         return text.id, text.plaintext
 
     def revoke(self, key_id: str, *, tenant_id: str | None = None, actor: str = "system") -> None:
@@ -231,29 +241,29 @@ class Keys:
 
         Raises `NotFoundError` where there is no such key; one that is revoked stays so.
         """
-        with transaction(self._engine) as connection:
-            found = connection.execute(_named(key_id, tenant_id).with_for_update()).one_or_none()
+        owner = self._owner(key_id) if tenant_id is None else tenant_id
+        place = _place(owner, key_id)
+        with transaction(self._walled, owner) as connection:
+            found = connection.execute(select(api_keys.c.revoked_at).where(*place).with_for_update()).one_or_none()
             if found is None:
                 raise _unknown(key_id)
             if found.revoked_at is None:
-                connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=db_now()))
-                record(connection, tenant_id=found.tenant_id, actor=actor, action="key.revoked", subject=key_id)
-        self._forget(found.tenant_id, key_id)
+                connection.execute(update(api_keys).where(*place).values(revoked_at=db_now()))
+                record(connection, tenant_id=owner, actor=actor, action="key.revoked", subject=key_id)
+        self._forget(owner, key_id)
 
     def list(self, tenant_id: str) -> list[KeyFacts]:
         """Return what may be told of the tenant's keys, newest first; never a key."""
         statement = select(api_keys, LEFT).where(api_keys.c.tenant_id == tenant_id)
-        with reading(self._engine) as connection:
+        with reading(self._walled, tenant_id) as connection:
             rows = connection.execute(statement.order_by(api_keys.c.created_at.desc(), api_keys.c.id)).all()
         return [_facts(row) for row in rows]
 
     def get(self, tenant_id: str | None, key_id: str) -> KeyFacts:
         """Return what may be told of one key of the tenant (None: of any); raise `NotFoundError`."""
-        statement = select(api_keys, LEFT).where(api_keys.c.id == key_id)
-        if tenant_id is not None:
-            statement = statement.where(api_keys.c.tenant_id == tenant_id)
-        with reading(self._engine) as connection:
-            row = connection.execute(statement).one_or_none()
+        owner = self._owner(key_id) if tenant_id is None else tenant_id
+        with reading(self._walled, owner) as connection:
+            row = connection.execute(select(api_keys, LEFT).where(*_place(owner, key_id))).one_or_none()
         if row is None:
             raise _unknown(key_id)
         return _facts(row)
@@ -291,9 +301,14 @@ def _remember(cache: dict[str, tuple[float, ApiKey]], name: str, asked_at: float
     return key
 
 
-def _is_there(connection: Connection, text: KeyText) -> bool:
-    found = connection.execute(select(api_keys.c.secret_hash).where(api_keys.c.id == text.id)).scalar_one_or_none()
-    return found == text.digest
+def _is_there(connection: Connection, tenant_id: str, text: KeyText) -> bool:
+    found = select(api_keys.c.secret_hash).where(*_place(tenant_id, text.id))
+    return connection.execute(found).scalar_one_or_none() == text.digest
+
+
+def _has_successor(connection: Connection, tenant_id: str, key_id: str) -> bool:
+    successor = select(api_keys.c.id).where(api_keys.c.tenant_id == tenant_id, api_keys.c.successor_of == key_id)
+    return connection.execute(successor).first() is not None
 
 
 def _row(tenant_id: str, wish: KeyWish, text: KeyText) -> dict[str, Any]:
@@ -310,9 +325,8 @@ def _row(tenant_id: str, wish: KeyWish, text: KeyText) -> dict[str, Any]:
     }
 
 
-def _named(key_id: str, tenant_id: str | None) -> Any:
-    statement = select(api_keys).where(api_keys.c.id == key_id)
-    return statement if tenant_id is None else statement.where(api_keys.c.tenant_id == tenant_id)
+def _place(tenant_id: str, key_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return api_keys.c.tenant_id == tenant_id, api_keys.c.id == key_id
 
 
 def _facts(row: Row[Any]) -> KeyFacts:

@@ -3,6 +3,9 @@
 The web signs them in and asks for every request of a session whether it is still good; the answer is remembered for a
 moment, shorter than the second within which somebody who was disabled, or changed the password, has to be out. Whatever
 changes people is written to the audit log in the same transaction. Who may change what is decided by `roles.py`.
+
+A user is no tenant's, so signing in, sessions and whatever changes users work beside the wall; who belongs to a tenant,
+and as what, is read and changed behind it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from celeriac.tenants.audit import record
 from celeriac.tenants.inserting import insert_once
 from celeriac.tenants.passwords import hash_password, is_outdated, is_password
 from celeriac.tenants.roles import Role, check_role, permissions
-from celeriac.tenants.tables import memberships, tenants, users
+from celeriac.tenants.tables import SHOWN_OF_USERS, memberships, tenants, users
 
 #: how long a session is believed without asking the database
 CACHE_SECONDS = 0.5
@@ -70,9 +73,11 @@ class Place:
 class People:
     """The users of an installation; safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep them in this database."""
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, *, walled: Engine | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Keep them in this database; `walled` is its side on which a tenant has to be named."""
+        self._engine, self._walled = engine, walled or engine
         self._clock = clock
         self._sessions: dict[tuple[str, str, str], tuple[float, Member]] = {}
 
@@ -125,7 +130,7 @@ class People:
 
     def _member(self, user_id: str, tenant_id: str) -> Member | None:
         belongs = (memberships.c.user_id == users.c.id) & (memberships.c.tenant_id == tenant_id)
-        statement = select(users, memberships.c.role).select_from(users.outerjoin(memberships, belongs))
+        statement = select(*_SHOWN, memberships.c.role).select_from(users.outerjoin(memberships, belongs))
         with reading(self._engine) as connection:
             row = connection.execute(statement.where(users.c.id == user_id)).one_or_none()
         if row is None or (row.role is None and not row.is_platform_admin):
@@ -137,20 +142,21 @@ class People:
     def users(self) -> list[User]:
         """Return all users by their e-mail."""
         with reading(self._engine) as connection:
-            return [_user_of(row) for row in connection.execute(select(users).order_by(users.c.email))]
+            return [_user_of(row) for row in connection.execute(select(*_SHOWN).order_by(users.c.email))]
 
     def members(self, tenant_id: str) -> list[Member]:
         """Return who belongs to the tenant, by e-mail."""
-        statement = select(users, memberships.c.role).join(memberships, memberships.c.user_id == users.c.id)
-        with reading(self._engine) as connection:
-            found = statement.where(memberships.c.tenant_id == tenant_id).order_by(users.c.email)
+        statement = select(*_SHOWN, memberships.c.role).join(memberships, memberships.c.user_id == users.c.id)
+        found = statement.where(memberships.c.tenant_id == tenant_id).order_by(users.c.email)
+        with reading(self._walled, tenant_id) as connection:
             rows = connection.execute(found).all()
         return [Member(user=_user_of(row), role=row.role) for row in rows]
 
     def named(self, email: str) -> User:
         """Return the user of this e-mail; raise `NotFoundError`. For operators of the installation alone."""
+        known = select(*_SHOWN).where(users.c.email == email.strip().lower())
         with reading(self._engine) as connection:
-            row = connection.execute(select(users).where(users.c.email == email.strip().lower())).one_or_none()
+            row = connection.execute(known).one_or_none()
         if row is None:
             raise NotFoundError(f"There is no user {email[:100]!r}; `celeriac users ls` shows them all")
         return _user_of(row)
@@ -193,9 +199,9 @@ class People:
         Raises `NotFoundError` for an unknown user or tenant, and `ConflictError` where no owner would be left.
         """
         check_role(role)
-        with transaction(self._engine) as connection:
+        self._check_known(user_id)
+        with transaction(self._walled, tenant_id) as connection:
             _lock_tenant(connection, tenant_id)
-            _change(connection, user_id, {"id": user_id})
             if role != "owner":
                 _keep_an_owner(connection, tenant_id, user_id)
             give_role(connection, tenant_id, user_id, role, actor=actor)
@@ -203,7 +209,7 @@ class People:
 
     def remove(self, tenant_id: str, user_id: str, *, actor: str = "system") -> None:
         """Let the user belong to the tenant no more; raise as `set_role`."""
-        with transaction(self._engine) as connection:
+        with transaction(self._walled, tenant_id) as connection:
             _lock_tenant(connection, tenant_id)
             place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
             if connection.execute(select(memberships).where(*place)).one_or_none() is None:
@@ -213,9 +219,19 @@ class People:
             record(connection, tenant_id=tenant_id, actor=actor, action="member.removed", subject=user_id)
         self._forget(user_id)
 
+    def _check_known(self, user_id: str) -> None:
+        """Raise `NotFoundError` where there is no such user; a tenant may be given one whom it does not see yet."""
+        with reading(self._engine) as connection:
+            if connection.execute(select(users.c.id).where(users.c.id == user_id)).one_or_none() is None:
+                raise _unknown_user(user_id)
+
     def _forget(self, user_id: str) -> None:
         for name in [name for name in list(self._sessions) if name[0] == user_id]:
             self._sessions.pop(name, None)
+
+
+#: what a tenant may see of those who belong to it, as the rule of the table grants it: all but the hash
+_SHOWN = tuple(users.c[name] for name in SHOWN_OF_USERS)
 
 
 def create_user(
@@ -279,14 +295,18 @@ def _keep_an_owner(connection: Connection, tenant_id: str, leaving: str) -> None
 def _change(connection: Connection, user_id: str, values: dict[str, Any]) -> None:
     changed = update(users).where(users.c.id == user_id).values(values).returning(users.c.id)
     if connection.execute(changed).one_or_none() is None:
-        raise NotFoundError(f"There is no user {user_id!r}; `celeriac users ls` shows them all")
+        raise _unknown_user(user_id)
+
+
+def _unknown_user(user_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no user {user_id!r}; `celeriac users ls` shows them all")
 
 
 def _stamp() -> str:
     return secrets.token_urlsafe(12)
 
 
-def _user_of(row: Row[Any]) -> User:
+def _user_of(row: Row[*tuple[Any, ...]]) -> User:
     return User(
         id=row.id,
         email=row.email,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, false, text
 
 from celeriac.database import Moment, metadata
-from celeriac.row_security import ENGINE_ONLY, owned_by
+from celeriac.row_security import ENGINE_ONLY, TENANT, owned_by, seen_by
 
 tenants = Table(
     "tenants",
@@ -31,7 +31,8 @@ tenants = Table(
         postgresql_where=text("paused_at IS NOT NULL"),
     ),
     Index("ix_tenants_changed_at", "changed_at"),
-    info=owned_by("id", web_may="SELECT"),
+    # a row is locked only by who may change some column of it, and into another id than its own none can be changed
+    info=owned_by("id", web_may="SELECT, UPDATE (id)"),
 )
 
 api_keys = Table(
@@ -119,9 +120,13 @@ signing_secrets = Table(
     #: the nonce, and what was encrypted with it
     Column("box", LargeBinary, nullable=False),
     Index("ix_signing_secrets_key_id", "key_id"),
-    info=owned_by("tenant_id", web_may="SELECT"),
+    info=owned_by("tenant_id", web_may="SELECT, INSERT"),
 )
 
+#: what a tenant may see of a user who belongs to it: all but the hash of the password
+SHOWN_OF_USERS = ("id", "email", "is_platform_admin", "session_stamp", "created_at", "disabled_at")
+
+#: rows are no tenant's; each sees those who belong to it
 users = Table(
     "users",
     metadata,
@@ -135,7 +140,10 @@ users = Table(
     Column("session_stamp", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("disabled_at", Moment),
-    info=ENGINE_ONLY,
+    info=seen_by(
+        f"EXISTS (SELECT 1 FROM memberships AS mine WHERE mine.user_id = users.id AND mine.tenant_id = {TENANT})",
+        columns=SHOWN_OF_USERS,
+    ),
 )
 
 memberships = Table(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from cli_shell import Shell
+from redis import Redis
 
+from celeriac.cli.checks import judge_redis
 from celeriac.cli.doctor import masked_url
 from celeriac.settings import Settings
 from celeriac.tenants.encryption import new_key
@@ -36,6 +39,29 @@ def test_everything_that_is_broken_says_what_to_do(shell: Shell) -> None:
     for words in ("run `celeriac migrate`", "CELERIAC_REDIS_URL", "There is no module 'nope'"):
         assert words in done.stdout
     assert "geheim" not in done.stdout + done.stderr
+
+
+def test_a_redis_that_forgets_when_memory_is_short_is_broken(shell: Shell) -> None:
+    """Whatever it would rather drop: it may be a queue."""
+    with Redis.from_url(shell.settings["CELERIAC_REDIS_URL"]) as redis:
+        redis.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            done = shell.run("doctor", "--json")
+        finally:
+            redis.config_set("maxmemory-policy", "noeviction")
+    check = by_name(json.loads(done.stdout)["checks"])["redis"]
+    assert (done.returncode, check["status"]) == (1, "broken")
+    assert "maxmemory-policy is allkeys-lru" in check["detail"]
+    assert check["what_to_do"] == "set maxmemory-policy noeviction in redis.conf"
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("5.0.14", "broken"), ("6.0.16", "broken"), ("6.2.0", "ok"), ("10.0.1", "ok")]
+)
+def test_a_redis_that_is_too_old_is_broken(version: str, status: str) -> None:
+    """By numbers: 10 is more than 6."""
+    check = judge_redis(version, "noeviction")
+    assert (check.status, bool(check.what_to_do)) == (status, status == "broken")
 
 
 def test_every_setting_is_shown_with_its_source(shell: Shell) -> None:

@@ -13,6 +13,9 @@ from celeriac.cli.root import main
 from celeriac.database import migrate
 from celeriac.settings import load_settings
 from celeriac.wiring import installation
+from web.bank_runs import Desk
+
+on_both_databases = pytest.mark.parametrize("shell", ["sqlite", "postgres"], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,15 @@ class Shell:
 
 @pytest.fixture
 def shell(
-    sqlite_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Shell]:
-    """A migrated installation, which is this process's."""
-    migrate(sqlite_url)
-    monkeypatch.setenv("CELERIAC_DATABASE_URL", sqlite_url)
+    """A migrated installation, which is this process's; on SQLite where a test says nothing else."""
+    url = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
+    migrate(url)
+    monkeypatch.setenv("CELERIAC_DATABASE_URL", url)
     monkeypatch.setenv("CELERIAC_REDIS_URL", redis_url)
     caches = (load_settings, installation)
     for cached in caches:
@@ -105,6 +112,29 @@ def test_a_tenant_is_paused_and_resumed(shell: Shell, tenant: str) -> None:
     assert shell.json("tenants", "resume", tenant, "--json")["paused_at"] is None
 
 
+@on_both_databases
 def test_the_busiest_tenants_are_shown(shell: Shell, tenant: str) -> None:
+    """Of all tenants, on Postgres across the wall between them, by what is asked for."""
+    other = str(shell.json("tenants", "create", "Alder", "--json")["id"])
+    desk, others = (Desk(installation().store, one).open() for one in (tenant, other))
+    desk.started()
+    desk.waiting()
+    others.ticket()
+    others.ticket()
+    rows = {row["id"]: row for row in shell.json("tenants", "top", "--json")["data"]}
+    counts = {id: (row["running"], row["queued"], row["parked"]) for id, row in rows.items()}
+    assert counts == {tenant: (1, 0, 1), other: (0, 2, 0)}
+    assert [row["id"] for row in shell.json("tenants", "top", "--by", "queued", "--json")["data"]] == [other, tenant]
+
+
+@on_both_databases
+def test_who_has_spent_most_is_shown(shell: Shell, tenant: str) -> None:
+    Desk(installation().store, tenant).open().completed()
+    [row] = shell.json("tenants", "top", "--by", "spent", "--json")["data"]
+    assert (row["id"], row["running"], row["spent_today_usd"]) == (tenant, 0, pytest.approx(3 * 0.00042))
+
+
+@on_both_databases
+def test_a_tenant_that_does_nothing_is_not_shown(shell: Shell, tenant: str) -> None:
     """Only those that have anything to show."""
     assert shell.json("tenants", "top", "--json") == {"data": []}

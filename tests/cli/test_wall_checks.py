@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 import pytest
 
@@ -69,3 +71,21 @@ def test_an_encryption_key_that_is_still_needed_is_missed(sqlite_url: str, kind:
 def test_clocks_that_agree_are_ok(sqlite_url: str, redis_url: str) -> None:
     migrate(sqlite_url)
     assert check_clocks(Settings(database_url=sqlite_url, redis_url=redis_url)).status == "ok"
+
+
+@pytest.mark.parametrize("ahead", [90.0, -90.0])
+def test_a_host_whose_clock_is_wrong_is_told_by_how_much(sqlite_url: str, redis_url: str, ahead: float) -> None:
+    """SQLite has this host's own clock, so that here Redis alone shows it."""
+    migrate(sqlite_url)
+    settings = Settings(database_url=sqlite_url, redis_url=redis_url)
+    check = check_clocks(settings, now=lambda: time.time() + ahead)
+    assert (check.status, check.what_to_do) == ("broken", "let NTP set the clocks of all hosts")
+    assert f"Redis is {-ahead:+.1f} s off this host" in check.detail
+
+
+def test_a_database_whose_clock_is_wrong_is_told_of(postgres_url: str, redis_url: str) -> None:
+    migrate(postgres_url)
+    settings = Settings(database_url=postgres_url, redis_url=redis_url)
+    assert check_clocks(settings).status == "ok"
+    check = check_clocks(settings, now=lambda: time.time() - 2)
+    assert (check.status, check.detail.count(" off this host")) == ("broken", 2)

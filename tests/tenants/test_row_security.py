@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
-from walls_stage import ASKED, World, answer, filters_removed, world
+from walls_asked import ASKED, BESIDE, CHANGING, answer, asked_for_a_tenant
+from walls_stage import World, filters_removed, world
 
 from celeriac.database import metadata, migrate, reading, single, transaction
 from celeriac.platform.durable.memo import Entry
@@ -22,13 +23,11 @@ from celeriac.wiring import build
 from store.store_stage import step_done
 from web.bank_runs import Desk
 
-#: what would change the other tenant's data for the tests that follow
-CHANGING = ("abort", "rerun", "cancel", "signal", "memory", "talk", "forget")
-
 #: tables in which the other tenant has rows
 FILLED = (
     "events", "runs", "steps", "waits", "pauses", "bulk_actions", "memories", "threads", "messages", "tenants",
-    "signing_secrets",
+    "signing_secrets", "tenant_secrets", "api_keys", "users", "memberships", "invitations", "given_answers",
+    "audit_log", "usage_deltas",
 )  # fmt: skip
 
 
@@ -37,6 +36,14 @@ def stage(postgres_server: str) -> Iterator[World]:
     """Two tenants; each test leaves them as they are."""
     with world(postgres_server) as made:
         yield made
+
+
+def test_all_that_is_asked_for_a_tenant_is_asked_here() -> None:
+    """A new method of these rooms is asked in `ASKED`, or says in `BESIDE` of tests/tenants/walls_asked.py why not."""
+    asked = {name.partition(" ")[0] for name in ASKED}
+    assert set(asked_for_a_tenant()) - asked - set(BESIDE) == set()
+    assert (asked | set(BESIDE)) - set(asked_for_a_tenant()) == set()
+    assert asked & set(BESIDE) == set()
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -147,21 +154,55 @@ def test_a_row_of_another_tenant_cannot_be_inserted(stage: World) -> None:
 
 
 def test_a_row_of_another_tenant_is_not_found_by_an_update(stage: World) -> None:
-    changed = bulk_actions.update().where(bulk_actions.c.id == stage.action).values(total=7)
+    changed = bulk_actions.update().where(bulk_actions.c.id == stage.runs.action).values(total=7)
     with single(stage.walled, stage.me) as connection:
         assert connection.execute(changed).rowcount == 0
 
 
 def test_a_row_cannot_be_given_to_another_tenant(stage: World) -> None:
-    given = bulk_actions.update().where(bulk_actions.c.id == stage.action).values(tenant_id=stage.me)
+    given = bulk_actions.update().where(bulk_actions.c.id == stage.runs.action).values(tenant_id=stage.me)
     with pytest.raises(DBAPIError, match="row-level security"), single(stage.walled, stage.other) as connection:
         connection.execute(given)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE tenants SET plan = 'x'", "DELETE FROM audit_log", "DELETE FROM apps"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE tenants SET plan = 'x'",
+        "DELETE FROM audit_log",
+        "DELETE FROM apps",
+        "SELECT password_hash FROM users",
+        "UPDATE users SET is_platform_admin = true",
+        "DELETE FROM signing_secrets",
+    ],
+)
 def test_the_web_may_not_change_what_is_not_its_business(stage: World, statement: str) -> None:
     with pytest.raises(DBAPIError, match="permission denied"), single(stage.walled, stage.me) as connection:
         connection.exec_driver_sql(statement)
+
+
+def test_the_web_locks_its_tenants_row_and_gives_it_no_other_id(stage: World) -> None:
+    """For which it may change the id, and the policy refuses any other."""
+    with transaction(stage.walled, stage.me) as connection:
+        locked = connection.exec_driver_sql("SELECT id FROM tenants FOR UPDATE").scalars().all()
+    assert locked == [stage.me]
+    with pytest.raises(DBAPIError, match="row-level security"), single(stage.walled, stage.me) as connection:
+        connection.exec_driver_sql("UPDATE tenants SET id = 'ten_x'")
+
+
+def test_a_pause_is_one_with_the_revision_that_tells_of_it(stage: World) -> None:
+    """The pause is the tenant's, the revision the fleet's; the connection is the web's again afterwards."""
+    told = "SELECT sum(revision) FROM apps"
+    with reading(stage.engine) as connection:
+        before = connection.exec_driver_sql(told).scalar_one()
+    store = SqlStore(stage.engine, walled=stage.walled)
+    store.pause(stage.me, "bank", "support", is_paused=True)
+    with single(stage.walled, stage.me) as connection:
+        role, paused = connection.exec_driver_sql("SELECT current_user, count(*) FROM pauses").one()
+        assert (role, paused, connection.exec_driver_sql(told).scalar_one() > before) == ("celeriac_web", 1, True)
+    declared = store.declared()
+    assert declared.is_paused(stage.me, declared.functions["bank/support"])
+    store.pause(stage.me, "bank", "support", is_paused=False)
 
 
 def test_every_table_is_behind_the_wall(stage: World) -> None:

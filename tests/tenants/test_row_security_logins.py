@@ -13,6 +13,9 @@ from walls_stage import database_of_a_login
 
 from celeriac.database import connect, metadata, migrate, reading, transaction
 from celeriac.errors import ConfigError
+from celeriac.platform.durable.declaration import Declaration
+from celeriac.platform.store.sql_reads import SqlReads
+from celeriac.platform.store.sql_store import SqlStore
 from celeriac.row_security import ENGINE, WEB, Mode, missing
 from celeriac.tenants.tenant import Tenants
 from services import fresh_database
@@ -75,6 +78,19 @@ def test_membership_alone_opens_nothing(server: str) -> None:
         migrate(url)
         make_a_tenant(url)
         assert (rows_seen(url, None), rows_seen(url, ENGINE)) == (0, 1)
+
+
+def test_a_login_goes_on_as_the_engine_for_what_is_no_tenants(server: str) -> None:
+    """By its own membership: the role that it has entered is a member of nothing."""
+    with database_of_a_login(server) as (url, _):
+        admit(server, url)
+        migrate(url)
+        with engine_of(url, ENGINE) as engine, engine_of(url, WEB) as walled:
+            tenant_id = Tenants(engine).create("Acme").id
+            store = SqlStore(engine, walled=walled)
+            store.declare("bank", [Declaration(app="bank", function_id="support", triggers=("ticket",))], [])
+            store.pause(tenant_id, "bank", "support", is_paused=True)
+            assert [one.is_paused for one in SqlReads(engine, walled=walled).declared(tenant_id)] == [True]
 
 
 def test_a_membership_that_opens_the_wall_is_told_of(server: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,21 +16,21 @@ from sqlalchemy import Engine, event
 from celeriac.database import connect, migrate
 from celeriac.platform.agents.threads import Entry
 from celeriac.platform.durable.memo import Wait
-from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.event import Event, signal_name
 from celeriac.platform.memory.embedder import embedder
 from celeriac.platform.memory.mem0 import mem0_memories
-from celeriac.platform.memory.scope import Scope
-from celeriac.platform.memory.sql_vectors import SqlVectors
 from celeriac.platform.store.sql_operations import SqlOperations
 from celeriac.platform.store.sql_reads import SqlReads
 from celeriac.platform.store.sql_store import SqlStore
 from celeriac.platform.store.sql_threads import SqlThreads
 from celeriac.row_security import ENGINE, WEB
 from celeriac.tenants.encryption import Cipher, new_key
-from celeriac.tenants.keys import Keys
-from celeriac.tenants.signing import SigningKeys
+from celeriac.tenants.idempotency import Begun, GivenAnswers, KeyedRequest
+from celeriac.tenants.invitations import Invitations
+from celeriac.tenants.keys import Keys, KeyWish
+from celeriac.tenants.people import People
+from celeriac.tenants.secrets import Secrets
 from celeriac.tenants.tenant import Tenants
 from services import fresh_database
 from web.bank_runs import Desk
@@ -39,12 +39,41 @@ EMBEDDER = embedder("hashing")
 CIPHER = Cipher(new_key("k1"))
 #: a thread of the other tenant's
 THREAD = "thread"
+#: the provider of the other tenant's secret `main`
+KEY_OF = "openai"
+#: an address that both tenants invite
+SHARED_ADDRESS = "ada@example.com"
 [CANARIES] = EMBEDDER.embed(["canaries"])
+
+_PASSWORD = "correct horse battery"
 
 #: a comparison of a tenant's column with whatever it is compared with
 _FILTER = re.compile(
-    r"\b(?:\w+\.)?tenant_id (?:= (?:%\(\w+\)s(?:::\w+)?|\w+\.tenant_id)|IN \([^()]*(?:\([^()]*\)[^()]*)*\))"
+    r"\b(?:(?:\w+\.)?tenant_id|tenants\.id) "
+    r"(?:= (?:%\(\w+\)s(?:::\w+)?|%s|\w+\.tenant_id)|IN \([^()]*(?:\([^()]*\)[^()]*)*\))"
 )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Ids of the other tenant's: runs that ended, wait, and ask for an approval, an event, a bulk action."""
+
+    run: str
+    waiting: str
+    asking: str
+    event: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Others:
+    """Ids of the other tenant's: a key, a member, a user of both tenants, an invitation; the seed of an answer."""
+
+    key: str
+    member: str
+    of_both: str
+    invitation: str
+    seed: str
 
 
 @dataclass(frozen=True)
@@ -56,12 +85,10 @@ class World:
     walled: Engine
     me: str
     other: str
-    #: ids of the other tenant's: a run, one that waits, an event, a bulk action, a memory
-    run: str
-    waiting: str
-    event: str
-    action: str
+    runs: Runs
+    #: the id of a memory
     memory: str
+    others: Others
 
 
 @contextmanager
@@ -70,34 +97,63 @@ def world(server: str) -> Iterator[World]:
     with fresh_database(server) as url:
         migrate(url)
         engine, walled = (connect(url, role=role) for role in (ENGINE, WEB))
-        tenants, store, operations = Tenants(engine), SqlStore(engine), SqlOperations(engine)
+        tenants = Tenants(engine)
         me, other = (tenants.create(name).id for name in ("Northbridge", "Alder"))
-        Desk(store, me).open().completed()
-        theirs = Desk(store, other).open()
-        run = theirs.completed("canary")
-        waiting = theirs.waiting()
-        listening = theirs.started()
-        name, later = signal_name("canary"), datetime.now(UTC) + timedelta(hours=1)
-        signal = Wait(path="listening", kind="signal", event_name=name, wake_at=later)
-        assert store.await_event(listening.claim, signal) is not None
-        store.ingest(other, [Event("bank/day.ended", {"canary": True})])
-        store.pause(other, "bank", "support", is_paused=True)
-        action = operations.begin(other, "cancel", RunFilter(function_id="support")).id
+        Desk(SqlStore(engine), me).open().completed()
         [memory] = mem0_memories(engine, "hashing").add(other, "ada", "likes canaries")
         SqlThreads(engine).open(other, THREAD)
         SqlThreads(engine).append(other, THREAD, [said("canaries")])
-        Keys(engine, lambda: CIPHER).create(other, "signing")
-        event_id = SqlReads(engine).run(other, run).event_id
+        runs, others = _runs_of(engine, other), _others_of(engine, me, other)
         try:
-            yield World(url, engine, walled, me, other, run, waiting, event_id, action, memory.id)
+            yield World(url, engine, walled, me, other, runs, memory.id, others)
         finally:
             engine.dispose()
             walled.dispose()
 
 
-def vectors(engine: Engine) -> SqlVectors:
-    """Return the store of memories, without the check that Mem0's answers go through."""
-    return SqlVectors(engine, EMBEDDER.name)
+def _runs_of(engine: Engine, other: str) -> Runs:
+    store, operations = SqlStore(engine), SqlOperations(engine)
+    theirs = Desk(store, other).open()
+    run, waiting, asking = theirs.completed("canary"), theirs.waiting(), theirs.asking("canary")
+    listening = theirs.started()
+    name, later = signal_name("canary"), datetime.now(UTC) + timedelta(hours=1)
+    signal = Wait(path="listening", kind="signal", event_name=name, wake_at=later)
+    assert store.await_event(listening.claim, signal) is not None
+    store.ingest(other, [Event("bank/day.ended", {"canary": True})])
+    store.pause(other, "bank", "support", is_paused=True)
+    action = operations.begin(other, "cancel", RunFilter(function_id="support")).id
+    event_id = SqlReads(engine).run(other, run).event_id
+    return Runs(run, waiting, asking, str(event_id), action)
+
+
+def _others_of(engine: Engine, me: str, other: str) -> Others:
+    keys, people, answers = Keys(engine, lambda: CIPHER), People(engine), GivenAnswers(engine)
+    keys.create(other, "signing")
+    key, _ = keys.create(other, KeyWish.of("api", name="canary"))
+    for name, provider in (("main", KEY_OF), ("spare", None)):
+        Secrets(engine, lambda: CIPHER).put(other, name, "canary", provider=provider, actor="cli:them")
+    member, of_both = (people.create(f"{name}@example.com", _PASSWORD).id for name in ("canary", "both"))
+    people.set_role(other, member, "viewer")
+    for tenant_id in (me, other):
+        people.set_role(tenant_id, of_both, "owner" if tenant_id == other else "viewer")
+    invitation, _ = Invitations(engine, people).create(other, SHARED_ADDRESS, "viewer")
+    for tenant_id, told in ((me, "mine"), (other, "canary")):
+        begun = answers.begin(given(tenant_id))
+        assert isinstance(begun, Begun)
+        answers.answer(given(tenant_id), begun.seed, 200, told)
+    pending = answers.begin(unanswered(other))
+    assert isinstance(pending, Begun)
+    return Others(key, member, of_both, invitation.id, pending.seed)
+
+
+def given(tenant_id: str) -> KeyedRequest:
+    """Return a request that each tenant has sent, and that was answered."""
+    return KeyedRequest(tenant_id=tenant_id, route="POST /v1/bulk", key="given", body=None)
+
+
+def unanswered(tenant_id: str) -> KeyedRequest:
+    """Return a request that the other tenant has sent, and that is not answered yet."""
+    return KeyedRequest(tenant_id=tenant_id, route="POST /v1/bulk", key="unanswered", body=None)
 
 
 def said(text: str) -> Entry:
@@ -105,42 +161,9 @@ def said(text: str) -> Entry:
     return Entry(id=f"msg_{text}", kind="user", data={"role": "user", "text": text}, checksum="")
 
 
-#: all that people ask of the database for one tenant, here with the ids of another
-ASKED: dict[str, Callable[[World, Engine], Any]] = {
-    "runs": lambda w, e: SqlReads(e).runs(w.me, RunFilter()),
-    "chosen runs": lambda w, e: SqlReads(e).runs(w.me, RunFilter(if_="event.data.canary == true")),
-    "runs of an event": lambda w, e: SqlReads(e).runs(w.me, RunFilter(event_name="bank/day.ended")),
-    "run": lambda w, e: SqlReads(e).run(w.me, w.run),
-    "view": lambda w, e: SqlReads(e).view(w.me, w.run),
-    "reasons": lambda w, e: SqlReads(e).reasons(
-        w.me, [run.id for run in SqlReads(w.engine).runs(w.other, RunFilter()).runs]
-    ),
-    "event_runs": lambda w, e: SqlReads(e).event_runs(w.me, w.event),
-    "functions": lambda w, e: SqlReads(e).functions(w.me),
-    "declared": lambda w, e: [(one.name, one.is_paused) for one in SqlReads(e).declared(w.me)],
-    "count": lambda w, e: SqlOperations(e).count(w.me, "rerun", RunFilter()),
-    "actions": lambda w, e: SqlOperations(e).actions(w.me),
-    "action": lambda w, e: SqlOperations(e).action(w.me, w.action),
-    "abort": lambda w, e: SqlOperations(e).abort(w.me, w.action),
-    "rerun": lambda w, e: SqlOperations(e).rerun(w.me, w.run, Wish()),
-    "cancel": lambda w, e: SqlStore(w.engine, walled=e).cancel(w.me, w.waiting).status,
-    "signal": lambda w, e: SqlStore(w.engine, walled=e).signal(w.me, "canary", None).is_awaited,
-    "memories": lambda w, e: vectors(e).list({"user_id": Scope.of(w.me, "ada").key}),
-    "search": lambda w, e: vectors(e).search("", CANARIES, 5, {"user_id": Scope.of(w.me, "ada").key}),
-    "thread": lambda w, e: SqlThreads(e).entries(w.me, THREAD, last=9),
-    "talk": lambda w, e: SqlThreads(e).append(w.me, THREAD, [said("budgies")]),
-    "forget": lambda w, e: SqlThreads(e).delete(w.me, THREAD),
-    "signing": lambda w, e: SigningKeys(e, lambda: CIPHER).sign(w.me, b""),
-    "memory": lambda w, e: mem0_memories(e, "hashing").delete(w.me, w.memory),
-}
-
-
-def answer(world: World, name: str, engine: Engine) -> str:
-    """Return what somebody gets, or which error."""
-    try:
-        return repr(ASKED[name](world, engine))
-    except Exception as error:  # noqa: BLE001  # a database without filters may fail in any way
-        return f"{type(error).__name__}: {error}"
+def without_filter(statement: str) -> str:
+    """Return the statement with each comparison with a tenant made true."""
+    return _FILTER.sub(r"(\g<0> OR true)", statement)
 
 
 @contextmanager
@@ -151,7 +174,7 @@ def filters_removed(engine: Engine) -> Iterator[list[str]]:
     def strip(*given: Any) -> tuple[str, Any]:
         _, _, statement, parameters, *_ = given
         found.extend(_FILTER.findall(statement))
-        return _FILTER.sub(r"(\g<0> OR true)", statement), parameters
+        return without_filter(statement), parameters
 
     event.listen(engine, "before_cursor_execute", strip, retval=True)
     try:

@@ -6,6 +6,7 @@ Made from the description, so that a new route is in it by itself. What it needs
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,37 +50,44 @@ class Operation:
         """The key with which it works."""
         return "event" if "{event_key}" in self.path else "good"
 
-    def ask(self, world: World, ids: dict[str, str], key: str | None, **headers: str) -> TestResponse:
+    def ask(
+        self, world: World, ids: dict[str, str], key: str | None, *, query: Mapping[str, str] | None = None
+    ) -> TestResponse:
         """Ask for it."""
-        path = self.path.format(**ids, event_key=key or "none")
+        path, headers = self.path.format(**ids, event_key=key or "none"), {}
         if key is not None and "{event_key}" not in self.path:
             headers["Authorization"] = f"Bearer {key}"
-        return world.app.test_client().open(path, method=self.method, json=self.body, headers=headers)
+        client = world.app.test_client()
+        return client.open(path, method=self.method, json=self.body, headers=headers, query_string=query)
+
+
+@cache
+def described() -> Any:
+    """Return the description of the API."""
+    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key="k")
+    return create_app(build(settings)).test_client().get("/openapi.json").json
 
 
 @cache
 def operations() -> list[Operation]:
     """Read all operations from the description."""
-    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key="k")
-    described = create_app(build(settings)).test_client().get("/openapi.json").json
-    assert described is not None
     return [
         Operation(
             method=method.upper(),
             path=path,
             is_guarded=bool(operation.get("security")) or "{event_key}" in path,
-            body=_body(f"{method.upper()} {path}", operation, described),
+            body=_body(f"{method.upper()} {path}", operation),
         )
-        for path, found in described["paths"].items()
+        for path, found in described()["paths"].items()
         for method, operation in found.items()
     ]
 
 
-def _body(name: str, operation: dict[str, Any], described: dict[str, Any]) -> Any:
+def _body(name: str, operation: dict[str, Any]) -> Any:
     if name in BODIES or "requestBody" not in operation:
         return BODIES.get(name)
     content = operation["requestBody"]["content"]["application/json"]["schema"]
-    return _least(content, described["components"]["schemas"])
+    return _least(content, described()["components"]["schemas"])
 
 
 def _least(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:

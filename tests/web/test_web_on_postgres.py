@@ -58,3 +58,13 @@ def test_the_dashboard_reads_from_postgres(bank: Bank) -> None:
     assert "What the agents did" in reader.get(f"/runs/{run_id}").text
     assert reader.get("/runs?function=%00").status == 400
     assert bank.sender.post("/v1/events", {"name": TICKET, "data": {"text": "emoji 🥕"}}).status == 202
+
+
+def test_what_is_left_of_a_quota_is_told(bank: Bank) -> None:
+    """The runs that wait are counted behind the wall between tenants, and what was spent too."""
+    bank.desk.completed()
+    bank.desk.ticket()
+    bank.desk.ticket()
+    told = bank.api.get("/v1/limits").json["data"]
+    assert told["queued_runs"] == 2
+    assert told["cost_usd"]["day"]["spent"] == pytest.approx(3 * 0.00042)

@@ -22,6 +22,7 @@ from celeriac.platform.store.sql_part import SqlPart, insert_new, insert_one, lo
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.tables import apps, event_schemas, functions, pauses, triggers
 from celeriac.platform.trigger import Trigger
+from celeriac.row_security import go_on_as_engine
 
 #: what stands for everything that is declared and paused; no parameters, so that it goes into any statement
 REVISION = "(SELECT CAST(coalesce(sum(revision), 0) AS BIGINT) FROM apps)"
@@ -74,12 +75,13 @@ class SqlDeclarations(SqlPart):
 
     def pause(self, tenant_id: str, app: str, function_id: str, *, is_paused: bool) -> None:
         place = {"tenant_id": tenant_id, "app": app, "function_id": function_id}
-        with transaction(self._engine) as connection:
+        with transaction(self._walled if tenant_id else self._engine, tenant_id) as connection:
             lock_names(connection, {("app", app)}, "exclusive")
             if is_paused:
                 insert_one(connection, pauses, {**place, "paused_at": db_now()})
             else:
                 connection.execute(delete(pauses).where(*(pauses.c[name] == value for name, value in place.items())))
+            go_on_as_engine(connection)  # the revision is the fleet's, and has to be one with the pause
             _raise_revision(connection, [app])
         self._known = None
 

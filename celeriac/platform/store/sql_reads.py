@@ -45,13 +45,16 @@ _STANDING = {
 class SqlReads:
     """`Reads` over an engine of `celeriac.database.connect`."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Read from this database."""
-        self._engine = engine
+    def __init__(self, engine: Engine, *, walled: Engine | None = None) -> None:
+        """Read from this database; `walled` is its side on which a tenant has to be named.
+
+        All but what operators ask of all tenants goes through that.
+        """
+        self._engine, self._walled = engine, walled or engine
 
     def runs(self, tenant_id: str, where: RunFilter, *, limit: int = 20, cursor: str | None = None) -> Page:
         place = None if cursor is None else decode_place(cursor)
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             if where.if_ is None:
                 found, place = _next_runs(connection, tenant_id, where, place, limit)
             else:
@@ -62,11 +65,11 @@ class SqlReads:
         )
 
     def run(self, tenant_id: str, run_id: str) -> Run:
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             return run_of(_row_of(connection, tenant_id, run_id))
 
     def view(self, tenant_id: str, run_id: str) -> RunView:
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             row = _row_of(connection, tenant_id, run_id)
             event = connection.execute(
                 select(events).where(events.c.id == row.event_id, events.c.tenant_id == tenant_id)
@@ -92,7 +95,7 @@ class SqlReads:
     def reasons(self, tenant_id: str, run_ids: Sequence[str]) -> dict[str, str]:
         if not run_ids:
             return {}
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             rows = connection.execute(_WAITING.where(runs.c.tenant_id == tenant_id, runs.c.id.in_(run_ids))).all()
         of_run: defaultdict[str, list[AnyRow]] = defaultdict(list)
         for row in rows:
@@ -109,7 +112,7 @@ class SqlReads:
         self, tenant_id: str, *, run_id: str | None = None, limit: int = 20, cursor: str | None = None
     ) -> ApprovalPage:
         place = None if cursor is None else decode_place(cursor)
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             found, place = next_approvals(connection, tenant_id, run_id, place, limit)
         return ApprovalPage(approvals=found, next_cursor=None if place is None else encode_place(place))
 
@@ -119,23 +122,23 @@ class SqlReads:
         joined = select(run_events.c.run_id).where(run_events.c.event_id == event_id)
         statement = select(runs).where(runs.c.tenant_id == tenant_id, runs.c.id.in_(union(started, joined)))
         statement = statement.order_by(*_OLDEST_FIRST)
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             if connection.execute(known).one_or_none() is None:
                 raise NotFoundError(f"There is no event {event_id!r}; its id is in the answer to its submission")
             return [run_of(row) for row in connection.execute(statement)]
 
     def functions(self, tenant_id: str) -> Sequence[str]:
         statement = select(runs.c.function_id).where(runs.c.tenant_id == tenant_id).distinct()
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             return sorted(connection.execute(statement).scalars())
 
     def declared(self, tenant_id: str) -> list[FunctionView]:
-        with reading(self._engine, tenant_id) as connection:
+        with reading(self._walled, tenant_id) as connection:
             return declared_functions(connection, tenant_id)
 
     def queued_runs(self, tenant_id: str) -> int:
         place = (runs.c.tenant_id == tenant_id, runs.c.status == "queued")
-        with reading(self._engine) as connection:
+        with reading(self._walled, tenant_id) as connection:
             return connection.execute(select(func.count()).select_from(runs).where(*place)).scalar_one()
 
     def loads(self) -> dict[str, Load]:
@@ -149,7 +152,7 @@ class SqlReads:
 
     def workers(self, seen_within: timedelta) -> list[Worker]:
         statement = select(workers).where(workers.c.seen_at > db_ago(seen_within)).order_by(workers.c.id)
-        with reading(self._engine) as connection:
+        with reading(self._walled) as connection:
             return [worker_of(row) for row in connection.execute(statement)]
 
 

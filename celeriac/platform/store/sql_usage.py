@@ -84,7 +84,7 @@ class SqlUsages(SqlPart):
     def _spent(self, tenant_id: str, since: date, later: date) -> tuple[float, float]:
         place = (tenant_id, day_number(since))
         text = _SPENT if self._is_postgres else _SPENT.replace("%s", "?")
-        with reading(self._engine) as connection:
+        with reading(self._walled, tenant_id) as connection:
             total, part = connection.exec_driver_sql(text, (day_number(later), *place, *place)).one()
         return float(total), float(part)
 
