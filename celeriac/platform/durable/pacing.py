@@ -1,13 +1,13 @@
 """Pacing: calls of models of one link, kept to what the run's tenant may ask of the provider.
 
 Before each attempt of a call the kernel comes here. Where there is no room the branch stands still at a Wait, as for a
-retry, but that it is no attempt: no thread is held, and the run is woken when its turn has come. What a call has used
+retry, but that it is no attempt: no thread is held, and the run is woken when its turn has come. Its place in the line
+of the limit is a ticket that stands in the Wait, so that it is kept whenever the run comes back. What a call has used
 is settled after it. In a plain script nobody comes here.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,6 @@ from celeriac.platform.kernel import Call
 
 #: what stands behind a step's path in that of its wait; no id has it
 _MARK = "/~limits"
-
-#: who comes back later than this after the time that it was told stands in line anew
-_PROMISED_FOR = timedelta(seconds=4)
 
 
 class Pacing:
@@ -47,18 +44,25 @@ class Pacing:
         self._record.replay.ask(path)
         if wait is not None and path not in self._used:
             await self._waiting.stand_still(wait)
+        ticket = None if path in self._used else self._ticket(call, wait)
         while True:
-            promised = path not in self._used and self._is_promised(wait)
-            reserve = partial(meter.reserve, self._tenant_id, toll, was_promised=promised)
-            later = await self._record.in_thread(reserve)
+            later = await self._record.in_thread(partial(meter.reserve, self._tenant_id, toll, ticket=ticket))
             if later is None:
                 self._used.add(path)
                 return
             self._used.discard(path)
+            ticket = later.ticket
             number = 1 if wait is None else wait.number + 1
             until = self._record.clock.now() + later.after
-            # `match_path` says what it waits for: there is no event in it that could match anything
-            wait = Wait(path=path, kind="limit", number=number, wake_at=until, match_path=later.name)
+            # `match_path` says what it waits for, and `match_value` is its ticket: no event could match them
+            wait = Wait(
+                path=path,
+                kind="limit",
+                number=number,
+                wake_at=until,
+                match_path=later.name,
+                match_value=None if ticket is None else str(ticket),
+            )
             await self._record.begin(wait)
             await self._waiting.stand_still(wait)
 
@@ -78,8 +82,15 @@ class Pacing:
         if meter is not None and toll is not None and not meter.is_surely_free(self._tenant_id):
             self._record.executor.submit(meter.settle, self._tenant_id, toll, used)
 
-    def _is_promised(self, wait: Wait | None) -> bool:
-        return wait is not None and self._record.clock.now() <= wait.wake_at + _PROMISED_FOR
+    def _ticket(self, call: Call, wait: Wait | None) -> int | None:
+        """Return the place that the call has in the line; an attempt that follows one which was made has none yet."""
+        if wait is None or wait.match_value is None:
+            return None
+        provider = (wait.match_path or "").rpartition(":")[0]
+        retry = self._record.replay.waits.get(call.path)
+        was_used = retry is not None and retry.wake_at >= wait.wake_at
+        is_elsewhere = call.toll is None or provider != call.toll.provider
+        return None if was_used or is_elsewhere else int(wait.match_value)
 
 
 def step_of(path: str) -> str:
