@@ -26,3 +26,17 @@ def buckets(request: pytest.FixtureRequest) -> Buckets:
     if request.param == "local":
         return LocalBuckets(ManualClock())
     return RedisBuckets(request.getfixturevalue("redis"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The time of `clocked`."""
+    return ManualClock()
+
+
+@pytest.fixture(params=["local", "redis"])
+def clocked(request: pytest.FixtureRequest, clock: ManualClock) -> Buckets:
+    """Buckets of each kind whose time is moved by hand."""
+    if request.param == "local":
+        return LocalBuckets(clock)
+    return RedisBuckets(request.getfixturevalue("redis"), clock=clock)

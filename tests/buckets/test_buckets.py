@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 from bucket_stage import STILL, TENANT, fill, want
 
-from celeriac.clock import ManualClock
 from celeriac.platform.flow.buckets import Buckets, Later, Taken
-from celeriac.platform.store.local_buckets import LocalBuckets
 
 
 def test_a_bucket_gives_what_it_holds_and_no_more(buckets: Buckets) -> None:
@@ -69,37 +67,6 @@ def test_a_higher_rate_holds_at_once(buckets: Buckets) -> None:
     buckets.take(TENANT, [want(10)])
     late = buckets.take(TENANT, [want(10, rate=1e6)])
     assert isinstance(late, Taken) or late.after <= timedelta(microseconds=10)
-
-
-def test_those_who_line_up_are_told_times_one_behind_another(buckets: Buckets) -> None:
-    """Three who wait for one token each come back one by one."""
-    fill(buckets, want(burst=1, rate=0.01))
-    buckets.queue(TENANT, [want(burst=1, rate=0.01)], was_promised=False)
-    waits = [buckets.queue(TENANT, [want(burst=1, rate=0.01)], was_promised=False) for _ in range(3)]
-    seconds = [one.after.total_seconds() for one in waits if isinstance(one, Later)]
-    assert seconds == pytest.approx([100, 200, 300], abs=1)
-
-
-def test_nobody_takes_what_was_promised_to_others() -> None:
-    """At the time that was told the token is there for who was told, and a newcomer is told the next one."""
-    buckets = LocalBuckets(clock := ManualClock())
-    one = [want(burst=1, rate=1)]
-    assert isinstance(buckets.queue("t", one, was_promised=False), Taken)
-    told = buckets.queue("t", one, was_promised=False)
-    assert isinstance(told, Later)
-    clock.advance(told.after)
-    assert isinstance(buckets.queue("t", one, was_promised=False), Later)
-    assert isinstance(buckets.queue("t", one, was_promised=True), Taken)
-
-
-def test_a_promise_that_nobody_comes_for_is_void() -> None:
-    """Who never came back holds nobody up."""
-    buckets = LocalBuckets(clock := ManualClock())
-    one = [want(burst=1, rate=1)]
-    for _ in range(3):
-        buckets.queue("t", one, was_promised=False)
-    clock.advance("8s")
-    assert isinstance(buckets.queue("t", one, was_promised=False), Taken)
 
 
 def test_looking_takes_nothing(buckets: Buckets) -> None:

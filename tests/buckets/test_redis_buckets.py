@@ -74,13 +74,37 @@ def test_buckets_fill_from_the_begin_on(redis: Redis) -> None:
 
 
 def test_every_key_carries_its_tenant_and_goes_once_its_bucket_is_full(redis: Redis) -> None:
-    """A bucket of one token at one a second is kept for a second or so."""
+    """A bucket of one token at one a second is kept for a second or so, and a line a little longer than its last."""
     buckets = RedisBuckets(redis)
-    buckets.queue(TENANT, [want(burst=1, rate=1)], was_promised=False)
+    buckets.queue(TENANT, [want(burst=1, rate=1)], ticket=None)
     buckets.settle(TENANT, [want(burst=1, rate=1, name="other")])
-    keys = [key for key in redis.scan_iter() if key.removeprefix("cel:") not in PERMANENT_KEYS]
-    assert sorted(keys) == [f"cel:bucket:{TENANT}:calls", f"cel:bucket:{TENANT}:other"]
-    assert all(0 < redis.pttl(key) <= 10_000 for key in keys)
+    kinds = {f"cel:{kind}:{TENANT}:calls" for kind in ("bucket", "line", "sums")}
+    assert set(_passing(redis)) == {*kinds, f"cel:bucket:{TENANT}:other"}
+    assert all(0 < redis.pttl(key) <= 10_000 for key in _passing(redis))
+
+
+def test_nothing_is_left_of_a_line_in_which_nobody_waits(redis: Redis) -> None:
+    """When the last one has what it waited for, only the bucket stays."""
+    buckets, one = RedisBuckets(redis), want()
+    told = [buckets.queue(TENANT, [one], ticket=None) for _ in range(70)]
+    fill(buckets, want(burst=100))
+    answers = [
+        buckets.queue(TENANT, [want(burst=100)], ticket=later.ticket) for later in told if isinstance(later, Later)
+    ]
+    assert len(answers) == 70 and all(isinstance(one, Taken) for one in answers)
+    assert list(_passing(redis)) == [f"cel:bucket:{TENANT}:calls"]
+
+
+@pytest.mark.parametrize("lost", ["line", "sums"])
+def test_half_a_line_that_was_lost_holds_nobody_up(redis: Redis, lost: str) -> None:
+    """Who comes then waits no longer than behind those who stand in it anew."""
+    buckets, one = RedisBuckets(redis), want(burst=1, rate=0.01)
+    for _ in range(200):
+        buckets.queue(TENANT, [one], ticket=None)
+    redis.delete(f"cel:{lost}:{TENANT}:calls")
+    *_, told = [buckets.queue(TENANT, [one], ticket=None) for _ in range(70)]
+    assert isinstance(told, Later)
+    assert told.after / timedelta(seconds=100) == pytest.approx(70, abs=10)
 
 
 def test_a_redis_that_is_away_says_so() -> None:
@@ -88,6 +112,10 @@ def test_a_redis_that_is_away_says_so() -> None:
     buckets = RedisBuckets(connect(f"redis://127.0.0.1:{free_port()}"))
     with pytest.raises(BucketsUnavailable):
         buckets.take(TENANT, [want()])
+
+
+def _passing(redis: Redis) -> list[str]:
+    return [key for key in redis.scan_iter() if key.removeprefix("cel:") not in PERMANENT_KEYS]
 
 
 def _now(redis: Redis) -> float:

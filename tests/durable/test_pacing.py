@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
+from datetime import timedelta
 
 import pytest
 
 from celeriac import Agent, App, Context, tool
 from celeriac.errors import ConfigError, RefusedError
+from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.parking import Parking
 from celeriac.platform.durable.tree import step_tree, waiting_words
@@ -61,6 +63,36 @@ async def test_runs_that_wait_come_back_one_by_one() -> None:
             ended.append(sum(one.status == "completed" for one in h.runs()))
         assert ended == [2, 3, 4, 5, 6, 7, 8, 9, 10]
         assert {h.run(one.id).links for one in runs} == {1, 2}
+
+
+async def test_who_looks_again_before_its_time_keeps_its_place() -> None:
+    """Those behind twenty others look again half-way; all thirty end as soon as the limit lets them."""
+    async with Harness(asking(ScriptedModel(["yes"] * 30)), allowance=TWENTY) as h:
+        runs = [(await h.send("ask"))[0] for _ in range(30)]
+        await h.advance("87.5s")
+        assert {h.run(one.id).status for one in runs} == {"completed"}
+        assert h.run(runs[-1].id).links > 2
+
+
+async def test_runs_that_are_cancelled_while_they_wait_hold_nobody_up() -> None:
+    """After a little time the next one does not wait for the turns of twenty that are gone."""
+    async with Harness(asking(ScriptedModel(["yes"] * 2)), allowance=TWENTY) as h:
+        runs = [(await h.send("ask"))[0] for _ in range(21)]
+        for run in runs[1:]:
+            h.cancel(run.id)
+        await h.advance("8s")
+        [late] = await h.send("ask")
+        assert h.run(late.id).status == "completed"
+
+
+async def test_an_attempt_after_one_that_was_made_stands_behind_all_others() -> None:
+    """Its call has had its turn: who waited meanwhile goes first."""
+    model = ScriptedModel(["first", RuntimeError("no"), "third", "fourth"])
+    conduct = Conduct(retry_delay=timedelta(seconds=1))
+    async with Harness(asking(model, retries=1), allowance=TWENTY, conduct=conduct) as h:
+        _, failing, other = [(await h.send("ask"))[0] for _ in range(3)]
+        await h.advance("10s")
+        assert (h.run(failing.id).output, h.run(other.id).output) == (["fourth"], ["third"])
 
 
 async def test_a_crash_while_waiting_loses_no_turn() -> None:

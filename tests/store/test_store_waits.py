@@ -201,9 +201,10 @@ def test_a_time_that_wakes_nobody_keeps_no_other_from_waking(stage: Stage) -> No
 
 
 def test_a_call_that_waits_for_its_tenants_limit_is_woken_and_knows_what_it_waited_for(stage: Stage) -> None:
-    wait = Wait(path="ask/~limits", kind="limit", number=2, wake_at=PAST, match_path="openai:requests")
+    limit, ticket = "openai:requests", "1767225600000017"
+    wait = Wait(path="a/~limits", kind="limit", number=2, wake_at=PAST, match_path=limit, match_value=ticket)
     parked = stage.parked(wait)
     assert ids(stage.store.wake_due()) == [parked.run.id]
     [known] = stage.store.waits(stage.claim(parked.run.id))
     assert known.resolved_at is not None
-    assert (known.kind, known.number, known.match_path) == ("limit", 2, "openai:requests")
+    assert (known.kind, known.number, known.match_path, known.match_value) == ("limit", 2, limit, ticket)

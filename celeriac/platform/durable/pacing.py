@@ -2,15 +2,17 @@
 
 Each model that an attempt calls comes here first (`models/pace.py`). Where there is no room the branch stands still at
 a Wait, as for a retry, but that it is no attempt: no thread is held, and the run is woken when its turn has come. The
-wait remembers which model of a chain it is for, so that those before it are not asked again. What a call has used is
-settled after it. In a plain script nobody comes here.
+wait remembers which model of a chain it is for, so that those before it are not asked again, and its ticket: the place
+in the line of the limit, which is kept whenever the run comes back. What a call has used is settled after it. In a
+plain script nobody comes here.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -25,9 +27,6 @@ from celeriac.platform.models.pace import Pace, Stand
 
 #: what stands behind a step's path in that of its wait; no id has it
 _MARK = "/~limits"
-
-#: who comes back later than this after the time that it was told stands in line anew
-_PROMISED_FOR = timedelta(seconds=4)
 
 #: how much of a failure's text is remembered over a wait, in characters
 _LONGEST_WORDS = 500
@@ -77,15 +76,16 @@ class Pacing:
             self._used.add(mark)  # it was for another model, or another attempt
         if wait is not None and mark not in self._used:
             await self._waiting.be_held(wait)
+        known = None if wait is None or mark in self._used else _Note.parse(wait)
+        ticket = None if known is None else known.ticket
         while True:
-            promised = mark not in self._used and self._is_promised(wait)
-            reserve = partial(meter.reserve, self._tenant_id, toll, was_promised=promised)
-            later = await self._record.in_thread(reserve)
+            later = await self._record.in_thread(partial(meter.reserve, self._tenant_id, toll, ticket=ticket))
             if later is None:
                 self._used.add(mark)
                 self._begun.setdefault(path, self._record.clock.now())
                 return
             self._used.discard(mark)
+            ticket = later.ticket
             number = 1 if wait is None else wait.number + 1
             until = self._record.clock.now() + later.after
             # `match_path` says what it waits for, `match_value` for which model: no event could match them
@@ -95,7 +95,7 @@ class Pacing:
                 number=number,
                 wake_at=until,
                 match_path=later.name,
-                match_value=note.text(),
+                match_value=replace(note, ticket=ticket).text(),
             )
             await self._record.begin(wait)
             await self._waiting.be_held(wait)
@@ -105,9 +105,6 @@ class Pacing:
         meter = self._meter
         if meter is not None and not meter.is_surely_free(self._tenant_id):
             self._record.executor.submit(meter.settle, self._tenant_id, toll, used)
-
-    def _is_promised(self, wait: Wait | None) -> bool:
-        return wait is not None and self._record.clock.now() <= wait.wake_at + _PROMISED_FOR
 
 
 class _AttemptPace:
@@ -136,13 +133,15 @@ class _AttemptPace:
             self._pacing.settle(self._toll, usage.input_tokens + usage.output_tokens)
 
 
+@dataclass(frozen=True)
 class _Note:
     """What a wait remembers of the call that it holds up."""
 
-    def __init__(self, attempt: int, stand: Stand) -> None:
-        #: how many attempts had failed before this one
-        self.attempt = attempt
-        self.stand = stand
+    #: how many attempts had failed before this one
+    attempt: int
+    stand: Stand
+    #: its place in the line of the limit
+    ticket: int | None = None
 
     def is_of(self, wait: Wait) -> bool:
         """Whether the wait is for this model, in this attempt."""
@@ -152,7 +151,8 @@ class _Note:
     def text(self) -> str:
         """Return it as JSON text."""
         failures = [_exported(error) for error in self.stand.failures]
-        return encode(storable({"attempt": self.attempt, "place": self.stand.place, "failures": failures}))
+        facts = {"attempt": self.attempt, "place": self.stand.place, "failures": failures, "ticket": self.ticket}
+        return encode(storable(facts))
 
     @classmethod
     def parse(cls, wait: Wait) -> _Note | None:
@@ -161,7 +161,7 @@ class _Note:
             return None
         given = json.loads(wait.match_value)
         failures = tuple(ModelError(**failure) for failure in given["failures"])
-        return cls(given["attempt"], Stand(place=given["place"], failures=failures))
+        return cls(given["attempt"], Stand(place=given["place"], failures=failures), given["ticket"])
 
 
 def _exported(error: ModelError) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Later:
     #: the bucket that takes the longest
     name: str
     left: tuple[float, ...]
+    #: the place of who lined up, to be shown at each return; None where there is no line
+    ticket: int | None = None
 
 
 class BucketsUnavailable(Exception):
@@ -65,11 +67,14 @@ class Buckets(Protocol):
         """
         ...
 
-    def queue(self, tenant_id: str, wants: Sequence[Want], *, was_promised: bool) -> Taken | Later:
-        """Take all amounts, or line up behind those who were told to wait before.
+    def queue(self, tenant_id: str, wants: Sequence[Want], *, ticket: int | None) -> Taken | Later:
+        """Take all amounts in the order of the tickets, or line up: the answer then has a ticket.
 
-        Each is told a time of its own, so that those who wait do not come back at once; who does come back says so by
-        `was_promised`. For those who surely come back: what was promised is kept from all others until shortly after.
+        Each is told a time of its own, so that those who wait do not come back at once. Who comes back, at that time or
+        any other, shows its ticket and has its place; None gets the last one. What is promised to lower tickets is kept
+        for them until nobody has come for it: as much as a full bucket has no room for, and all of it once the bucket
+        has been full for five seconds, or for the time that it takes to fill where that is longer. A bucket at which
+        some line up is not also taken from by `take`.
         """
         ...
 

@@ -25,14 +25,15 @@ log = logging.getLogger(__name__)
 #: what a bucket of requests to the API holds where nothing else is said: as much as these seconds bring
 _API_SAVED_SECONDS = 2.0
 
-#: the part of a minute's calls or tokens that may be saved up, so that no minute has more than a tenth above the limit
+#: the part of a minute's calls or tokens that may be saved up, at least one: by so much a minute may be above the limit
 _SAVED = 1 / 20
 
 #: how long a call of a model waits before it asks again while the buckets cannot be asked
 _BLIND = timedelta(seconds=1)
 
-#: how long a call waits for tokens at most before it looks again: calls before it may have used less than estimated
-_LOOK_AGAIN = timedelta(seconds=10)
+#: who waits for longer looks again before: for tokens after this time and a quarter of the rest, as calls before it may
+#: have used less than estimated; for requests after half of it all, as runs before it may have been cancelled
+_LOOKS_AGAIN = {"tokens": timedelta(seconds=10), "requests": timedelta(minutes=1)}
 
 _API = "api"
 
@@ -177,10 +178,10 @@ class Meter:
         allowance = self._peek(tenant_id)
         return allowance is not None and allowance.is_free
 
-    def reserve(self, tenant_id: str, toll: Toll, *, was_promised: bool) -> Later | None:
+    def reserve(self, tenant_id: str, toll: Toll, *, ticket: int | None) -> Later | None:
         """Take what a call needs; or say how long it waits, in line with all others of the tenant and the provider.
 
-        Raises `BudgetExceeded`.
+        The answer's ticket is the call's place in the line: it is to be shown at each return. Raises `BudgetExceeded`.
         """
         allowance = self.allowance(tenant_id)
         over = self._over_budget(tenant_id, allowance)
@@ -189,14 +190,12 @@ class Meter:
             raise BudgetExceeded(f"The tenant's budget {name!r} is spent; it begins anew at {_clock(reset_at)}")
         wants = _model_wants(allowance, toll)
         try:
-            answer = self._buckets.queue(tenant_id, wants, was_promised=was_promised)
+            answer = self._buckets.queue(tenant_id, wants, ticket=ticket)
         except BucketsUnavailable as error:
             self._note_blindness(error, "calls of models wait for it")
-            return Later(after=_BLIND, name=wants[0].name, left=())
+            return Later(after=_BLIND, name=wants[0].name, left=(), ticket=ticket)
         self._is_blind = False
-        if isinstance(answer, Taken):
-            return None
-        return replace(answer, after=min(answer.after, _LOOK_AGAIN)) if answer.name.endswith(":tokens") else answer
+        return None if isinstance(answer, Taken) else replace(answer, after=_look_again(answer))
 
     def settle(self, tenant_id: str, toll: Toll, used: int) -> None:
         """Put right what was reserved, once it is known how many tokens were used; never raises for a broken hint."""
@@ -270,6 +269,16 @@ def _model_wants(allowance: Allowance, toll: Toll) -> list[Want]:
 
 def _minute_want(provider: str, what: str, amount: float, limit: int) -> Want:
     return Want(name=f"{provider}:{what}", amount=amount, rate=limit / 60, burst=max(1, limit * _SAVED))
+
+
+def _look_again(told: Later) -> timedelta:
+    """Return when a call comes back that was told to wait: then, or before; no two who were told apart at once."""
+    what = told.name.rpartition(":")[2]
+    if told.after <= _LOOKS_AGAIN[what]:
+        return told.after
+    if what == "requests":
+        return told.after / 2
+    return _LOOKS_AGAIN[what] + (told.after - _LOOKS_AGAIN[what]) / 4
 
 
 def _level(want: Want, left: float) -> Level:
