@@ -9,6 +9,7 @@ import pytest
 from store_stage import FUTURE, LINK, OTHER, TENANT, Stage, event_wait, function, ids, sleep, step_done, wait_begun
 
 from celeriac.errors import NotFoundError
+from celeriac.platform.durable.declaration import StartRules
 from celeriac.platform.durable.store import ClaimWish, Ending, Link
 from celeriac.platform.event import Event
 
@@ -245,3 +246,13 @@ def test_runs_that_come_together_are_queued_in_their_order(stage: Stage) -> None
     assert ages == sorted(ages)
     read = {run.run_id: run.queued_at for run in stage.store.stranded(older_than=timedelta(days=-1))}
     assert [read[run.run_id] for run in runs] == ages
+
+
+def test_a_start_that_is_turned_back_may_still_be_too_late(stage: Stage) -> None:
+    """Its time to start counts from when it was queued; a link that had begun keeps its deadline."""
+    stage.declare(function(rules=StartRules(start_timeout=timedelta(hours=1))))
+    queued = stage.queued()
+    assert stage.store.turn_back(stage.claim(queued.run_id), start_timeout=timedelta(hours=1)) is not None
+    assert stage.store.expire() == []
+    assert stage.store.turn_back(stage.claim(queued.run_id), start_timeout=timedelta(hours=-1)) is not None
+    assert [(run.id, run.status) for run in stage.store.expire()] == [(queued.run_id, "cancelled")]

@@ -122,7 +122,7 @@ class Engine:
         claim, onward = begun.claim, None
         try:
             if not begun.is_admitted:
-                self._turn_back(claim)
+                self._dispatcher.dispatch(self._turn_back(claim))
             elif claim.suspicion and not self._quarantine.try_enter(run_id, claim.suspicion):
                 self._defer(claim)
             else:
@@ -192,11 +192,12 @@ class Engine:
             log.warning("The gate does not answer; run %s begins without it", claim.run.id, exc_info=True)
             return True
 
-    def _turn_back(self, claim: Claim) -> None:
-        """Let a run whose slots others have stand in its lane again, with its age."""
-        queued = patiently(self._store.turn_back, claim)
-        if queued is not None:
-            self._dispatcher.dispatch([queued])
+    def _turn_back(self, claim: Claim) -> list[Queued]:
+        """Let a run that was claimed and cannot execute stand queued as before, with its age."""
+        function = patiently(self._store.declared).functions.get(f"{claim.run.app}/{claim.run.function_id}")
+        start_timeout = None if function is None else function.rules.start_timeout
+        queued = patiently(self._store.turn_back, claim, start_timeout=start_timeout)
+        return [] if queued is None else [queued]
 
     def _defer(self, suspect: Claim) -> None:
         """Let a suspect that may not execute yet stand queued, so that no death counts for it."""
@@ -229,7 +230,7 @@ class Engine:
                 case "onward":
                     return patiently(self._store.requeue, held)
                 case "put_back":
-                    patiently(self._store.give_back, held.run.id, held.fence)
+                    self._turn_back(held)  # reconcile brings it to its lane, and to a worker that has its function
                     return None
                 case _:
                     return None

@@ -359,11 +359,10 @@ class Store(Placements, Protocol):
         """Return (run id, fence) of the runs that are running under this worker's id."""
         ...
 
-    def turn_back(self, claim: Claim) -> Queued | None:
+    def turn_back(self, claim: Claim, *, start_timeout: timedelta | None = None) -> Queued | None:
         """Queue a run again that was claimed and did not execute, as it stood before; None when the fence is old.
 
-        It keeps its age, and has not begun where this was its first link. When it had to start at the latest is not
-        known any more.
+        It keeps its age, and has not begun where this was its first link: then `start_timeout` counts again.
         """
         ...
 

@@ -79,7 +79,7 @@ class LocalRuns(LocalPart):
             self._queue(run)
             return as_queued(run)
 
-    def turn_back(self, claim: Claim) -> Queued | None:
+    def turn_back(self, claim: Claim, *, start_timeout: timedelta | None = None) -> Queued | None:
         """Queue the run as it stood before its claim."""
         with self._lock:
             run = self._held(claim)
@@ -87,7 +87,8 @@ class LocalRuns(LocalPart):
                 return None
             links = run.run.links - 1
             run.run = replace(run.run, status="queued", links=links, started_at=run.run.started_at if links else None)
-            run.deadline = run.deadline if links else None
+            if not links:
+                run.deadline = None if start_timeout is None else run.queued_at + start_timeout
             run.worker_id = None
             return as_queued(run)
 

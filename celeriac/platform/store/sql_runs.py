@@ -10,7 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, literal_column, null, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    bindparam,
+    case,
+    literal_column,
+    null,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 
 from celeriac.database import Moment, db_now, reading, single
 from celeriac.platform.durable.memo import Memo
@@ -60,7 +71,10 @@ _TURN_BACK = (
         worker_id=null(),
         links=runs.c.links - 1,
         started_at=case((_IS_FIRST, null()), else_=runs.c.started_at),
-        deadline=case((_IS_FIRST, null()), else_=runs.c.deadline),
+        deadline=case(
+            (_IS_FIRST, type_coerce(runs.c.queued_at, BigInteger) + bindparam("start_timeout", type_=BigInteger)),
+            else_=runs.c.deadline,
+        ),
     )
     .returning(*QUEUED)
 )
@@ -116,9 +130,10 @@ class SqlRuns(SqlPart):
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
 
-    def turn_back(self, claim: Claim) -> Queued | None:
+    def turn_back(self, claim: Claim, *, start_timeout: timedelta | None = None) -> Queued | None:
+        micros = None if start_timeout is None else start_timeout // timedelta(microseconds=1)
         with single(self._engine) as connection:
-            row = connection.execute(_TURN_BACK, right_of(claim)).one_or_none()
+            row = connection.execute(_TURN_BACK, {**right_of(claim), "start_timeout": micros}).one_or_none()
         return None if row is None else queued_of(row)
 
     def holding(self, *, after: str = "", most: int = 500) -> list[Queued]:
