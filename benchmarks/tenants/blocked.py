@@ -1,4 +1,7 @@
-"""T6: 10,000 runs that may not start yet hold up nobody, and cost the one who picks nothing."""
+"""T6: 10,000 runs that may not start yet hold up nobody, and cost the one who picks nothing.
+
+Half of them are a tenant's that may start a run every ten seconds, half wait for a function's throttle of as much.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _ENDED = "SELECT count(*) FROM runs WHERE tenant_id = ANY(?) AND ended_at >= ? A
 
 
 def head_of_line(setting: Setting) -> Outcome:
-    """The rate of nine tenants beside one whose runs wait for its throttle, against their rate without it."""
+    """The rate of nine tenants beside two whose runs wait for a throttle, against their rate without it."""
     blocked, seconds, rounds = (1_000, 4.0, 1) if setting.is_quick else (10_000, 12.0, 2)
     absent, beside, picks = [], [], []
     for _ in range(rounds):
@@ -53,8 +56,9 @@ def _rate(setting: Setting, blocked: int, seconds: float, *, is_fifo: bool = Fal
     with site_on(setting.servers, is_fifo=is_fifo) as site:
         tell_functions(site)
         if blocked:
-            [noisy] = site.add_tenants(1, BLOCKED)
-            post(site, noisy.tenant_id, blocked, TASK_SECONDS)
+            [noisy], [throttled] = site.add_tenants(1, BLOCKED), site.add_tenants(1)
+            post(site, noisy.tenant_id, blocked // 2, TASK_SECONDS)
+            post(site, throttled.tenant_id, blocked // 2, TASK_SECONDS, event="crowd/throttled")
         others = [one.tenant_id for one in site.add_tenants(QUIET_TENANTS)]
         most = int(170 * (seconds + 6) / QUIET_TENANTS)
         for tenant_id in others:

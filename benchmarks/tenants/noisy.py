@@ -128,7 +128,7 @@ def recovery(setting: Setting) -> Outcome:
 
 
 def _t1(setting: Setting, *, is_fifo: bool = False) -> Plan:
-    alone, runs, after = (4, 600, 7) if setting.is_quick else (45, 5_000, 11)
+    alone, runs, after = (4, 600, 7) if setting.is_quick else (60, 5_000, 11)
     return Plan(
         durations=TASK,
         alone_seconds=2 if is_fifo else alone,

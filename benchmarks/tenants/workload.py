@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 
-from celeriac import App, Concurrency, Context, openai
+from celeriac import App, Concurrency, Context, Throttle, openai
 
 #: over how many keys, functions or users the noisy tenant spreads
 SHARDS = 50
@@ -37,6 +37,12 @@ async def keyed(ctx: Context, seconds: float, key: str = "") -> float:
 async def capped(ctx: Context, seconds: float, key: str, log: str) -> float:
     """Sleep in one step of which a log tells when it began and when it ended."""
     return await ctx.step.run("sleep", _note_and_sleep, seconds, ctx.run.id, key, log)
+
+
+@app.function("throttled", on="crowd/throttled", throttle=Throttle(1, per="10s"))
+async def throttled(ctx: Context, seconds: float) -> float:
+    """Sleep in one step, every ten seconds one run."""
+    return await ctx.step.run("sleep", _sleep, seconds)
 
 
 @app.function("ask", on="crowd/ask")
