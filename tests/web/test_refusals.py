@@ -1,4 +1,4 @@
-"""Refusals of requests that fit no model: short ones, whatever came."""
+"""Refusals of requests that fit no model: short ones, whatever came, and the same for all ways of asking."""
 
 from __future__ import annotations
 
@@ -53,3 +53,7 @@ def test_an_unknown_field_is_told_by_its_place(bank: Bank) -> None:
 def test_of_five_thousand_wrong_events_a_hundred_places_are_told(bank: Bank) -> None:
     refused = bank.sender.post("/v1/events", [{}] * 5_000)
     assert (refused.status, refused.json["code"], len(refused.json["errors"])) == (422, "missing_field", 100)
+
+
+def test_a_head_is_refused_as_a_get_is(bank: Bank) -> None:
+    assert [bank.api.send(method, "/v1/runs?limit=0").status for method in ("GET", "HEAD")] == [400, 400]
