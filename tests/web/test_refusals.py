@@ -57,3 +57,9 @@ def test_of_five_thousand_wrong_events_a_hundred_places_are_told(bank: Bank) -> 
 
 def test_a_head_is_refused_as_a_get_is(bank: Bank) -> None:
     assert [bank.api.send(method, "/v1/runs?limit=0").status for method in ("GET", "HEAD")] == [400, 400]
+
+
+@pytest.mark.parametrize("length", [11, 300])
+def test_a_key_that_there_is_none_of_is_not_found_whatever_its_length(bank: Bank, length: int) -> None:
+    assert bank.api.send("DELETE", "/v1/keys/" + "a" * length).status == 404
+    assert bank.api.post("/v1/keys/" + "a" * length + "/rotate", {}).status == 404

@@ -35,7 +35,7 @@ class RotateIn(Request):
 class KeyPath(BaseModel):
     """A key of the tenant."""
 
-    key_id: Id
+    key_id: str
 
 
 class KeyOut(BaseModel):
