@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -38,3 +39,28 @@ def test_limits_of_functions_are_not_described_as_those_of_tenants(caller: Flask
     assert "queued_runs" in models["LimitsOut"]["properties"]
     assert models["FunctionOut"]["properties"]["limits"] == {"$ref": "#/components/schemas/FunctionLimitsOut"}
     assert "throttle" in models["FunctionLimitsOut"]["properties"]
+
+
+def operations(caller: FlaskClient) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return each operation that asks for a key, with its name."""
+    for path, found in caller.get("/openapi.json").json["paths"].items():  # type: ignore[index]
+        for method, operation in found.items():
+            if "security" in operation or "{event_key}" in path:
+                yield f"{method} {path}", operation
+
+
+def test_every_operation_tells_of_what_any_may_be_refused_with(caller: FlaskClient) -> None:
+    """An answer that is not described is one that a client made from the description does not know."""
+    lacking = {}
+    for name, operation in operations(caller):
+        wanted = {"400", "401", "403", "429", "500", "503"}
+        wanted |= {"413", "415", "422"} if "requestBody" in operation else set()
+        lacking[name] = wanted - set(operation["responses"])
+    assert len(lacking) > 20
+    assert {name: statuses for name, statuses in lacking.items() if statuses} == {}
+
+
+def test_usage_is_described_as_csv_too(caller: FlaskClient) -> None:
+    content = dict(operations(caller))["get /v1/usage"]["responses"]["200"]["content"]
+    assert set(content) == {"application/json", "text/csv"}
+    assert content["text/csv"]["schema"]["type"] == "string"

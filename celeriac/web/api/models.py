@@ -293,7 +293,19 @@ _REFUSALS = {
 }
 
 
+#: what a body may be refused with
+BODY = ("413", "415", "422")
+
+#: what whoever needs a key may be refused with, whatever is asked
+_ANYTHING = ("400", "401", "403", "429", "503")
+
+
 def refusals(*statuses: str) -> ResponseDict:
+    """Describe what the operations of a blueprint that ask for a key may refuse with, besides what all of them may."""
+    return problems(*_ANYTHING, *statuses)
+
+
+def problems(*statuses: str) -> ResponseDict:
     """Describe the problems that the operations of a blueprint may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}}
     return {status: {"description": _REFUSALS[status], "content": content} for status in (*statuses, "500")}

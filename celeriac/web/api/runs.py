@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.rerun import Wish
 from celeriac.web.api.answers import page_json, run_json, view_json
-from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
+from celeriac.web.api.models import BODY, RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
 from celeriac.web.api.operation_models import RerunIn
 from celeriac.web.auth import needs, tenant_id
 from celeriac.web.cancelling import cancel_run
@@ -25,7 +25,7 @@ runs = APIBlueprint(
     url_prefix="/v1/runs",
     abp_tags=[Tag(name="runs", description="executions of functions")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 
