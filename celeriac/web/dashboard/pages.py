@@ -20,7 +20,7 @@ from celeriac.web import acting
 from celeriac.web.api.answers import view_json
 from celeriac.web.auth import actor, may, needs, tenant_id
 from celeriac.web.cancelling import cancel_run
-from celeriac.web.dashboard.conversation import Turn, bubbles, state_after, turns
+from celeriac.web.dashboard.conversation import Turn, bubbles, patch_of, state_after, turns
 from celeriac.web.dashboard.filters import given_filters, shown_filter
 from celeriac.web.dashboard.frame import dashboard, emails_of_members, is_refresh, template_of, tenant
 from celeriac.web.dashboard.timeline import timeline
@@ -82,6 +82,7 @@ def run(run_id: str) -> str:
         names=_names(told),
         timeline=timeline(view, datetime.now(UTC)),
         bubbles=bubbles,
+        patch_of=patch_of,
         state_after=state_after,
         tenant=tenant(),
     )
