@@ -1,4 +1,4 @@
-"""Bodies: reads JSON from a request strictly, once, for every view that takes one.
+"""Bodies: reads JSON from a request strictly, once, for every view that takes one, and JSON from fields of forms.
 
 What cannot be kept or shown later is refused here, before any model looks at it: other media types, broken or deeply
 nested JSON, NaN and infinity, bodies that are neither an object nor a list.
@@ -43,16 +43,23 @@ class StrictRequest(Request):
             raise Problem(415, "unsupported_media_type", "Send JSON with the header Content-Type: application/json")
         if self.headers.get("Content-Encoding", "identity") != "identity":
             raise Problem(415, "unsupported_media_type", "Send the body without a Content-Encoding")
-        raw = self.get_data()
-        if is_too_deep(raw):
-            raise _invalid(f"The JSON is nested more than {MAX_DEPTH} levels deep")
         try:
-            value = json.loads(raw.decode(), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise _invalid(f"The body is no JSON: {str(error)[:200]}") from error
+            value = read_json(self.get_data())
+        except ValueError as error:
+            raise _invalid(f"The body {error}") from error
         if not isinstance(value, dict | list):
             raise _invalid("The body must be an object or a list")
         return value
+
+
+def read_json(raw: bytes) -> Any:
+    """Read strict JSON in UTF-8; raise `ValueError` that says why it is none, or cannot be kept and shown."""
+    if is_too_deep(raw):
+        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+    try:
+        return json.loads(raw.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is no JSON: {str(error)[:200]}") from error
 
 
 def is_too_deep(raw: bytes) -> bool:

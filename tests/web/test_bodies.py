@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celeriac.web.body import MAX_DEPTH, STRING, is_too_deep
@@ -22,6 +22,7 @@ def nested(levels: int, innermost: Any) -> Any:
     return innermost
 
 
+@settings(deadline=None, database=None)
 @given(pieces)
 def test_each_byte_of_a_body_is_looked_at_once(pieces: list[bytes]) -> None:
     """A quote that is left over is one from which the pattern looked on in vain, and it would at the next one too."""
