@@ -7,7 +7,6 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.rerun import Wish
 from celeriac.web.api.answers import page_json, run_json, view_json
 from celeriac.web.api.models import BODY, RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
@@ -18,6 +17,7 @@ from celeriac.web.filters import refusing, run_filter
 from celeriac.web.once import once, own_id
 from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
+from celeriac.web.viewing import view_of
 
 runs = APIBlueprint(
     "runs",
@@ -40,10 +40,7 @@ def list_runs(query: RunsQuery) -> dict[str, Any]:
 @needs("runs:read")
 def get_run(path: RunPath) -> dict[str, Any]:
     """Return one run with its step tree and what it waits for."""
-    view = view_with_holdup(
-        rooms().reads, rooms().gate, tenant_id(), path.run_id, is_paused=rooms().tenants.is_paused(tenant_id())
-    )
-    return view_json(view)
+    return view_json(view_of(path.run_id))
 
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")
