@@ -17,13 +17,17 @@ Duration = float | int | str | timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+#: a text of more characters is refused before it is searched, which takes the square of its digits
+_LONGEST = 40
 
 
 def duration(value: Duration) -> timedelta:
-    """Read `"4h"`, `"1m30s"`, seconds or a timedelta; raise `ConfigError` for anything else or below zero."""
+    """Read `"4h"`, `"1m30s"`, seconds or a timedelta; raise `ConfigError` for anything else, below zero, or endless."""
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
     elif isinstance(value, str):
+        if len(value) > _LONGEST:
+            raise ConfigError(f"{value[:_LONGEST]!r}… is no duration; it has more than {_LONGEST} characters")
         parts = _PART.findall(value)
         if not parts or "".join(number + unit for number, unit in parts) != value.replace(" ", ""):
             raise ConfigError(f"{value!r} is no duration; write it like '30s', '4h' or '1m30s', or give seconds")
@@ -34,7 +38,10 @@ def duration(value: Duration) -> timedelta:
         raise ConfigError(f"{value!r} is no duration; write it like '30s', or give seconds or a timedelta")
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"The duration {value!r} must be zero or more")
-    return timedelta(seconds=seconds)
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise ConfigError(f"The duration {value!r} is longer than any that can be counted") from error
 
 
 #: seconds by which two clocks may part in a second: more than quartz does, and less than networks delay

@@ -58,6 +58,9 @@ STATEMENT_NOW = {**NOW, "postgresql": NOW["postgresql"].replace("clock_timestamp
 #: one used last is taken first, so that few stay warm.
 _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_use_lifo": True}
 
+#: an error ends in a log, so it names the statement that failed and not what that was given: events, hashes of keys
+_DISCREET: dict[str, Any] = {"hide_parameters": True}
+
 #: the same for the web's role, beside which a process has those of the engine's
 _WEB_POOL = 10
 
@@ -244,7 +247,7 @@ def _connect_sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("SQLite needs a file, as each connection has its own :memory:; write sqlite:///celeriac.db")
     Path(url.database).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS, **_POOL)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_timeout=BUSY_SECONDS, **_POOL, **_DISCREET)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -257,6 +260,7 @@ def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
         connect_args={"autocommit": True, "connect_timeout": 2, "fallback_application_name": "celeriac"},
         pool_timeout=1,
         execution_options={_WALLED: role == WEB},
+        **_DISCREET,
         **{**_POOL, **({"pool_size": _WEB_POOL} if role == WEB else {})},
     )
     event.listen(engine, "do_connect", lambda _, __, args, options: watchful_connection().connect(*args, **options))
@@ -336,8 +340,16 @@ def _translated() -> Iterator[None]:
         if _has_no_tables(error):
             raise StoreUnavailable("The database has no tables yet (or no more); run `celeriac migrate`") from error
         if not _is_away(error):
+            _hide_row(error)
             raise
         raise StoreUnavailable(f"The database does not answer ({type(error.orig).__name__}); try again") from error
+
+
+def _hide_row(error: DBAPIError) -> None:
+    """Cut off what Postgres tells besides: the row that it refused, or the key that is there already."""
+    for told in (error, error.orig):
+        if told is not None and told.args:
+            told.args = (str(told.args[0]).partition("\nDETAIL:")[0], *told.args[1:])
 
 
 def _has_no_tables(error: DBAPIError) -> bool:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, or_, select, update
+from sqlalchemy import Engine, delete, or_, select, update
 
 from celeriac.database import db_ago, db_now, reading, single, transaction
 from celeriac.errors import ConfigError, NotFoundError
 from celeriac.tenants import audit
 from celeriac.tenants.encryption import Cipher, Sealed
+from celeriac.tenants.inserting import insert_or_change
 from celeriac.tenants.resealing import keys_in_use, place_of_secret, reseal_page
 from celeriac.tenants.tables import tenant_secrets, tenants
 
@@ -71,17 +72,15 @@ class Secrets:
         _check(name, value, provider)
         sealed = self._cipher().seal(value, place_of_secret(tenant_id, name))
         given = {"provider": provider, "key_id": sealed.key_id, "box": sealed.box, "updated_at": db_now()}
-        place = (tenant_secrets.c.tenant_id == tenant_id, tenant_secrets.c.name == name)
+        given["last_used_at"] = None
+        row = {**given, "tenant_id": tenant_id, "name": name, "created_at": db_now()}
         with transaction(self._walled, tenant_id) as connection:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
-            changed = update(tenant_secrets).where(*place).values({**given, "last_used_at": None})
-            if not connection.execute(changed).rowcount:
-                row = {**given, "tenant_id": tenant_id, "name": name, "created_at": db_now()}
-                connection.execute(insert(tenant_secrets).values(row))
+            put = insert_or_change(connection, tenant_secrets, row, given).returning(*_SHOWN)
+            kept = connection.execute(put).one()
             detail = {"provider": provider} if provider else {}
             audit.record(connection, tenant_id=tenant_id, actor=actor, action="secret.set", subject=name, detail=detail)
-            kept = connection.execute(select(*_SHOWN).where(*place)).one()
         self._keys.clear()
         return Secret(**kept._asdict())
 

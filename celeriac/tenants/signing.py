@@ -8,6 +8,7 @@ Nothing here may log, show or raise with a secret.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from celeriac.clock import Duration, duration
 from celeriac.database import reading, single
-from celeriac.errors import ConflictError, NotFoundError
+from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.tenants.channel_token import ChannelGrant, channel_token, read_channel_token, tenant_in
 from celeriac.tenants.encryption import Cipher, Sealed
 from celeriac.tenants.key_life import CACHE_SECONDS, IS_LIVE, IS_USED_ANEW, LEFT, believed_for, note_use
@@ -26,6 +27,8 @@ from celeriac.tenants.resealing import place_of_signing_key
 from celeriac.tenants.roles import SigningScope, scopes_in, scopes_of
 from celeriac.tenants.signature import SigningKey, Verdict, check_signature, signature
 from celeriac.tenants.tables import api_keys, signing_secrets
+
+log = logging.getLogger(__name__)
 
 #: more would make headers that no server takes
 MOST_LIVE = 10
@@ -67,11 +70,12 @@ class SigningKeys:
         self._engine, self._cipher = engine, cipher
         self._clock, self._now = clock, now
         self._known: dict[str, _Known] = {}
+        self._passed_over: set[str] = set()
 
     def sign(self, tenant_id: str, body: bytes) -> str:
         """Return the header by which the tenant signs the body now, with one signature for each live key that may.
 
-        Raises `NotFoundError` for a tenant without one, and `ConfigError` where one cannot be decrypted.
+        Raises `NotFoundError` for a tenant without one, and `ConfigError` where none can be decrypted.
         """
         known, keys = self._look_for("events:sign", tenant_id)
         for key in keys:
@@ -161,13 +165,25 @@ class SigningKeys:
             rows = connection.execute(statement).all()
         for row in rows:
             sealed = Sealed(key_id=row.key_id, box=row.box)
-            secret = self._cipher().open(sealed, place_of_signing_key(tenant_id, row.id))
+            try:
+                secret = self._cipher().open(sealed, place_of_signing_key(tenant_id, row.id))
+            except ConfigError as error:
+                if row is rows[-1] and not known.keys:
+                    raise
+                self._tell(tenant_id, row.id, error)
+                continue
             known.keys.append(SigningKey(id=row.id, secret=secret))
             known.scopes[row.id] = scopes_of("signing", scopes_in(row.scopes))
             if row.is_used_anew:
                 known.used_anew.add(row.id)
         known.until = asked_at + min((believed_for(row.left) for row in rows), default=CACHE_SECONDS)
         return known
+
+    def _tell(self, tenant_id: str, key_id: str, error: ConfigError) -> None:
+        """Say once that a key is passed over, so that one that was lost spoils none that was made in its place."""
+        if key_id not in self._passed_over:
+            self._passed_over.add(key_id)
+            log.warning("Signing key %s of tenant %s is passed over: %s", key_id, tenant_id, error.message)
 
     def _note_use(self, tenant_id: str, known: _Known, key_id: str) -> None:
         if key_id in known.used_anew:

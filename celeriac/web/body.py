@@ -1,4 +1,4 @@
-"""Bodies: reads JSON from a request strictly, once, for every view that takes one.
+"""Bodies: reads JSON from a request strictly, once, for every view that takes one, and JSON from fields of forms.
 
 What cannot be kept or shown later is refused here, before any model looks at it: other media types, broken or deeply
 nested JSON, NaN and infinity, bodies that are neither an object nor a list.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import Any, NoReturn
 
 from flask import Request
@@ -20,8 +21,12 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 #: the deepest nesting of objects and lists
 MAX_DEPTH = 100
 
-_ALL_BUT_BRACKETS = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"|[^\[\]{}"]++)++', re.DOTALL)
-_INNERMOST = re.compile(rb"\[\]|\{\}")
+#: A string, or what is left of one that does not end: it matches at every quote and gives nothing back, so that no
+#: byte is looked at twice.
+STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
+#: how the depth changes at each bracket
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 
 
 class StrictRequest(Request):
@@ -38,27 +43,29 @@ class StrictRequest(Request):
             raise Problem(415, "unsupported_media_type", "Send JSON with the header Content-Type: application/json")
         if self.headers.get("Content-Encoding", "identity") != "identity":
             raise Problem(415, "unsupported_media_type", "Send the body without a Content-Encoding")
-        raw = self.get_data()
-        if _is_too_deep(raw):
-            raise _invalid(f"The JSON is nested more than {MAX_DEPTH} levels deep")
         try:
-            value = json.loads(raw.decode(), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise _invalid(f"The body is no JSON: {str(error)[:200]}") from error
+            value = read_json(self.get_data())
+        except ValueError as error:
+            raise _invalid(f"The body {error}") from error
         if not isinstance(value, dict | list):
             raise _invalid("The body must be an object or a list")
         return value
 
 
-def _is_too_deep(raw: bytes) -> bool:
-    """Peel off the innermost brackets as often as is allowed; what is not balanced is left to the parser."""
-    brackets = _ALL_BUT_BRACKETS.sub(b"", raw)
-    for _ in range(MAX_DEPTH):
-        peeled = _INNERMOST.sub(b"", brackets)
-        if len(peeled) == len(brackets):
-            return False
-        brackets = peeled
-    return bool(brackets)
+def read_json(raw: bytes) -> Any:
+    """Read strict JSON in UTF-8; raise `ValueError` that says why it is none, or cannot be kept and shown."""
+    if is_too_deep(raw):
+        raise ValueError(f"is nested more than {MAX_DEPTH} levels deep")
+    try:
+        return json.loads(raw.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is no JSON: {str(error)[:200]}") from error
+
+
+def is_too_deep(raw: bytes) -> bool:
+    """Say whether JSON is nested deeper than `MAX_DEPTH`; what is broken otherwise is left to the parser."""
+    brackets = STRING.sub(b"", raw).translate(None, _ALL_BUT_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -22,11 +22,7 @@ from celeriac.web.rooms import rooms
 
 def page_of_runs(where: RunFilter, *, limit: int, cursor: str | None) -> Page:
     """Read one page, newest first; raise `Problem` for a cursor that is none of ours."""
-    try:
-        position = None if cursor is None else str(_signer("cursor").loads(cursor))
-        page = rooms().reads.runs(tenant_id(), where, limit=limit, cursor=position)
-    except (BadSignature, ValueError) as error:
-        raise _foreign() from error
+    page = rooms().reads.runs(tenant_id(), where, limit=limit, cursor=_position("cursor", cursor))
     if page.next_cursor is None:
         return page
     return replace(page, next_cursor=str(_signer("cursor").dumps(page.next_cursor)))
@@ -34,11 +30,8 @@ def page_of_runs(where: RunFilter, *, limit: int, cursor: str | None) -> Page:
 
 def page_of_approvals(*, run_id: str | None = None, limit: int, cursor: str | None) -> ApprovalPage:
     """Read one page of the tool calls that wait for a person, newest first, of all runs or of one."""
-    try:
-        position = None if cursor is None else str(_signer("approvals").loads(cursor))
-        page = rooms().reads.approvals(tenant_id(), run_id=run_id, limit=limit, cursor=position)
-    except (BadSignature, ValueError) as error:
-        raise _foreign() from error
+    position = _position("approvals", cursor)
+    page = rooms().reads.approvals(tenant_id(), run_id=run_id, limit=limit, cursor=position)
     if page.next_cursor is None:
         return page
     return replace(page, next_cursor=str(_signer("approvals").dumps(page.next_cursor)))
@@ -46,10 +39,7 @@ def page_of_approvals(*, run_id: str | None = None, limit: int, cursor: str | No
 
 def page_of_actions(*, limit: int, cursor: str | None) -> tuple[list[BulkAction], str | None]:
     """Read one page of bulk actions, newest first, and the cursor of the next one."""
-    try:
-        before = None if cursor is None else str(_signer("actions").loads(cursor))
-    except BadSignature as error:
-        raise _foreign() from error
+    before = _position("actions", cursor)
     found = rooms().operations.actions(tenant_id(), limit=limit + 1, before=before)
     page = found[:limit]
     return page, str(_signer("actions").dumps(page[-1].id)) if len(found) > limit else None
@@ -57,19 +47,19 @@ def page_of_actions(*, limit: int, cursor: str | None) -> tuple[list[BulkAction]
 
 def page_of_audit(where: AuditFilter, *, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
     """Read one page of the tenant's audit log, newest first, and the cursor of the next one."""
-    try:
-        before = None if cursor is None else str(_signer("audit").loads(cursor))
-    except BadSignature as error:
-        raise _foreign() from error
+    before = _position("audit", cursor)
     found = rooms().audit.entries(tenant_id(), where, before=before, most=limit + 1)
     page = found[:limit]
     return page, str(_signer("audit").dumps(page[-1].id)) if len(found) > limit else None
 
 
-def _foreign() -> Problem:
-    return Problem(
-        400, "invalid_request", "The cursor is none of ours; take page.next_cursor as it is, or begin without one"
-    )
+def _position(salt: str, cursor: str | None) -> str | None:
+    """Return where a cursor of such a list stands; raise `Problem` for one that is none of ours."""
+    try:
+        return None if cursor is None else str(_signer(salt).loads(cursor))
+    except BadSignature as error:
+        detail = "The cursor is none of ours; take page.next_cursor as it is, or begin without one"
+        raise Problem(400, "invalid_request", detail) from error
 
 
 def _signer(salt: str) -> URLSafeSerializer:

@@ -95,13 +95,14 @@ def answer(problem: Problem) -> Response:
 
 
 def from_validation(error: ValidationError) -> Response:
-    """Answer a request that does not fit its model: 400 for the query of a GET, 422 for a body."""
-    errors = [{"pointer": _pointer(found["loc"]), "detail": found["msg"]} for found in error.errors(include_url=False)]
+    """Answer a request that does not fit its model: 400 for the query of a read, 422 for a body."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    errors = [{"pointer": _pointer(one["loc"]), "detail": one["msg"]} for one in found[:_MOST_ERRORS]]
     first = errors[0]
     detail = f"{first['detail']} at {first['pointer'] or 'the top'}"
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         return answer(Problem(400, "invalid_request", detail, errors=errors))
-    is_missing = all(found["type"] == "missing" for found in error.errors(include_url=False))
+    is_missing = all(one["type"] == "missing" for one in found)
     return answer(Problem(422, "missing_field" if is_missing else "validation_error", detail, errors=errors))
 
 

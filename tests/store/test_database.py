@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select, text, update
+from sqlalchemy.exc import IntegrityError
 from store_stage import PAST, TENANT, Stage, step_done, together
 
 from celeriac.database import (
@@ -182,3 +184,17 @@ def test_an_id_may_be_used_again_after_a_day(sql_stage: Stage, engine: Engine) -
     ingested = sql_stage.store.ingest(TENANT, [Event("ticket", id="same"), Event("ticket", id="same")])
     assert [one.is_duplicate for one in ingested.accepted] == [False, True]
     assert len(ingested.queued) == 1
+
+
+@pytest.mark.parametrize("rule", ["CHECK (length(data) < 4)", "UNIQUE"])
+def test_an_error_does_not_tell_what_the_statement_was_given(plain: Engine, rule: str) -> None:
+    """It ends in a log, with all that led to it."""
+    with transaction(plain) as connection:
+        connection.execute(text(f"CREATE TABLE kept (n INTEGER PRIMARY KEY, data TEXT {rule})"))
+    given = "-".join(["4111", "1111"])
+    insert = text("INSERT INTO kept VALUES (:n, :data)")
+    with pytest.raises(IntegrityError) as failed, transaction(plain) as connection:
+        connection.execute(insert, [{"n": n, "data": given} for n in range(2)])
+    told = "".join(traceback.format_exception(failed.value))
+    assert "INSERT INTO kept" in told and "constraint" in told
+    assert given not in told

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, event, select, update
 
-from celeriac.database import reading, single
+from celeriac.database import connect, reading, single
 from celeriac.errors import ConfigError, NotFoundError
 from celeriac.tenants.audit import Audit
 from celeriac.tenants.encryption import Cipher, new_key
-from celeriac.tenants.secrets import Secrets
+from celeriac.tenants.secrets import Secret, Secrets
 from celeriac.tenants.tables import tenant_secrets
 from celeriac.tenants.tenant import Tenants
 
@@ -63,6 +63,34 @@ def test_every_change_is_told_in_the_audit_log(tenancy: Engine) -> None:
     opened(tenancy).remove(tenant_id, "openai", actor="key:1")
     told = {(one.actor, one.action, one.subject) for one in Audit(tenancy).entries(tenant_id)}
     assert told >= {("key:1", "secret.removed", "openai"), ("cli:me", "secret.set", "openai")}
+
+
+def test_a_value_that_is_replaced_is_of_the_same_secret(tenancy: Engine) -> None:
+    tenant_id, secrets = kept(tenancy, "openai"), opened(tenancy)
+    (first,) = secrets.list(tenant_id)
+    secrets.key_of(tenant_id, "openai")
+    second = secrets.put(tenant_id, "openai", "sk-new", provider="azure", actor="a")
+    assert secrets.list(tenant_id) == [second]
+    assert (second.created_at, second.provider, second.last_used_at) == (first.created_at, "azure", None)
+    assert secrets.key_of(tenant_id, "azure") == "sk-new"
+
+
+def test_two_who_keep_the_first_value_of_a_name_at_once_both_do(migrated_postgres: str) -> None:
+    """The other one comes between what is asked and what is written; on SQLite nobody can."""
+    engine, other = connect(migrated_postgres), connect(migrated_postgres)
+    tenant_id = kept(engine)
+    was_between: list[Secret] = []
+
+    def come_between(_: Connection, __: object, statement: str, *rest: object) -> None:
+        if statement.startswith("INSERT INTO tenant_secrets") and not was_between:
+            was_between.append(opened(other).put(tenant_id, "a", "first", actor="a"))
+
+    event.listen(engine, "before_cursor_execute", come_between)
+    second = opened(engine).put(tenant_id, "a", "second", actor="b")
+    assert was_between and second.created_at == was_between[0].created_at
+    assert len(opened(engine).list(tenant_id)) == 1
+    for one in (engine, other):
+        one.dispose()
 
 
 def test_a_row_that_is_given_to_another_tenant_does_not_open(tenancy: Engine) -> None:

@@ -206,6 +206,28 @@ def test_a_secret_that_is_given_to_another_key_or_tenant_does_not_open(
         opened(tenancy).signing.sign(thief, BODY)
 
 
+def test_a_key_that_does_not_open_spoils_none_that_was_made_in_its_place(
+    tenancy: Engine, keys: Keys, tenant_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the encryption key was lost; the log names it, once."""
+    lost, _ = keys.create(tenant_id, "signing")
+    made, _ = (later := opened(tenancy, K2, clock=(clock := Clock()))).create(tenant_id, "signing")
+    header = later.signing.sign(tenant_id, BODY)
+    clock.now += CACHE_SECONDS
+    assert later.signing.check(tenant_id, BODY, header) == Verdict(key_id=made)
+    assert header.count("v1=") == 1
+    (told,) = caplog.messages
+    assert lost in told and made not in told
+
+
+def test_where_no_key_opens_the_sender_is_not_to_blame(tenancy: Engine, keys: Keys, tenant_id: str) -> None:
+    for _ in range(2):
+        keys.create(tenant_id, "signing")
+    header = keys.signing.sign(tenant_id, BODY)
+    with pytest.raises(ConfigError, match="needs the encryption key 'k1'"):
+        opened(tenancy, K2).signing.check(tenant_id, BODY, header)
+
+
 def test_a_tenant_has_so_many_signing_keys_and_no_more(keys: Keys, tenant_id: str) -> None:
     """The header would be too long; one that is revoked makes room."""
     made = [keys.create(tenant_id, "signing")[0] for _ in range(MOST_LIVE)]

@@ -68,7 +68,15 @@ def test_an_input_that_is_left_alone_edits_nothing(reader: Client, bank: Bank) -
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "says"), [("{oops", 422, "is no JSON"), ("7", 409, "must be"), ('["\\u0000"]', 409, "NUL")]
+    ("given", "status", "says"),
+    [
+        ("{oops", 422, "is no JSON"),
+        ("[NaN]", 422, "NaN is no JSON number"),
+        ("[" * 100_000 + "]" * 100_000, 422, "nested more than 100 levels deep"),
+        ("7", 409, "must be"),
+        ('["\\u0000"]', 409, "NUL"),
+    ],
+    ids=["broken", "NaN", "deep", "a number", "NUL"],
 )
 def test_an_input_that_is_none_comes_back_with_the_reason(
     reader: Client, bank: Bank, given: str, status: int, says: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web_stage import Bank
+from web_stage import Bank, signed_in
 
 from celeriac.wiring import Installation
 from waiting import wait_until
@@ -29,6 +29,17 @@ def test_a_run_that_waits_for_a_limit_names_it(bank: Bank, installation: Install
     wait_until(lambda: installation.dispatcher.send_picked("runs"), what="the first run to be sent")
     words = waiting_for(bank, "tuesday")
     assert words == "queued: waits for a place in the concurrency limit of function bank/nightly-report"
+
+
+def test_a_paused_tenant_is_the_reason_wherever_the_run_is_looked_at(
+    bank: Bank, server: str, installation: Installation
+) -> None:
+    installation.tenants.pause(bank.tenant_id)
+    reader, run_id = signed_in(server, bank), bank.desk.ticket()
+    told = bank.api.get(f"/v1/runs/{run_id}").json
+    assert "paused" in told["waiting_for"]
+    assert reader.get(f"/runs/{run_id}/raw").json == told
+    assert "paused" in reader.get(f"/runs/{run_id}").text
 
 
 def test_without_the_gate_a_run_waits_for_a_worker(bank: Bank, installation: Installation) -> None:

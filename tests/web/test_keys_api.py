@@ -52,6 +52,7 @@ def test_a_key_is_rotated(world: World) -> None:
         {"kind": "api", "scopes": []},
         {"kind": "api", "expires": "soon"},
         {"kind": "api", "expires": "0s"},
+        {"kind": "api", "expires": "99999999999999d"},
     ],
 )
 def test_a_key_that_cannot_be_is_refused(world: World, body: dict[str, Any]) -> None:
@@ -59,6 +60,11 @@ def test_a_key_that_cannot_be_is_refused(world: World, body: dict[str, Any]) -> 
     before = len(world.own.rooms.keys.list(world.own.tenant_id))
     assert ask(world, "POST", "/v1/keys", body)[0] == 422
     assert len(world.own.rooms.keys.list(world.own.tenant_id)) == before
+
+
+def test_an_overlap_that_cannot_be_counted_is_refused(world: World) -> None:
+    key_id, _ = world.own.key()
+    assert ask(world, "POST", f"/v1/keys/{key_id}/rotate", {"overlap": "99999999999999d"})[0] == 422
 
 
 def test_a_key_makes_none_that_may_more(world: World) -> None:

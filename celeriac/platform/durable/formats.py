@@ -1,12 +1,13 @@
 """The formats of event data: dates, ids and addresses that stand in JSON as texts.
 
-The intake hands the checker to its validator. Each format is read by the type that writes it into a schema, so that
-the door takes exactly what the worker's model takes: JSON Schema's own idea of a time, for one, is narrower.
+The check of schemas hands the checker to its validator. Each format is read by the type that writes it into a schema,
+so that the door takes exactly what the worker's model takes: JSON Schema's own idea of a time, for one, is narrower.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -40,10 +41,17 @@ _TYPES: dict[str, Any] = {
 @cache
 def format_checker() -> FormatChecker:
     """Return the checker; a format that it does not know fits everything."""
-    checker = FormatChecker(formats=("email", "idn-email", "regex"))
+    checker = FormatChecker(formats=("email", "idn-email"))
+    checker.checks("regex", raises=(re.error, RecursionError, OverflowError))(_is_pattern)
     for name, type_ in _TYPES.items():
         checker.checks(name, raises=ValueError)(_reads(pydantic.TypeAdapter(type_)))
     return checker
+
+
+def _is_pattern(value: object) -> bool:
+    if isinstance(value, str):
+        re.compile(value)
+    return True
 
 
 def _reads(adapter: pydantic.TypeAdapter[Any]) -> Callable[[object], bool]:

@@ -92,24 +92,15 @@ class Intake:
         schemas = self._store.schemas(sorted({event.name for event in events}))
         if not schemas:
             return
-        from jsonschema import Draft202012Validator
+        from celeriac.platform.durable.schema_check import misfits  # slow to import, and not needed by all
 
-        from celeriac.platform.durable.formats import format_checker
-
-        errors = []
-        for schema in schemas:
-            validator = Draft202012Validator(schema.schema, format_checker=format_checker())
-            for index, event in enumerate(events):
-                if event.name == schema.name:
-                    for error in validator.iter_errors(event.data):
-                        where = "/".join(str(part) for part in ("", index, "data", *error.absolute_path))
-                        errors.append({"pointer": where, "detail": error.message[:500]})
+        errors = misfits(schemas, events)
         if errors:
             first = errors[0]
             raise InvalidEventError(
                 f"Event data does not fit its schema: {first['detail']} at {first['pointer']}",
                 code="validation_error",
-                errors=errors[:100],
+                errors=errors,
             )
 
 

@@ -22,7 +22,8 @@ _ANY_CASE = 3
 _GROUP = re.compile(r"\((?: \?: | \?i\) | \?P?<[A-Za-z_]\w*> | (?!\?) )", re.VERBOSE)
 _RANGE = re.compile(r"\[\^?\]?(?: [^\]\\] | \\. )*\]", re.VERBOSE | re.DOTALL)
 _ESCAPE = re.compile(r"\\(?: [pP]\{\w*\} | . )", re.VERBOSE | re.DOTALL)
-_TIMES = re.compile(r"\{\s*(\d*)\s*(?:,\s*(\d*)\s*)?\}")
+#: gives nothing back: spaces that end in no brace would be shared out in every way between the places for them
+TIMES = re.compile(r"\{\s*+(\d*+)\s*+(?:,\s*+(\d*+)\s*+)?+\}")
 
 
 def weight_of(pattern: str) -> int:
@@ -38,7 +39,7 @@ def weight_of(pattern: str) -> int:
         elif part == ")" and len(sums) > 1:
             last = sums.pop()
             sums[-1] += last
-        elif times := _TIMES.fullmatch(part):
+        elif times := TIMES.fullmatch(part):
             more = last * (max(1, *(int(number or 0) for number in times.groups())) - 1)
             sums[-1], last = sums[-1] + more, last + more
         elif part not in "*+?|":
@@ -49,7 +50,7 @@ def weight_of(pattern: str) -> int:
 
 def _part(pattern: str, at: int) -> str:
     """Return what stands at this place of a pattern: one character, or what belongs together."""
-    kinds = {"\\": _ESCAPE, "[": _RANGE, "{": _TIMES, "(": _GROUP}
+    kinds = {"\\": _ESCAPE, "[": _RANGE, "{": TIMES, "(": _GROUP}
     if pattern[at] not in kinds:
         return pattern[at]
     found = kinds[pattern[at]].match(pattern, at)

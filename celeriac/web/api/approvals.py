@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StrictBool
 from celeriac.platform.approval import LONGEST_REASON
 from celeriac.web.acting import decide as decide_on
 from celeriac.web.api.answers import approval_json
-from celeriac.web.api.models import Id, PageOut, PageQuery, Request, RunPath, Storable, refusals
+from celeriac.web.api.models import BODY, Id, PageOut, PageQuery, Request, RunPath, Storable, refusals
 from celeriac.web.auth import needs
 from celeriac.web.once import once
 from celeriac.web.paging import page_of_approvals
@@ -23,7 +23,7 @@ approvals = APIBlueprint(
     url_prefix="/v1",
     abp_tags=[Tag(name="approvals", description="tool calls that a person decides on")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 

@@ -9,7 +9,7 @@ from flask_openapi3.models.tag import Tag
 
 from celeriac.web.acting import abort_action, begin_action
 from celeriac.web.api.answers import action_json
-from celeriac.web.api.models import PageQuery, refusals
+from celeriac.web.api.models import BODY, PageQuery, refusals
 from celeriac.web.api.operation_models import BulkIn, BulkOut, BulkPage, BulkPath, CountOut
 from celeriac.web.auth import needs, tenant_id
 from celeriac.web.filters import refusing, run_filter
@@ -23,7 +23,7 @@ bulk = APIBlueprint(
     url_prefix="/v1/bulk",
     abp_tags=[Tag(name="bulk", description="one wish about many runs")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 

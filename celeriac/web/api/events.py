@@ -9,7 +9,16 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from celeriac.web.api.answers import run_json
-from celeriac.web.api.models import AcceptedEvents, EventIds, EventKeyPath, EventPath, EventsIn, RunList, refusals
+from celeriac.web.api.models import (
+    BODY,
+    AcceptedEvents,
+    EventIds,
+    EventKeyPath,
+    EventPath,
+    EventsIn,
+    RunList,
+    refusals,
+)
 from celeriac.web.auth import needs, tenant_id
 from celeriac.web.once import once, own_id
 from celeriac.web.problems import Problem
@@ -20,7 +29,7 @@ events = APIBlueprint(
     "events",
     __name__,
     abp_tags=[Tag(name="events", description="what starts and wakes runs")],
-    abp_responses=refusals("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 

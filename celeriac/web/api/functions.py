@@ -9,7 +9,7 @@ from flask_openapi3.models.tag import Tag
 
 from celeriac.web.acting import pause_function
 from celeriac.web.api.answers import function_json
-from celeriac.web.api.models import refusals
+from celeriac.web.api.models import BODY, refusals
 from celeriac.web.api.operation_models import FunctionList, FunctionOut, FunctionPath, SignalIn, SignalOut
 from celeriac.web.auth import needs, tenant_id
 from celeriac.web.once import once, own_id
@@ -22,7 +22,7 @@ functions = APIBlueprint(
     url_prefix="/v1/functions",
     abp_tags=[Tag(name="functions", description="what events start")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "422", "429", "503"),
+    abp_responses=refusals("404", "409", "422"),
 )
 
 signals = APIBlueprint(
@@ -31,7 +31,7 @@ signals = APIBlueprint(
     url_prefix="/v1/signals",
     abp_tags=[Tag(name="signals", description="what single runs wait for")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "413", "415", "422", "429", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 

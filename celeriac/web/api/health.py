@@ -16,7 +16,7 @@ from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
 from celeriac.errors import StoreUnavailable
-from celeriac.web.api.models import Health, Readiness, refusals
+from celeriac.web.api.models import Health, Readiness, problems
 from celeriac.web.auth import need_of, open_to_all
 from celeriac.web.once import PARAMETER as IDEMPOTENCY_KEY
 from celeriac.web.once import is_once
@@ -32,7 +32,7 @@ health = APIBlueprint(
     "health",
     __name__,
     abp_tags=[Tag(name="health", description="for load balancers")],
-    abp_responses=refusals(),
+    abp_responses=problems(),
 )
 
 

@@ -20,7 +20,9 @@ class KeyIn(Request):
 
     kind: KeyKind
     name: Annotated[Storable, Field(max_length=200)] = ""
-    scopes: list[KeyScope] | None = Field(None, description="what it may do; all that its kind may where left out")
+    scopes: list[KeyScope] | None = Field(
+        None, fail_fast=True, description="what it may do; all that its kind may where left out"
+    )
     expires: Span | None = Field(None, description="how long it lasts, such as 90d; for ever where left out")
 
 
@@ -33,7 +35,7 @@ class RotateIn(Request):
 class KeyPath(BaseModel):
     """A key of the tenant."""
 
-    key_id: Id
+    key_id: str
 
 
 class KeyOut(BaseModel):

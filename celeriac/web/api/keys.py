@@ -10,7 +10,7 @@ from flask_openapi3.models.tag import Tag
 from celeriac.tenants.keys import KeyKind, KeyWish
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, AuditQuery, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
-from celeriac.web.api.models import refusals
+from celeriac.web.api.models import BODY, refusals
 from celeriac.web.auth import actor, needs, tenant_id
 from celeriac.web.filters import audit_filter, refusing
 from celeriac.web.once import key_seed, once
@@ -25,7 +25,7 @@ keys = APIBlueprint(
     url_prefix="/v1/keys",
     abp_tags=[Tag(name="keys", description="how the tenant proves who it is")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 audit = APIBlueprint(
@@ -34,7 +34,7 @@ audit = APIBlueprint(
     url_prefix="/v1/audit",
     abp_tags=[Tag(name="audit", description="who changed what")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "503"),
+    abp_responses=refusals(),
 )
 
 

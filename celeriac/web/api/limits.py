@@ -22,7 +22,7 @@ limits = APIBlueprint(
     url_prefix="/v1/limits",
     abp_tags=[Tag(name="limits", description="what a tenant may take")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "429", "503"),
+    abp_responses=refusals(),
 )
 
 

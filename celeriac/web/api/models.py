@@ -9,7 +9,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from flask_openapi3.types import ResponseDict
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from celeriac.platform.run import Status
 
@@ -25,6 +36,17 @@ class Request(BaseModel):
     """What somebody asks; a field that it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_the_first_unknown(cls, given: Any) -> Any:
+        """Name one unknown field. Left to itself the model names each, and a body may have a million of them."""
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        unknown = next((name for name in given if name not in known), None) if isinstance(given, dict) else None
+        if unknown is not None:
+            error = InitErrorDetails(type="extra_forbidden", loc=(unknown,), input=None)
+            raise ValidationError.from_exception_data(cls.__name__, [error])
+        return given
 
 
 class EventIn(Request):
@@ -271,7 +293,19 @@ _REFUSALS = {
 }
 
 
+#: what a body may be refused with
+BODY = ("413", "415", "422")
+
+#: what whoever needs a key may be refused with, whatever is asked
+_ANYTHING = ("400", "401", "403", "429", "503")
+
+
 def refusals(*statuses: str) -> ResponseDict:
+    """Describe what the operations of a blueprint that ask for a key may refuse with, besides what all of them may."""
+    return problems(*_ANYTHING, *statuses)
+
+
+def problems(*statuses: str) -> ResponseDict:
     """Describe the problems that the operations of a blueprint may answer with."""
     content = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}}}
     return {status: {"description": _REFUSALS[status], "content": content} for status in (*statuses, "500")}

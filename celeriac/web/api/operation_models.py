@@ -118,7 +118,7 @@ class SingletonOut(BaseModel):
     mode: Literal["skip", "cancel"]
 
 
-class LimitsOut(BaseModel):
+class FunctionLimitsOut(BaseModel):
     """What a function says about when its runs may begin, and which."""
 
     concurrency: list[ConcurrencyOut]
@@ -140,7 +140,7 @@ class FunctionOut(BaseModel):
     crons: list[str]
     is_paused: bool
     seen_at: datetime
-    limits: LimitsOut
+    limits: FunctionLimitsOut
 
 
 class FunctionList(BaseModel):

@@ -7,10 +7,9 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.rerun import Wish
 from celeriac.web.api.answers import page_json, run_json, view_json
-from celeriac.web.api.models import RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
+from celeriac.web.api.models import BODY, RunDetail, RunOut, RunPath, RunsPage, RunsQuery, refusals
 from celeriac.web.api.operation_models import RerunIn
 from celeriac.web.auth import needs, tenant_id
 from celeriac.web.cancelling import cancel_run
@@ -18,6 +17,7 @@ from celeriac.web.filters import refusing, run_filter
 from celeriac.web.once import once, own_id
 from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
+from celeriac.web.viewing import view_of
 
 runs = APIBlueprint(
     "runs",
@@ -25,7 +25,7 @@ runs = APIBlueprint(
     url_prefix="/v1/runs",
     abp_tags=[Tag(name="runs", description="executions of functions")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "409", "415", "422", "429", "503"),
+    abp_responses=refusals("404", "409", *BODY),
 )
 
 
@@ -40,10 +40,7 @@ def list_runs(query: RunsQuery) -> dict[str, Any]:
 @needs("runs:read")
 def get_run(path: RunPath) -> dict[str, Any]:
     """Return one run with its step tree and what it waits for."""
-    view = view_with_holdup(
-        rooms().reads, rooms().gate, tenant_id(), path.run_id, is_paused=rooms().tenants.is_paused(tenant_id())
-    )
-    return view_json(view)
+    return view_json(view_of(path.run_id))
 
 
 @runs.post("/<run_id>/cancel", responses={"200": RunOut, "202": RunOut}, summary="Cancel a run")

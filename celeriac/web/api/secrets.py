@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, SecretStr
 from celeriac.errors import ConfigError
 from celeriac.tenants.secrets import LONGEST_VALUE, Secret
 from celeriac.web.api.answers import moment
-from celeriac.web.api.models import Request, refusals
+from celeriac.web.api.models import BODY, Request, refusals
 from celeriac.web.auth import actor, needs, tenant_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
@@ -23,7 +23,7 @@ secrets = APIBlueprint(
     url_prefix="/v1/secrets",
     abp_tags=[Tag(name="secrets", description="keys at the providers of models, which nobody can read back")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "404", "413", "415", "422", "503"),
+    abp_responses=refusals("404", *BODY),
 )
 
 

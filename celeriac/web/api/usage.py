@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.data_type import DataType
+from flask_openapi3.models.media_type import MediaType
+from flask_openapi3.models.schema import Schema
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from celeriac.web.api.models import Id, Request, refusals
 from celeriac.web.auth import needs, tenant_id
@@ -26,8 +29,11 @@ usage = APIBlueprint(
     url_prefix="/v1/usage",
     abp_tags=[Tag(name="usage", description="what the tenant has used")],
     abp_security=[{"key": []}],
-    abp_responses=refusals("400", "401", "403", "503"),
+    abp_responses=refusals(),
 )
+
+
+_CSV = MediaType(schema=Schema(type=DataType.STRING, description="the rows below the names of their columns"))
 
 
 class UsageQuery(Request):
@@ -66,6 +72,8 @@ class UsageList(BaseModel):
     by: list[str]
     data: list[UsageRowOut]
     total: UsageRowOut
+
+    model_config = ConfigDict(openapi_extra={"content": {"text/csv": _CSV}})  # type: ignore[typeddict-unknown-key]
 
 
 @usage.get("", responses={"200": UsageList}, summary="Tell what was used")

@@ -76,10 +76,15 @@ def turns(steps: list[StepView]) -> list[Turn]:
 def state_after(step: StepView) -> Any:
     """Return the network's state after a committed turn; None where the turn does not tell."""
     out, before = _dict(step.output), _dict(step.input).get("state")
-    changes = _list(out.get("patch"))
-    if not out or before is None or not all(isinstance(_dict(change).get("path"), list) for change in changes):
+    changes = patch_of(step)
+    if not out or before is None or not all(map(_is_change, changes)):
         return out.get("state")
     return apply(before, [{"op": "set", **change} for change in changes])
+
+
+def patch_of(step: StepView) -> list[Any]:
+    """Return what a turn has changed, as it was written down."""
+    return _list(_dict(step.output).get("patch"))
 
 
 def bubbles(step: StepView) -> list[Bubble]:
@@ -116,7 +121,7 @@ def _turn(number: int, step: StepView) -> Turn:
         agent=name_of(step),
         status=status_of(step),
         replies=replies,
-        patch=_list(_dict(step.output).get("patch")),
+        patch=patch_of(step),
         state=state_after(step),
     )
 
@@ -130,7 +135,7 @@ def _reply(step: StepView, tools: list[StepView]) -> Reply:
         if tool := next((tool for tool in tools if name_of(tool) == call.name), None):
             tools.remove(tool)
             result = _dict(tool.output)
-            call.data, call.error = result.get("data"), result.get("error") or tool.error
+            call.data, call.error = result.get("data"), _error(result) or tool.error
             call.status = "failed" if call.error else status_of(tool)
             call.approval, call.decision = _approval(tool)
     return Reply(
@@ -171,8 +176,22 @@ def _answer(shown: list[Bubble], result: dict[str, Any]) -> None:
     if call is None:
         call = Call(name=name)
         shown.append(Bubble(role="tool", calls=[call]))
-    call.data, call.error = result.get("data"), result.get("error")
+    call.data, call.error = result.get("data"), _error(result)
     call.status = "failed" if call.error else "completed"
+
+
+def _error(result: dict[str, Any]) -> dict[str, Any] | None:
+    """Return why a call failed; other versions, and models of one's own, may say it in other words."""
+    error = result.get("error")
+    return error if isinstance(error, dict) or not error else {"message": str(error)}
+
+
+def _is_change(change: Any) -> bool:
+    """Say whether a change is one that can be made."""
+    given = _dict(change)
+    path, added = given.get("path"), given.get("op") in ("append", "discard")
+    is_place = isinstance(path, list) and all(isinstance(key, str) for key in path)
+    return is_place and (not added or isinstance(given.get("value"), list))
 
 
 def _usage(out: dict[str, Any]) -> Usage:

@@ -13,19 +13,19 @@ from werkzeug.wrappers import Response
 
 from celeriac.platform.approval import LONGEST_REASON
 from celeriac.platform.durable.approvals import open_approvals
-from celeriac.platform.durable.holdups import view_with_holdup
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.run import MOVES, Run, Status
 from celeriac.web import acting
 from celeriac.web.api.answers import view_json
 from celeriac.web.auth import actor, may, needs, tenant_id
 from celeriac.web.cancelling import cancel_run
-from celeriac.web.dashboard.conversation import Turn, bubbles, state_after, turns
+from celeriac.web.dashboard.conversation import Turn, bubbles, patch_of, state_after, turns
 from celeriac.web.dashboard.filters import given_filters, shown_filter
 from celeriac.web.dashboard.frame import dashboard, emails_of_members, is_refresh, template_of, tenant
 from celeriac.web.dashboard.timeline import timeline
 from celeriac.web.paging import page_of_runs
 from celeriac.web.rooms import rooms
+from celeriac.web.viewing import view_of
 
 _PAGE = 50
 
@@ -68,8 +68,7 @@ def runs() -> str:
 @needs("runs:read")
 def run(run_id: str) -> str:
     """Show one run."""
-    is_paused = rooms().tenants.is_paused(tenant_id())
-    view = view_with_holdup(rooms().reads, rooms().gate, tenant_id(), run_id, is_paused=is_paused)
+    view = view_of(run_id)
     told = turns(view.steps)
     return render_template(
         template_of("run"),
@@ -82,6 +81,7 @@ def run(run_id: str) -> str:
         names=_names(told),
         timeline=timeline(view, datetime.now(UTC)),
         bubbles=bubbles,
+        patch_of=patch_of,
         state_after=state_after,
         tenant=tenant(),
     )
@@ -91,7 +91,7 @@ def run(run_id: str) -> str:
 @needs("runs:read")
 def raw(run_id: str) -> dict[str, Any]:
     """Show everything of a run as the API writes it."""
-    return view_json(rooms().reads.view(tenant_id(), run_id))
+    return view_json(view_of(run_id))
 
 
 @dashboard.post("/runs/<run_id>/cancel")

@@ -13,6 +13,7 @@ from celeriac.platform.durable.reads import StepView
 from celeriac.platform.durable.rerun import EDITABLE, Wish
 from celeriac.web import acting
 from celeriac.web.auth import needs, tenant_id
+from celeriac.web.body import read_json
 from celeriac.web.dashboard.frame import dashboard, tenant
 from celeriac.web.rooms import rooms
 
@@ -33,12 +34,12 @@ def rerun(run_id: str) -> AnyResponse:
     path, text = request.form.get("from") or None, request.form.get("input")
     step = _step(run_id, path)
     try:
-        edited = None if text is None or text.strip() == (_source(step) or "").strip() else json.loads(text)
+        edited = None if text is None or text.strip() == (_source(step) or "").strip() else read_json(text.encode())
         again = rooms().operator.rerun(tenant_id(), run_id, Wish(from_step=path, input=edited))
     except (ConfigError, ConflictError) as error:
         return Response(_form(run_id, path, text, refusal=error.message), 409)
     except ValueError as error:
-        return Response(_form(run_id, path, text, refusal=f"The input is no JSON: {error}"), 422)
+        return Response(_form(run_id, path, text, refusal=f"The input {error}"), 422)
     acting.note("run.rerun", run_id, {"run": again.id, "from_step": path})
     return redirect(url_for("dashboard.run", run_id=again.id), 303)
 

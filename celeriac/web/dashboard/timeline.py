@@ -118,7 +118,7 @@ def name_of(step: StepView) -> str:
         case "turn":
             agent = out.get("agent") or next((_agent_of(child) for child in step.children if _agent_of(child)), None)
             return str(agent) if agent else f"Turn {rest}"
-        case "run" if kind == "route" and "agents" in out:
+        case "run" if kind == "route" and isinstance(out.get("agents"), list):
             return f"Router: {', '.join(map(str, out['agents'])) or 'done'}"
         case "tool":
             return rest.partition(":")[2] or last

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -18,6 +18,9 @@ from celeriac.web.limit_words import limits_in_words
 
 #: a value longer than this is cut in a page; the raw view has all of it
 MOST_CHARACTERS = 20_000
+
+#: what is no count of anything
+_MOST_COUNTED = 10**18
 
 #: what people call the states
 STATUSES = {
@@ -89,16 +92,16 @@ def span(length: timedelta | None) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
-def money(dollars: float | None) -> str:
-    """Write US dollars with as many places as the amount needs."""
-    if not dollars:
+def money(dollars: object) -> str:
+    """Write US dollars with as many places as the amount needs; a dash for nothing, and for what is no number."""
+    if not _is_number(dollars) or not dollars:
         return "–"
     return f"${dollars:.2f}" if dollars >= 0.1 else f"${dollars:.4f}"
 
 
-def figure(number: int | None) -> str:
-    """Write a count with separators; a dash for nothing."""
-    return f"{number:,}" if number else "–"
+def figure(number: object) -> str:
+    """Write a count with separators; a dash for nothing, and for what is no number."""
+    return f"{number:,}" if _is_number(number) and number else "–"
 
 
 def size(number: int | None) -> str:
@@ -140,6 +143,11 @@ def pretty(value: Any) -> Markup:
         at = token.end()
     pieces.append(escape(text[at:]))
     return Markup("".join(pieces))
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Say whether it is one that can be written; counts and costs come from runs too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST_COUNTED
 
 
 def _coloured(token: re.Match[str]) -> str:
