@@ -21,8 +21,9 @@ from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.inserting import insert_once
+from celeriac.tenants.open_invitations import end_invitations_of
 from celeriac.tenants.passwords import hash_password, is_outdated, is_password
-from celeriac.tenants.roles import Role, check_role, permissions
+from celeriac.tenants.roles import Role, check_role, is_more, permissions
 from celeriac.tenants.tables import memberships, tenants, users
 
 #: how long a session is believed without asking the database
@@ -190,25 +191,29 @@ class People:
     def set_role(self, tenant_id: str, user_id: str, role: Role, *, actor: str = "system") -> None:
         """Give the user this role for the tenant, whether or not they belonged to it.
 
-        Raises `NotFoundError` for an unknown user or tenant, and `ConflictError` where no owner would be left.
+        Whoever may less by it keeps no open invitation that would give it back, neither for them nor by them. Raises
+        `NotFoundError` for an unknown user or tenant, and `ConflictError` where no owner would be left.
         """
         check_role(role)
         with transaction(self._engine) as connection:
-            _lock_tenant(connection, tenant_id)
+            lock_tenant(connection, tenant_id)
             _change(connection, user_id, {"id": user_id})
             if role != "owner":
                 _keep_an_owner(connection, tenant_id, user_id)
-            give_role(connection, tenant_id, user_id, role, actor=actor)
+            before = give_role(connection, tenant_id, user_id, role, actor=actor)
+            if is_more(before, role):
+                end_invitations_of(connection, tenant_id, user_id, role, actor=actor)
         self._forget(user_id)
 
     def remove(self, tenant_id: str, user_id: str, *, actor: str = "system") -> None:
-        """Let the user belong to the tenant no more; raise as `set_role`."""
+        """Let the user belong to the tenant no more, and end invitations as `set_role` does; raise as that."""
         with transaction(self._engine) as connection:
-            _lock_tenant(connection, tenant_id)
+            lock_tenant(connection, tenant_id)
             place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
-            if connection.execute(select(memberships).where(*place)).one_or_none() is None:
+            if role_of(connection, tenant_id, user_id) is None:
                 raise NotFoundError(f"There is no member {user_id!r}")
             _keep_an_owner(connection, tenant_id, user_id)
+            end_invitations_of(connection, tenant_id, user_id, None, actor=actor)
             connection.execute(memberships.delete().where(*place))
             record(connection, tenant_id=tenant_id, actor=actor, action="member.removed", subject=user_id)
         self._forget(user_id)
@@ -238,12 +243,12 @@ def create_user(
     return _user_of(made)
 
 
-def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str) -> None:
-    """Give a role as part of a transaction, and write it down where it is another one than before."""
+def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str) -> Role | None:
+    """Give a role as part of a transaction, write it down where it is another one, and return the one before."""
     place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
-    before = connection.execute(select(memberships.c.role).where(*place)).scalar_one_or_none()
+    before = role_of(connection, tenant_id, user_id)
     if before == role:
-        return
+        return before
     if before is None:
         row = {"tenant_id": tenant_id, "user_id": user_id, "role": role, "created_at": db_now()}
         connection.execute(insert(memberships).values(row))
@@ -251,6 +256,13 @@ def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, 
         connection.execute(update(memberships).where(*place).values(role=role))
     detail = {"role": role, "before": before}
     record(connection, tenant_id=tenant_id, actor=actor, action="member.role_changed", subject=user_id, detail=detail)
+    return before
+
+
+def role_of(connection: Connection, tenant_id: str, user_id: str) -> Role | None:
+    """Return the role that somebody has; None where they do not belong to the tenant."""
+    place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
+    return connection.execute(select(memberships.c.role).where(*place)).scalar_one_or_none()
 
 
 def check_email(given: str) -> str:
@@ -263,8 +275,12 @@ def check_email(given: str) -> str:
     return email
 
 
-def _lock_tenant(connection: Connection, tenant_id: str) -> None:
-    """Hold the tenant, so that two who change its people at once do not leave it without an owner."""
+def lock_tenant(connection: Connection, tenant_id: str) -> None:
+    """Hold the tenant until the end of the transaction, so that its people are changed by one at a time.
+
+    Else two at once leave it without an owner, or somebody joins by a link while they are removed. Raises
+    `NotFoundError`.
+    """
     found = select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update()
     if connection.execute(found).one_or_none() is None:
         raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")

@@ -1,0 +1,70 @@
+"""Members: roles given and taken, an owner that stays, and what becomes of the invitations of who leaves."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine
+
+from celeriac.tenants.audit import Audit
+from celeriac.tenants.invitations import Invitations
+from celeriac.tenants.people import People, User
+from celeriac.tenants.roles import Role
+from celeriac.tenants.tenant import Tenants
+
+GOOD = "correct horse battery"
+
+
+def test_an_old_link_brings_nobody_back(tenancy: Engine, people: People, tenant_id: str) -> None:
+    """Whoever is removed, or may less, keeps no invitation of before; it is written down that it ended."""
+    invited = Invitations(tenancy, people)
+    for name, leave in (
+        ("removed", lambda user_id: people.remove(tenant_id, user_id, actor="user:x")),
+        ("lowered", lambda user_id: people.set_role(tenant_id, user_id, "viewer", actor="user:x")),
+    ):
+        user = people.create(f"{name}@example.com", GOOD)
+        people.set_role(tenant_id, user.id, "admin")
+        invitation, token = invited.create(tenant_id, user.email, "admin")
+        leave(user.id)
+        assert invited.opened(token) is None and invited.accept(token, GOOD) is None
+        assert ("user:x", "member.uninvited", invitation.id) in audited(tenancy, tenant_id)
+
+
+@pytest.mark.parametrize(("role", "ended"), [(None, ("owner", "viewer")), ("admin", ("owner",)), ("owner", ())])
+def test_who_may_no_longer_invite_has_invited_nobody(
+    tenancy: Engine, people: People, tenant_id: str, role: Role | None, ended: tuple[str, ...]
+) -> None:
+    """What somebody may not give any more, the links that they made do not give either."""
+    ada, bob = owners(people, tenant_id)
+    invited = Invitations(tenancy, people)
+    for offered in ("owner", "viewer"):
+        invited.create(tenant_id, f"{offered}-by-ada@example.com", offered, actor=f"user:{ada.id}")
+        invited.create(tenant_id, f"{offered}-by-bob@example.com", offered, actor=f"user:{bob.id}")
+    if role is None:
+        people.remove(tenant_id, ada.id)
+    else:
+        people.set_role(tenant_id, ada.id, role)
+    left = {one.email for one in invited.open_ones(tenant_id)}
+    every = {f"{offered}-by-{name}@example.com" for offered in ("owner", "viewer") for name in ("ada", "bob")}
+    assert every - left == {f"{offered}-by-ada@example.com" for offered in ended}
+
+
+def test_an_invitation_elsewhere_stays(tenancy: Engine, people: People, tenants: Tenants, tenant_id: str) -> None:
+    """To be removed from one tenant is nothing to another."""
+    user, other = people.create("ada@example.com", GOOD), tenants.create("another bank").id
+    people.set_role(tenant_id, user.id, "viewer")
+    _, token = Invitations(tenancy, people).create(other, user.email, "viewer", actor=f"user:{user.id}")
+    people.remove(tenant_id, user.id)
+    assert Invitations(tenancy, people).opened(token) is not None
+
+
+def owners(people: People, tenant_id: str) -> list[User]:
+    """Make two owners of the tenant."""
+    made = [people.create(f"{name}@example.com", GOOD) for name in ("ada", "bob")]
+    for user in made:
+        people.set_role(tenant_id, user.id, "owner")
+    return made
+
+
+def audited(tenancy: Engine, tenant_id: str) -> set[tuple[str, str, str]]:
+    """Return who did what to what of the tenant."""
+    return {(one.actor, one.action, one.subject) for one in Audit(tenancy).entries(tenant_id)}
