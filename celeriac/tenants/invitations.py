@@ -20,7 +20,7 @@ from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.open_invitations import OPEN, end_invitations
 from celeriac.tenants.people import People, User, check_email, create_user, give_role, lock_tenant, role_of
-from celeriac.tenants.roles import Role, check_role, is_more
+from celeriac.tenants.roles import EVERYTHING, Role, check_role, is_more
 from celeriac.tenants.tables import invitations, tenants, users
 
 #: how long an invitation is good
@@ -61,11 +61,14 @@ class Invitations:
         self._people = people
         self._good_for = good_for
 
-    def create(self, tenant_id: str, email: str, role: str, *, actor: str = "system") -> tuple[Invitation, str]:
+    def create(
+        self, tenant_id: str, email: str, role: str, *, actor: str = "system", may: frozenset[str] = EVERYTHING
+    ) -> tuple[Invitation, str]:
         """Invite somebody, and return the invitation with its token, which nobody can show again.
 
-        An earlier one for the same address is good no more. Raises `ConfigError` for what is no address or no role, and
-        `NotFoundError` for an unknown tenant.
+        An earlier one for the same address is good no more. Raises `ConfigError` for what is no address or no role,
+        `NotFoundError` for an unknown tenant, and `ConflictError` where the earlier one is not for the actor to end,
+        by what they `may`.
         """
         token = secrets.token_urlsafe(32)
         row = {
@@ -79,10 +82,8 @@ class Invitations:
             "expires_at": db_ago(-self._good_for),
         }
         with transaction(self._engine) as connection:
-            if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
-                raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
-            earlier = (invitations.c.tenant_id == tenant_id, invitations.c.email == row["email"], *OPEN)
-            connection.execute(update(invitations).where(*earlier).values(used_at=db_now()))
+            lock_tenant(connection, tenant_id)
+            end_invitations(connection, tenant_id, invitations.c.email == row["email"], actor=actor, may=may)
             made = connection.execute(insert(invitations).values(row).returning(*invitations.c)).one()
             detail = {"email": made.email, "role": made.role}
             record(

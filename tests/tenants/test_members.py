@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
+from celeriac.errors import ConflictError
 from celeriac.tenants.audit import Audit
 from celeriac.tenants.invitations import Invitations
 from celeriac.tenants.people import People, User
-from celeriac.tenants.roles import Role
+from celeriac.tenants.roles import Role, permissions
 from celeriac.tenants.tenant import Tenants
 
 GOOD = "correct horse battery"
@@ -55,6 +56,19 @@ def test_an_invitation_elsewhere_stays(tenancy: Engine, people: People, tenants:
     _, token = Invitations(tenancy, people).create(other, user.email, "viewer", actor=f"user:{user.id}")
     people.remove(tenant_id, user.id)
     assert Invitations(tenancy, people).opened(token) is not None
+
+
+def test_an_admin_undoes_no_invitation_of_an_owner(tenancy: Engine, people: People, tenant_id: str) -> None:
+    """By another one for the same address; where somebody may, it is written down."""
+    invited, bob = Invitations(tenancy, people), people.create("bob@example.com", GOOD)
+    people.set_role(tenant_id, bob.id, "viewer")
+    earlier, token = invited.create(tenant_id, bob.email, "owner")
+    with pytest.raises(ConflictError) as refused:
+        invited.create(tenant_id, "BOB@example.com", "viewer", may=permissions("admin"))
+    assert refused.value.code == "owner_invited" and invited.opened(token) is not None
+    invited.create(tenant_id, bob.email, "viewer", actor="user:x", may=permissions("owner"))
+    assert invited.opened(token) is None
+    assert ("user:x", "member.uninvited", earlier.id) in audited(tenancy, tenant_id)
 
 
 def owners(people: People, tenant_id: str) -> list[User]:

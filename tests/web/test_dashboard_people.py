@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -155,6 +156,17 @@ def test_an_admin_makes_no_owner(world: World, user: User) -> None:
     assert submit(admin, "/settings/people", f"/settings/people/{world.people['owner'].id}/remove").status_code == 403
     assert submit(owner, "/settings/people", path, role="owner").status_code == 303
     world.own.rooms.people.set_role(world.own.tenant_id, user.id, "operator")
+
+
+def test_an_admin_does_not_invite_over_an_owner_s_head(world: World) -> None:
+    """The owner's link stays, and the page says why."""
+    admin, owner = (world.browser(world.people[role], world.own.tenant_id) for role in ("admin", "owner"))
+    path, email = "/settings/people", f"{uuid4().hex}@example.com"
+    link = re.search(r"/invitation\?token=[\w-]+", submit(owner, path, path, email=email, role="owner").text)
+    refused = submit(admin, path, path, email=email, role="viewer")
+    assert refused.status_code == 409 and "Only an owner" in refused.text
+    assert link is not None and world.app.test_client().get(link[0]).status_code == 200
+    assert submit(owner, path, path, email=email, role="viewer").status_code == 201
 
 
 def test_a_key_is_shown_once_on_its_page(world: World) -> None:

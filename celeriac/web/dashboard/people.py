@@ -27,9 +27,12 @@ def invite() -> AnyResponse:
     """Invite somebody and show the link this once."""
     try:
         role = _grantable(request.form.get("role", ""))
-        _, token = rooms().invitations.create(tenant_id(), request.form.get("email", ""), role, actor=actor())
+        email, may = request.form.get("email", ""), caller().permissions
+        _, token = rooms().invitations.create(tenant_id(), email, role, actor=actor(), may=may)
     except ConfigError as error:
         return Response(_page(refusal=error.message), 422)
+    except ConflictError as error:
+        return Response(_page(refusal=error.message), 409)
     return Response(_page(shown=invitation_link(request.host_url, token)), 201)
 
 
