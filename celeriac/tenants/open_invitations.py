@@ -19,19 +19,24 @@ OPEN = (invitations.c.used_at.is_(None), invitations.c.expires_at > db_now())
 
 
 def end_invitations(
-    connection: Connection, tenant_id: str, *which: ColumnElement[bool], actor: str, may: frozenset[str] = EVERYTHING
+    connection: Connection,
+    tenant_id: str | None,
+    *which: ColumnElement[bool],
+    actor: str,
+    may: frozenset[str] = EVERYTHING,
 ) -> int:
-    """End those of the tenant's open invitations that are so, and return how many were.
+    """End those of the tenant's (None: of all tenants') open invitations that are so, and return how many were.
 
     `may` is what the actor may. Raises `ConflictError` where that is not enough for the role that one of them gives.
     """
-    ended = update(invitations).where(invitations.c.tenant_id == tenant_id, *OPEN, *which).values(used_at=db_now())
-    rows = connection.execute(ended.returning(invitations.c.id, invitations.c.role)).all()
+    whose = () if tenant_id is None else (invitations.c.tenant_id == tenant_id,)
+    ended = update(invitations).where(*whose, *OPEN, *which).values(used_at=db_now())
+    rows = connection.execute(ended.returning(invitations.c.id, invitations.c.tenant_id, invitations.c.role)).all()
     if not all(may_change(may, row.role) for row in rows):
         detail = "An owner has invited this person to be one too. Only an owner may undo that"
         raise ConflictError(detail, code="owner_invited")
     for row in rows:
-        record(connection, tenant_id=tenant_id, actor=actor, action="member.uninvited", subject=row.id)
+        record(connection, tenant_id=row.tenant_id, actor=actor, action="member.uninvited", subject=row.id)
     return len(rows)
 
 

@@ -21,10 +21,10 @@ from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.inserting import insert_once
-from celeriac.tenants.open_invitations import end_invitations_of
+from celeriac.tenants.open_invitations import end_invitations, end_invitations_of
 from celeriac.tenants.passwords import hash_password, is_outdated, is_password
 from celeriac.tenants.roles import Role, check_role, is_more, permissions
-from celeriac.tenants.tables import memberships, tenants, users
+from celeriac.tenants.tables import invitations, memberships, tenants, users
 
 #: how long a session is believed without asking the database
 CACHE_SECONDS = 0.5
@@ -175,8 +175,17 @@ class People:
         self._forget(user_id)
 
     def disable(self, user_id: str, *, actor: str = "system") -> None:
-        """Let the user in no more, and end all sessions within a second."""
+        """Let the user in no more, end all sessions within a second, and the open invitations that they made.
+
+        Raises `NotFoundError`, and `ConflictError` where a tenant would be left without an owner who may sign in.
+        """
         with transaction(self._engine) as connection:
+            is_owner = (memberships.c.user_id == user_id, memberships.c.role == "owner")
+            owned = select(memberships.c.tenant_id).where(*is_owner).order_by(memberships.c.tenant_id)
+            for tenant_id in connection.execute(owned).scalars().all():
+                lock_tenant(connection, tenant_id)
+                _keep_an_owner(connection, tenant_id, user_id)
+            end_invitations(connection, None, invitations.c.created_by == f"user:{user_id}", actor=actor)
             _change(connection, user_id, {"disabled_at": func.coalesce(users.c.disabled_at, db_now())})
             record(connection, tenant_id=None, actor=actor, action="user.disabled", subject=user_id)
         self._forget(user_id)
@@ -287,9 +296,13 @@ def lock_tenant(connection: Connection, tenant_id: str) -> None:
 
 
 def _keep_an_owner(connection: Connection, tenant_id: str, leaving: str) -> None:
-    owners = select(memberships.c.user_id).where(memberships.c.tenant_id == tenant_id, memberships.c.role == "owner")
-    if set(connection.execute(owners).scalars()) == {leaving}:
-        raise ConflictError("The tenant has no other owner; make somebody else an owner first", code="last_owner")
+    """Raise `ConflictError` where somebody is the last owner who may sign in."""
+    found = select(memberships.c.user_id, users.c.disabled_at).join(users, users.c.id == memberships.c.user_id)
+    owners = found.where(memberships.c.tenant_id == tenant_id, memberships.c.role == "owner")
+    disabled_at = {row.user_id: row.disabled_at for row in connection.execute(owners)}
+    if leaving in disabled_at and all(at is not None for user, at in disabled_at.items() if user != leaving):
+        detail = f"Tenant {tenant_id!r} has no other owner who may sign in; make somebody else an owner first"
+        raise ConflictError(detail, code="last_owner")
 
 
 def _change(connection: Connection, user_id: str, values: dict[str, Any]) -> None:

@@ -71,6 +71,32 @@ def test_an_admin_undoes_no_invitation_of_an_owner(tenancy: Engine, people: Peop
     assert ("user:x", "member.uninvited", earlier.id) in audited(tenancy, tenant_id)
 
 
+def test_an_owner_who_may_not_sign_in_is_none(people: People, tenant_id: str) -> None:
+    """The last one of the others stays: with the role, in the tenant, and let in."""
+    ada, bob = owners(people, tenant_id)
+    people.disable(ada.id)
+    for leave in (
+        lambda: people.set_role(tenant_id, bob.id, "admin"),
+        lambda: people.remove(tenant_id, bob.id),
+        lambda: people.disable(bob.id),
+    ):
+        with pytest.raises(ConflictError) as refused:
+            leave()
+        assert refused.value.code == "last_owner"
+    people.disable(ada.id)  # once more changes nothing
+    people.remove(tenant_id, ada.id)
+    assert [(member.user.id, member.user.disabled_at) for member in people.members(tenant_id)] == [(bob.id, None)]
+
+
+def test_who_is_disabled_has_invited_nobody(tenancy: Engine, people: People, tenants: Tenants, tenant_id: str) -> None:
+    """In no tenant: whoever had their password may have made the links."""
+    ada, _ = owners(people, tenant_id)
+    invited, other = Invitations(tenancy, people), tenants.create("another bank").id
+    tokens = [invited.create(one, "eve@example.com", "viewer", actor=f"user:{ada.id}")[1] for one in (tenant_id, other)]
+    people.disable(ada.id)
+    assert [invited.opened(token) for token in tokens] == [None, None]
+
+
 def owners(people: People, tenant_id: str) -> list[User]:
     """Make two owners of the tenant."""
     made = [people.create(f"{name}@example.com", GOOD) for name in ("ada", "bob")]
