@@ -40,14 +40,17 @@ def end_invitations(
     return len(rows)
 
 
-def end_invitations_of(connection: Connection, tenant_id: str, user_id: str, left: Role | None, *, actor: str) -> None:
+def end_invitations_of(
+    connection: Connection, tenant_id: str, user_id: str, left: Role | None, *, actor: str, may: frozenset[str]
+) -> None:
     """End what would undo that a member may less: the invitations for them, and those that they may make no more.
 
-    `left` is the role that they keep; None: they belong to the tenant no more, but do so until after this call.
+    `left` is the role that they keep; None: they belong to the tenant no more, but do so until after this call. Raises
+    as `end_invitations`.
     """
     found = select(users.c.email, users.c.is_platform_admin).where(users.c.id == user_id)
     user = connection.execute(found).one()
-    may = permissions(left, is_platform_admin=bool(user.is_platform_admin))
-    beyond = [role for role in ROLES if not may_change(may, role)]
+    may_yet = permissions(left, is_platform_admin=bool(user.is_platform_admin))
+    beyond = [role for role in ROLES if not may_change(may_yet, role)]
     is_theirs = and_(invitations.c.created_by == f"user:{user_id}", invitations.c.role.in_(beyond))
-    end_invitations(connection, tenant_id, or_(invitations.c.email == user.email, is_theirs), actor=actor)
+    end_invitations(connection, tenant_id, or_(invitations.c.email == user.email, is_theirs), actor=actor, may=may)

@@ -23,7 +23,7 @@ from celeriac.tenants.audit import record
 from celeriac.tenants.inserting import insert_once
 from celeriac.tenants.open_invitations import end_invitations, end_invitations_of
 from celeriac.tenants.passwords import hash_password, is_outdated, is_password
-from celeriac.tenants.roles import Role, check_role, is_more, permissions
+from celeriac.tenants.roles import EVERYTHING, Role, check_role, is_more, may_change, permissions
 from celeriac.tenants.tables import invitations, memberships, tenants, users
 
 #: how long a session is believed without asking the database
@@ -198,31 +198,45 @@ class People:
         self._forget(user_id)
 
     def set_role(self, tenant_id: str, user_id: str, role: Role, *, actor: str = "system") -> None:
-        """Give the user this role for the tenant, whether or not they belonged to it.
+        """Give any user this role for the tenant, whether or not they belonged to it: for operators alone.
 
-        Whoever may less by it keeps no open invitation that would give it back, neither for them nor by them. Raises
-        `NotFoundError` for an unknown user or tenant, and `ConflictError` where no owner would be left.
+        Raises `NotFoundError` for an unknown user or tenant, and `ConflictError` where no owner would be left.
         """
         check_role(role)
         with transaction(self._engine) as connection:
             lock_tenant(connection, tenant_id)
             _change(connection, user_id, {"id": user_id})
-            if role != "owner":
-                _keep_an_owner(connection, tenant_id, user_id)
-            before = give_role(connection, tenant_id, user_id, role, actor=actor)
-            if is_more(before, role):
-                end_invitations_of(connection, tenant_id, user_id, role, actor=actor)
+            _set_role(connection, tenant_id, user_id, role, actor=actor, may=EVERYTHING)
         self._forget(user_id)
 
-    def remove(self, tenant_id: str, user_id: str, *, actor: str = "system") -> None:
-        """Let the user belong to the tenant no more, and end invitations as `set_role` does; raise as that."""
+    def change_role(
+        self, tenant_id: str, user_id: str, role: Role, *, actor: str = "system", may: frozenset[str]
+    ) -> None:
+        """Give a member another role, on the word of an actor who `may` so much.
+
+        Whoever may less by it keeps no open invitation that would give it back, neither for them nor by them. Raises
+        `NotFoundError` for who is no member, and `ConflictError` where no owner would be left, or one is changed or
+        made by who may not.
+        """
+        check_role(role)
         with transaction(self._engine) as connection:
             lock_tenant(connection, tenant_id)
-            place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
             if role_of(connection, tenant_id, user_id) is None:
                 raise NotFoundError(f"There is no member {user_id!r}")
+            _set_role(connection, tenant_id, user_id, role, actor=actor, may=may)
+        self._forget(user_id)
+
+    def remove(self, tenant_id: str, user_id: str, *, actor: str = "system", may: frozenset[str] = EVERYTHING) -> None:
+        """Let the user belong to the tenant no more, and end invitations as `change_role` does; raise as that."""
+        with transaction(self._engine) as connection:
+            lock_tenant(connection, tenant_id)
+            before = role_of(connection, tenant_id, user_id)
+            if before is None:
+                raise NotFoundError(f"There is no member {user_id!r}")
+            _check_may(may, before)
             _keep_an_owner(connection, tenant_id, user_id)
-            end_invitations_of(connection, tenant_id, user_id, None, actor=actor)
+            end_invitations_of(connection, tenant_id, user_id, None, actor=actor, may=may)
+            place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
             connection.execute(memberships.delete().where(*place))
             record(connection, tenant_id=tenant_id, actor=actor, action="member.removed", subject=user_id)
         self._forget(user_id)
@@ -252,12 +266,30 @@ def create_user(
     return _user_of(made)
 
 
-def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str) -> Role | None:
-    """Give a role as part of a transaction, write it down where it is another one, and return the one before."""
+def _set_role(
+    connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str, may: frozenset[str]
+) -> None:
+    before = role_of(connection, tenant_id, user_id)
+    _check_may(may, before, role)
+    if role != "owner":
+        _keep_an_owner(connection, tenant_id, user_id)
+    give_role(connection, tenant_id, user_id, role, actor=actor)
+    if is_more(before, role):
+        end_invitations_of(connection, tenant_id, user_id, role, actor=actor, may=may)
+
+
+def _check_may(may: frozenset[str], *roles: Role | None) -> None:
+    """Ask under the tenant's lock, as what a page showed before it may be true no more."""
+    if not may_change(may, *roles):
+        raise ConflictError("Only an owner may make, change or remove owners", code="owners_only")
+
+
+def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str) -> None:
+    """Give a role as part of a transaction, and write it down where it is another one than before."""
     place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
     before = role_of(connection, tenant_id, user_id)
     if before == role:
-        return before
+        return
     if before is None:
         row = {"tenant_id": tenant_id, "user_id": user_id, "role": role, "created_at": db_now()}
         connection.execute(insert(memberships).values(row))
@@ -265,7 +297,6 @@ def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, 
         connection.execute(update(memberships).where(*place).values(role=role))
     detail = {"role": role, "before": before}
     record(connection, tenant_id=tenant_id, actor=actor, action="member.role_changed", subject=user_id, detail=detail)
-    return before
 
 
 def role_of(connection: Connection, tenant_id: str, user_id: str) -> Role | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from celeriac.errors import ConflictError
+from celeriac.errors import ConflictError, NotFoundError
 from celeriac.tenants.audit import Audit
 from celeriac.tenants.invitations import Invitations
 from celeriac.tenants.people import People, User
@@ -69,6 +69,44 @@ def test_an_admin_undoes_no_invitation_of_an_owner(tenancy: Engine, people: Peop
     invited.create(tenant_id, bob.email, "viewer", actor="user:x", may=permissions("owner"))
     assert invited.opened(token) is None
     assert ("user:x", "member.uninvited", earlier.id) in audited(tenancy, tenant_id)
+
+
+def test_what_an_admin_saw_before_an_owner_was_made_counts_for_nothing(people: People, tenant_id: str) -> None:
+    """Whether somebody is an owner is asked where it is changed."""
+    (_, bob), eve = owners(people, tenant_id), people.create("eve@example.com", GOOD)
+    people.set_role(tenant_id, eve.id, "viewer")
+    for change in (
+        lambda: people.change_role(tenant_id, bob.id, "viewer", may=permissions("admin")),
+        lambda: people.change_role(tenant_id, eve.id, "owner", may=permissions("admin")),
+        lambda: people.remove(tenant_id, bob.id, may=permissions("admin")),
+    ):
+        with pytest.raises(ConflictError) as refused:
+            change()
+        assert refused.value.code == "owners_only"
+    assert [member.role for member in people.members(tenant_id)] == ["owner", "owner", "viewer"]
+    people.remove(tenant_id, bob.id, may=permissions("owner"))
+
+
+def test_who_was_removed_meanwhile_is_given_no_role(people: People, tenant_id: str) -> None:
+    """Two admins change the same member at once, and one of them removes."""
+    eve = people.create("eve@example.com", GOOD)
+    people.set_role(tenant_id, eve.id, "viewer")
+    people.remove(tenant_id, eve.id)
+    with pytest.raises(NotFoundError):
+        people.change_role(tenant_id, eve.id, "operator", may=permissions("admin"))
+    assert people.members(tenant_id) == []
+
+
+def test_who_is_invited_to_be_an_owner_is_removed_by_owners(tenancy: Engine, people: People, tenant_id: str) -> None:
+    """As it would undo the invitation."""
+    invited, eve = Invitations(tenancy, people), people.create("eve@example.com", GOOD)
+    people.set_role(tenant_id, eve.id, "viewer")
+    _, token = invited.create(tenant_id, eve.email, "owner")
+    with pytest.raises(ConflictError, match="invited"):
+        people.remove(tenant_id, eve.id, may=permissions("admin"))
+    assert invited.opened(token) is not None and len(people.members(tenant_id)) == 1
+    people.remove(tenant_id, eve.id, may=permissions("owner"))
+    assert invited.opened(token) is None
 
 
 def test_an_owner_who_may_not_sign_in_is_none(people: People, tenant_id: str) -> None:
