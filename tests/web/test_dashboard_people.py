@@ -269,3 +269,15 @@ def test_who_may_see_no_settings_is_told_so(world: World) -> None:
     answer = world.browser(world.people["viewer"], world.own.tenant_id).get("/settings")
     assert answer.status_code == 404
     assert "no settings that you may see" in answer.text
+
+
+def test_a_key_that_reads_the_audit_log_sees_no_e_mails(world: World) -> None:
+    """Those are for who may see people; nor does a search by one find anybody."""
+    browser, owner = world.app.test_client(), world.people["owner"]
+    world.own.rooms.audit.note(world.own.tenant_id, actor=f"user:{owner.id}", action="bulk.cancel", subject="blk_1")
+    _, key = world.own.key(scopes=["audit:read"])
+    assert submit(browser, "/signin", "/signin", key=key).status_code == 303
+    page = browser.get("/settings/audit?action=bulk.cancel")
+    assert page.status_code == 200
+    assert f"user:{owner.id}" in page.text and owner.email not in page.text
+    assert "Nothing fits" in browser.get(f"/settings/audit?actor={owner.email}").text

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from celeriac.tenants.people import Place
 from celeriac.tenants.tenant import Tenant
-from celeriac.web.auth import caller, check_permission, check_same_site, is_signed_in, tenant_id
+from celeriac.web.auth import caller, check_permission, check_same_site, is_signed_in, may, tenant_id
 from celeriac.web.rooms import rooms
 
 dashboard = Blueprint("dashboard", __name__)
@@ -44,7 +44,9 @@ def tenant() -> Tenant | None:
 
 
 def emails_of_members() -> dict[str, str]:
-    """Return the e-mails of who belongs to the tenant, by how the audit log names them."""
+    """Return the e-mails of who belongs to the tenant, by how the audit log names them, for who may see people."""
+    if not may("people:read"):
+        return {}
     return {f"user:{member.user.id}": member.user.email for member in rooms().people.members(tenant_id())}
 
 
