@@ -55,6 +55,8 @@ class Caller:
     permissions: frozenset[str]
     #: None: a key, or a link of the operator
     member: Member | None = None
+    #: when the key ends by which they came; None: never, or they came by none
+    ends_at: datetime | None = None
 
 
 # -- what views declare -----------------------------------------------------------------------------------------------
@@ -201,7 +203,8 @@ def _check_kind(kinds: tuple[str, ...]) -> None:
 
 
 def _caller_by_key(key: ApiKey) -> Caller:
-    return Caller(tenant_id=key.tenant_id, actor=f"key:{key.id}", permissions=key.scopes)
+    who = f"key:{key.id}"
+    return Caller(tenant_id=key.tenant_id, actor=who, permissions=key.scopes, ends_at=key.expires_at)
 
 
 def _act_as(who: Caller) -> None:

@@ -258,6 +258,16 @@ def test_a_session_by_a_key_may_no_more_than_the_key(world: World) -> None:
     assert browser.get("/settings/people").status_code == 403
 
 
+def test_a_session_by_a_key_makes_no_key_that_outlives_it(world: World) -> None:
+    """What a key may not, nobody may who came by it."""
+    browser, path, (longer, _) = world.app.test_client(), "/settings/keys", world.own.key()
+    _, key = world.own.key(lasts="2d")
+    assert submit(browser, "/signin", "/signin", key=key).status_code == 303
+    assert submit(browser, path, path, kind="event").status_code == 403
+    assert submit(browser, path, f"{path}/{longer}/rotate").status_code == 403
+    assert submit(browser, path, path, kind="event", expires="1d").status_code == 201
+
+
 def test_the_settings_begin_with_the_first_page_that_one_may_see(world: World) -> None:
     """Whoever shortens an address by hand arrives somewhere."""
     answer = world.browser(world.people["admin"], world.own.tenant_id).get("/settings")
