@@ -15,20 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, insert, select, update
 
 from celeriac.database import db_ago, db_now, reading, transaction
 from celeriac.errors import NotFoundError
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
-from celeriac.tenants.people import People, User, check_email, create_user, give_role
-from celeriac.tenants.roles import ROLES, Role, check_role
-from celeriac.tenants.tables import invitations, memberships, tenants, users
+from celeriac.tenants.open_invitations import OPEN, end_invitations
+from celeriac.tenants.people import People, User, check_email, create_user, give_role, lock_tenant, role_of
+from celeriac.tenants.roles import EVERYTHING, Role, check_role, is_more
+from celeriac.tenants.tables import invitations, tenants, users
 
 #: how long an invitation is good
 GOOD_FOR = timedelta(days=7)
-
-_OPEN = (invitations.c.used_at.is_(None), invitations.c.expires_at > db_now())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +47,7 @@ class Invitation:
 class Opened:
     """An invitation in the hands of whom it was sent to."""
 
+    tenant_id: str
     tenant_name: str
     email: str
     role: Role
@@ -71,11 +71,14 @@ class Invitations:
         self._people = people
         self._good_for = good_for
 
-    def create(self, tenant_id: str, email: str, role: str, *, actor: str = "system") -> tuple[Invitation, str]:
+    def create(
+        self, tenant_id: str, email: str, role: str, *, actor: str = "system", may: frozenset[str] = EVERYTHING
+    ) -> tuple[Invitation, str]:
         """Invite somebody, and return the invitation with its token, which nobody can show again.
 
-        An earlier one for the same address is good no more. Raises `ConfigError` for what is no address or no role, and
-        `NotFoundError` for an unknown tenant.
+        An earlier one for the same address is good no more. Raises `ConfigError` for what is no address or no role,
+        `NotFoundError` for an unknown tenant, and `ConflictError` where the earlier one is not for the actor to end,
+        by what they `may`.
         """
         token = secrets.token_urlsafe(32)
         row = {
@@ -89,10 +92,8 @@ class Invitations:
             "expires_at": db_ago(-self._good_for),
         }
         with transaction(self._walled, tenant_id) as connection:
-            if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
-                raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
-            earlier = (invitations.c.tenant_id == tenant_id, invitations.c.email == row["email"], *_OPEN)
-            connection.execute(update(invitations).where(*earlier).values(used_at=db_now()))
+            lock_tenant(connection, tenant_id)
+            end_invitations(connection, tenant_id, invitations.c.email == row["email"], actor=actor, may=may)
             made = connection.execute(insert(invitations).values(row).returning(*invitations.c)).one()
             detail = {"email": made.email, "role": made.role}
             record(
@@ -102,7 +103,7 @@ class Invitations:
 
     def open_ones(self, tenant_id: str) -> list[Invitation]:
         """Return the tenant's invitations that may still be accepted, newest first."""
-        statement = select(invitations).where(invitations.c.tenant_id == tenant_id, *_OPEN)
+        statement = select(invitations).where(invitations.c.tenant_id == tenant_id, *OPEN)
         with reading(self._walled, tenant_id) as connection:
             rows = connection.execute(statement.order_by(invitations.c.created_at.desc(), invitations.c.id)).all()
         return [_invitation_of(row) for row in rows]
@@ -110,7 +111,7 @@ class Invitations:
     def get(self, tenant_id: str, invitation_id: str) -> Invitation:
         """Return one that may still be accepted; raise `NotFoundError`."""
         statement = select(invitations).where(
-            invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *_OPEN
+            invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *OPEN
         )
         with reading(self._walled, tenant_id) as connection:
             row = connection.execute(statement).one_or_none()
@@ -120,12 +121,9 @@ class Invitations:
 
     def take_back(self, tenant_id: str, invitation_id: str, *, actor: str = "system") -> None:
         """Let an invitation be good for nothing; raise `NotFoundError` where there is none that is open."""
-        place = (invitations.c.id == invitation_id, invitations.c.tenant_id == tenant_id, *_OPEN)
         with transaction(self._walled, tenant_id) as connection:
-            taken = update(invitations).where(*place).values(used_at=db_now()).returning(invitations.c.id)
-            if connection.execute(taken).one_or_none() is None:
+            if not end_invitations(connection, tenant_id, invitations.c.id == invitation_id, actor=actor):
                 raise NotFoundError(f"There is no invitation {invitation_id!r}")
-            record(connection, tenant_id=tenant_id, actor=actor, action="member.uninvited", subject=invitation_id)
 
     def opened(self, token: str) -> Opened | None:
         """Return what the token invites to; None for one that is forged, too old, or used."""
@@ -133,13 +131,19 @@ class Invitations:
             select(invitations, tenants.c.name.label("tenant_name"), users.c.id.label("user_id"))
             .join(tenants, tenants.c.id == invitations.c.tenant_id)
             .outerjoin(users, users.c.email == invitations.c.email)
-            .where(invitations.c.token_hash == _hash(token), *_OPEN)
+            .where(invitations.c.token_hash == _hash(token), *OPEN)
         )
         with reading(self._engine) as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
             return None
-        return Opened(tenant_name=row.tenant_name, email=row.email, role=row.role, is_known=row.user_id is not None)
+        return Opened(
+            tenant_id=row.tenant_id,
+            tenant_name=row.tenant_name,
+            email=row.email,
+            role=row.role,
+            is_known=row.user_id is not None,
+        )
 
     def accept(self, token: str, password: str) -> tuple[User, str] | None:
         """Let the invited person join, and return them with the tenant; None where token or password is not right.
@@ -153,12 +157,13 @@ class Invitations:
         if opened.is_known and known is None:
             return None
         with transaction(self._engine) as connection:
-            used = update(invitations).where(invitations.c.token_hash == _hash(token), *_OPEN).values(used_at=db_now())
+            lock_tenant(connection, opened.tenant_id)
+            used = update(invitations).where(invitations.c.token_hash == _hash(token), *OPEN).values(used_at=db_now())
             row = connection.execute(used.returning(*invitations.c)).one_or_none()
             if row is None:
                 return None
             user = known or create_user(connection, row.email, password, actor=f"invitation:{row.id}")
-            if _is_more(row.role, _role_of(connection, row.tenant_id, user.id)):
+            if is_more(row.role, role_of(connection, row.tenant_id, user.id)):
                 give_role(connection, row.tenant_id, user.id, row.role, actor=f"user:{user.id}")
             detail = {"invitation": row.id, "role": row.role}
             record(
@@ -170,16 +175,6 @@ class Invitations:
                 detail=detail,
             )
         return user, row.tenant_id
-
-
-def _role_of(connection: Connection, tenant_id: str, user_id: str) -> Role | None:
-    place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
-    return connection.execute(select(memberships.c.role).where(*place)).scalar_one_or_none()
-
-
-def _is_more(role: Role, than: Role | None) -> bool:
-    """Say whether an invitation gives more than somebody has; it never takes away."""
-    return than is None or ROLES.index(role) > ROLES.index(than)
 
 
 def _hash(token: str) -> str:

@@ -12,13 +12,13 @@ import hmac
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, case, insert, literal, or_, select, update
 
 from celeriac.clock import Duration, duration
-from celeriac.database import db_ago, db_now, reading, single, transaction
+from celeriac.database import Moment, db_ago, db_now, reading, single, transaction
 from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.tenants.audit import record
 from celeriac.tenants.encryption import Cipher
@@ -44,6 +44,8 @@ class ApiKey:
     tenant_id: str
     kind: KeyKind
     scopes: frozenset[str]
+    #: None: never
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,11 @@ class KeyWish:
     scopes: frozenset[str] | None = None
     #: None: it never expires
     lasts: timedelta | None = None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it would end, if it were made now; None: never."""
+        return None if self.lasts is None else datetime.now(UTC) + self.lasts
 
     @classmethod
     def of(
@@ -175,11 +182,18 @@ class Keys:
     # -- changing -----------------------------------------------------------------------------------------------
 
     def create(
-        self, tenant_id: str, wish: KeyKind | KeyWish, *, actor: str = "system", seed: bytes | None = None
+        self,
+        tenant_id: str,
+        wish: KeyKind | KeyWish,
+        *,
+        actor: str = "system",
+        seed: bytes | None = None,
+        until: datetime | None = None,
     ) -> tuple[str, str]:
         """Make a key and return its id and its plaintext, which nobody can show again.
 
-        With a seed, a second call makes nothing and returns the same. Raises `NotFoundError` for an unknown tenant and
+        It ends at `until` at the latest, which is when its maker does, if that is a key. With a seed, a second call
+        makes nothing and returns the same. Raises `NotFoundError` for an unknown tenant and
         `ConfigError` for an unknown kind, or a signing key that nothing encrypts.
         """
         wish = wish if isinstance(wish, KeyWish) else KeyWish.of(wish)
@@ -188,7 +202,7 @@ class Keys:
             if connection.execute(select(tenants.c.id).where(tenants.c.id == tenant_id)).one_or_none() is None:
                 raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
             if not _is_there(connection, tenant_id, text):
-                self._insert(connection, tenant_id, wish, text, actor=actor)
+                self._insert(connection, tenant_id, wish, text, actor=actor, until=until)
                 detail = {"kind": wish.kind, "name": wish.name, "scopes": _listed(wish.scopes)}
                 record(
                     connection, tenant_id=tenant_id, actor=actor, action="key.created", subject=text.id, detail=detail
@@ -204,12 +218,13 @@ class Keys:
         tenant_id: str | None = None,
         actor: str = "system",
         seed: bytes | None = None,
+        until: datetime | None = None,
     ) -> tuple[str, str]:
         """Make a successor of the same name, kind and scopes, and return its id and plaintext.
 
         The old key expires after the overlap; it is the tenant's, or, without one, anybody's. A successor of one that
-        would expire by itself lives as long as that was meant to. Raises `NotFoundError` for a key that is not there,
-        or no more, and `ConflictError` for one that has a successor.
+        would expire by itself lives as long as that was meant to, and as with `create` until then at most. Raises
+        `NotFoundError` for a key that is not there, or no more, and `ConflictError` for one that has a successor.
         """
         span = duration(overlap)
         if span > _LONGEST_LIFE:
@@ -227,7 +242,7 @@ class Keys:
                 raise ConflictError(f"Key {key_id!r} has a successor already; rotate that one", code="key_rotated")
             lasts = None if old.expires_at is None else old.expires_at - old.created_at
             wish = KeyWish(kind=old.kind, name=old.name, scopes=scopes_in(old.scopes), lasts=lasts)
-            self._insert(connection, owner, wish, text, actor=actor, successor_of=key_id)
+            self._insert(connection, owner, wish, text, actor=actor, until=until, successor_of=key_id)
             ends = db_ago(-span)
             is_sooner = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > ends)
             connection.execute(update(api_keys).where(*place, is_sooner).values(expires_at=ends))
@@ -276,11 +291,13 @@ class Keys:
         text: KeyText,
         *,
         actor: str,
+        until: datetime | None,
         successor_of: str | None = None,
     ) -> None:
         if wish.kind == "signing":
             self.signing.keep(connection, tenant_id, text)
-        row = _row(tenant_id, wish, text) | {"created_by": actor, "successor_of": successor_of}
+        made = {"created_by": actor, "successor_of": successor_of, "expires_at": _end(wish.lasts, until)}
+        row = _row(tenant_id, wish, text) | made
         connection.execute(insert(api_keys).values(row))
 
     def _forget(self, tenant_id: str, key_id: str) -> None:
@@ -294,7 +311,7 @@ class Keys:
 def _remember(cache: dict[str, tuple[float, ApiKey]], name: str, asked_at: float, row: Row[Any]) -> ApiKey:
     """Believe the row for a moment from the time of the question on, and never beyond the key's expiry."""
     scopes = scopes_of(row.kind, scopes_in(row.scopes))
-    key = ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind, scopes=scopes)
+    key = ApiKey(id=row.id, tenant_id=row.tenant_id, kind=row.kind, scopes=scopes, expires_at=row.expires_at)
     if len(cache) >= _MOST_CACHED:
         cache.clear()
     cache[name] = (asked_at + believed_for(row.left), key)
@@ -321,12 +338,19 @@ def _row(tenant_id: str, wish: KeyWish, text: KeyText) -> dict[str, Any]:
         "scopes": None if scopes is None else " ".join(scopes),
         "secret_hash": text.digest,
         "created_at": db_now(),
-        "expires_at": None if wish.lasts is None else db_ago(-wish.lasts),
     }
 
 
 def _place(tenant_id: str, key_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return api_keys.c.tenant_id == tenant_id, api_keys.c.id == key_id
+
+
+def _end(lasts: timedelta | None, until: datetime | None) -> Any:
+    """Return for a statement when a key ends, by the database's clock."""
+    if lasts is None or until is None:
+        return until if lasts is None else db_ago(-lasts)
+    ends = db_ago(-lasts)
+    return case((ends < until, ends), else_=literal(until, Moment))
 
 
 def _facts(row: Row[Any]) -> KeyFacts:

@@ -24,9 +24,10 @@ from celeriac.errors import ConfigError, ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.inserting import insert_once
+from celeriac.tenants.open_invitations import end_invitations, end_invitations_of
 from celeriac.tenants.passwords import hash_password, is_outdated, is_password
-from celeriac.tenants.roles import Role, check_role, permissions
-from celeriac.tenants.tables import SHOWN_OF_USERS, memberships, tenants, users
+from celeriac.tenants.roles import EVERYTHING, Role, check_role, is_more, may_change, permissions
+from celeriac.tenants.tables import SHOWN_OF_USERS, invitations, memberships, tenants, users
 
 #: how long a session is believed without asking the database
 CACHE_SECONDS = 0.5
@@ -180,8 +181,17 @@ class People:
         self._forget(user_id)
 
     def disable(self, user_id: str, *, actor: str = "system") -> None:
-        """Let the user in no more, and end all sessions within a second."""
+        """Let the user in no more, end all sessions within a second, and the open invitations that they made.
+
+        Raises `NotFoundError`, and `ConflictError` where a tenant would be left without an owner who may sign in.
+        """
         with transaction(self._engine) as connection:
+            is_owner = (memberships.c.user_id == user_id, memberships.c.role == "owner")
+            owned = select(memberships.c.tenant_id).where(*is_owner).order_by(memberships.c.tenant_id)
+            for tenant_id in connection.execute(owned).scalars().all():
+                lock_tenant(connection, tenant_id)
+                _keep_an_owner(connection, tenant_id, user_id)
+            end_invitations(connection, None, invitations.c.created_by == f"user:{user_id}", actor=actor)
             _change(connection, user_id, {"disabled_at": func.coalesce(users.c.disabled_at, db_now())})
             record(connection, tenant_id=None, actor=actor, action="user.disabled", subject=user_id)
         self._forget(user_id)
@@ -194,27 +204,45 @@ class People:
         self._forget(user_id)
 
     def set_role(self, tenant_id: str, user_id: str, role: Role, *, actor: str = "system") -> None:
-        """Give the user this role for the tenant, whether or not they belonged to it.
+        """Give any user this role for the tenant, whether or not they belonged to it: for operators alone.
 
         Raises `NotFoundError` for an unknown user or tenant, and `ConflictError` where no owner would be left.
         """
         check_role(role)
         self._check_known(user_id)
         with transaction(self._walled, tenant_id) as connection:
-            _lock_tenant(connection, tenant_id)
-            if role != "owner":
-                _keep_an_owner(connection, tenant_id, user_id)
-            give_role(connection, tenant_id, user_id, role, actor=actor)
+            lock_tenant(connection, tenant_id)
+            _set_role(connection, tenant_id, user_id, role, actor=actor, may=EVERYTHING)
         self._forget(user_id)
 
-    def remove(self, tenant_id: str, user_id: str, *, actor: str = "system") -> None:
-        """Let the user belong to the tenant no more; raise as `set_role`."""
+    def change_role(
+        self, tenant_id: str, user_id: str, role: Role, *, actor: str = "system", may: frozenset[str]
+    ) -> None:
+        """Give a member another role, on the word of an actor who `may` so much.
+
+        Whoever may less by it keeps no open invitation that would give it back, neither for them nor by them. Raises
+        `NotFoundError` for who is no member, and `ConflictError` where no owner would be left, or one is changed or
+        made by who may not.
+        """
+        check_role(role)
         with transaction(self._walled, tenant_id) as connection:
-            _lock_tenant(connection, tenant_id)
-            place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
-            if connection.execute(select(memberships).where(*place)).one_or_none() is None:
+            lock_tenant(connection, tenant_id)
+            if role_of(connection, tenant_id, user_id) is None:
                 raise NotFoundError(f"There is no member {user_id!r}")
+            _set_role(connection, tenant_id, user_id, role, actor=actor, may=may)
+        self._forget(user_id)
+
+    def remove(self, tenant_id: str, user_id: str, *, actor: str = "system", may: frozenset[str] = EVERYTHING) -> None:
+        """Let the user belong to the tenant no more, and end invitations as `change_role` does; raise as that."""
+        with transaction(self._walled, tenant_id) as connection:
+            lock_tenant(connection, tenant_id)
+            before = role_of(connection, tenant_id, user_id)
+            if before is None:
+                raise NotFoundError(f"There is no member {user_id!r}")
+            _check_may(may, before)
             _keep_an_owner(connection, tenant_id, user_id)
+            end_invitations_of(connection, tenant_id, user_id, None, actor=actor, may=may)
+            place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
             connection.execute(memberships.delete().where(*place))
             record(connection, tenant_id=tenant_id, actor=actor, action="member.removed", subject=user_id)
         self._forget(user_id)
@@ -254,10 +282,28 @@ def create_user(
     return _user_of(made)
 
 
+def _set_role(
+    connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str, may: frozenset[str]
+) -> None:
+    before = role_of(connection, tenant_id, user_id)
+    _check_may(may, before, role)
+    if role != "owner":
+        _keep_an_owner(connection, tenant_id, user_id)
+    give_role(connection, tenant_id, user_id, role, actor=actor)
+    if is_more(before, role):
+        end_invitations_of(connection, tenant_id, user_id, role, actor=actor, may=may)
+
+
+def _check_may(may: frozenset[str], *roles: Role | None) -> None:
+    """Ask under the tenant's lock, as what a page showed before it may be true no more."""
+    if not may_change(may, *roles):
+        raise ConflictError("Only an owner may make, change or remove owners", code="owners_only")
+
+
 def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, *, actor: str) -> None:
     """Give a role as part of a transaction, and write it down where it is another one than before."""
     place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
-    before = connection.execute(select(memberships.c.role).where(*place)).scalar_one_or_none()
+    before = role_of(connection, tenant_id, user_id)
     if before == role:
         return
     if before is None:
@@ -267,6 +313,12 @@ def give_role(connection: Connection, tenant_id: str, user_id: str, role: Role, 
         connection.execute(update(memberships).where(*place).values(role=role))
     detail = {"role": role, "before": before}
     record(connection, tenant_id=tenant_id, actor=actor, action="member.role_changed", subject=user_id, detail=detail)
+
+
+def role_of(connection: Connection, tenant_id: str, user_id: str) -> Role | None:
+    """Return the role that somebody has; None where they do not belong to the tenant."""
+    place = (memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
+    return connection.execute(select(memberships.c.role).where(*place)).scalar_one_or_none()
 
 
 def check_email(given: str) -> str:
@@ -279,17 +331,25 @@ def check_email(given: str) -> str:
     return email
 
 
-def _lock_tenant(connection: Connection, tenant_id: str) -> None:
-    """Hold the tenant, so that two who change its people at once do not leave it without an owner."""
+def lock_tenant(connection: Connection, tenant_id: str) -> None:
+    """Hold the tenant until the end of the transaction, so that its people are changed by one at a time.
+
+    Else two at once leave it without an owner, or somebody joins by a link while they are removed. Raises
+    `NotFoundError`.
+    """
     found = select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update()
     if connection.execute(found).one_or_none() is None:
         raise NotFoundError(f"There is no tenant {tenant_id!r}; `celeriac tenants ls` shows them all")
 
 
 def _keep_an_owner(connection: Connection, tenant_id: str, leaving: str) -> None:
-    owners = select(memberships.c.user_id).where(memberships.c.tenant_id == tenant_id, memberships.c.role == "owner")
-    if set(connection.execute(owners).scalars()) == {leaving}:
-        raise ConflictError("The tenant has no other owner; make somebody else an owner first", code="last_owner")
+    """Raise `ConflictError` where somebody is the last owner who may sign in."""
+    found = select(memberships.c.user_id, users.c.disabled_at).join(users, users.c.id == memberships.c.user_id)
+    owners = found.where(memberships.c.tenant_id == tenant_id, memberships.c.role == "owner")
+    disabled_at = {row.user_id: row.disabled_at for row in connection.execute(owners)}
+    if leaving in disabled_at and all(at is not None for user, at in disabled_at.items() if user != leaving):
+        detail = f"Tenant {tenant_id!r} has no other owner who may sign in; make somebody else an owner first"
+        raise ConflictError(detail, code="last_owner")
 
 
 def _change(connection: Connection, user_id: str, values: dict[str, Any]) -> None:

@@ -88,6 +88,12 @@ def may_change(actor: frozenset[str], *roles: Role | None) -> bool:
     return "people:write" in actor and ("owner" not in roles or "tenant:write" in actor)
 
 
+def is_more(role: Role | None, than: Role | None) -> bool:
+    """Say whether one role may more than another; None is no role at all."""
+    order = (None, *ROLES)
+    return order.index(role) > order.index(than)
+
+
 def scopes_of(kind: str, scopes: Iterable[str] | None) -> frozenset[str]:
     """Return what a key may do: what its scopes say, or all that its kind may."""
     return OF_KINDS[kind] if scopes is None else frozenset(scopes)

@@ -55,6 +55,8 @@ class Caller:
     permissions: frozenset[str]
     #: None: a key, or a link of the operator
     member: Member | None = None
+    #: when the key ends by which they came; None: never, or they came by none
+    ends_at: datetime | None = None
 
 
 # -- what views declare -----------------------------------------------------------------------------------------------
@@ -182,10 +184,15 @@ def _know(plaintext: str, kinds: tuple[str, ...]) -> None:
     g.key_kind = key.kind
     _check_kind(kinds)
     _act_as(_caller_by_key(key))
+    _count_request()
+
+
+def _count_request() -> None:
+    """Take the request off what the tenant's keys may send; raise `RefusedError` where nothing is left."""
     try:
-        g.rate_level = rooms().meter.admit_request(key.tenant_id)
+        g.rate_level = rooms().meter.admit_request(tenant_id())
     except RefusedError:
-        g.rate_level = rooms().meter.no_requests_left(key.tenant_id)
+        g.rate_level = rooms().meter.no_requests_left(tenant_id())
         raise
 
 
@@ -196,7 +203,8 @@ def _check_kind(kinds: tuple[str, ...]) -> None:
 
 
 def _caller_by_key(key: ApiKey) -> Caller:
-    return Caller(tenant_id=key.tenant_id, actor=f"key:{key.id}", permissions=key.scopes)
+    who = f"key:{key.id}"
+    return Caller(tenant_id=key.tenant_id, actor=who, permissions=key.scopes, ends_at=key.expires_at)
 
 
 def _act_as(who: Caller) -> None:
@@ -273,6 +281,12 @@ def is_signed_in() -> bool:
     if who is not None:
         _act_as(who)
     return who is not None
+
+
+def count_request_by_key() -> None:
+    """Count a request of a session that a key began as one of the key's; raise `RefusedError` as the API does."""
+    if "key_id" in session:
+        _count_request()
 
 
 def check_permission() -> None:

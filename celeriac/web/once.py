@@ -11,7 +11,7 @@ import hmac
 import logging
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -23,7 +23,7 @@ from celeriac.tenants.idempotency import Begun, Given, Held, KeyedRequest, Reuse
 from celeriac.tenants.key_text import new_key
 from celeriac.web.auth import tenant_id
 from celeriac.web.problems import Problem, from_house
-from celeriac.web.reach import beyond_caller
+from celeriac.web.reach import beyond_caller, outlives_caller
 from celeriac.web.rooms import rooms
 
 log = logging.getLogger(__name__)
@@ -120,12 +120,18 @@ def _do(keyed: KeyedRequest, begun: Begun, view: Callable[[], Any]) -> Any:
 def _again(status: int, body: dict[str, Any], seed: str) -> Response:
     g.seed = seed
     derived = new_key(key_seed())
-    if body.get("id") == derived.id and not beyond_caller(body["kind"], body["scopes"]):
-        body = {**body, _SECRET: derived.plaintext}  # for nobody who could not have made it
+    if body.get("id") == derived.id and _could_make(body):
+        body = {**body, _SECRET: derived.plaintext}
     answer = jsonify(body)
     answer.status_code = status
     answer.headers["Idempotency-Replayed"] = "true"
     return answer
+
+
+def _could_make(key: dict[str, Any]) -> bool:
+    """Say whether whoever asks might have made this key, and so may be told it."""
+    ends_at = None if key["expires_at"] is None else datetime.fromisoformat(key["expires_at"])
+    return not beyond_caller(key["kind"], key["scopes"]) and not outlives_caller(ends_at)
 
 
 def _let_go(keyed: KeyedRequest, begun: Begun, *, is_done: bool) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from celeriac import App
 from celeriac.database import connect, metadata, migrate, transaction
 from celeriac.settings import load_settings
+from celeriac.tenants.people import People
 from celeriac.tenants.tenant import Tenants
 from celeriac.wiring import Installation, installation
 from services import fresh_database
@@ -59,6 +60,18 @@ def tenancy(tenancy_url: str) -> Iterator[Engine]:
 def tenants(tenancy: Engine) -> Tenants:
     """The tenants of an installation that has none."""
     return Tenants(tenancy)
+
+
+@pytest.fixture
+def people(tenancy: Engine) -> People:
+    """The people of an installation that has none."""
+    return People(tenancy)
+
+
+@pytest.fixture
+def tenant_id(tenants: Tenants) -> str:
+    """A tenant."""
+    return tenants.create("bank").id
 
 
 @pytest.fixture

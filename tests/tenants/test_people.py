@@ -21,16 +21,6 @@ from celeriac.tenants.tenant import Tenants
 GOOD = "correct horse battery"
 
 
-@pytest.fixture
-def people(tenancy: Engine) -> People:
-    return People(tenancy)
-
-
-@pytest.fixture
-def tenant_id(tenants: Tenants) -> str:
-    return tenants.create("bank").id
-
-
 def test_a_user_signs_in_with_e_mail_and_password(people: People) -> None:
     """In whatever case the address is written."""
     user = people.create(" Ada@Example.com", GOOD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -157,6 +158,17 @@ def test_an_admin_makes_no_owner(world: World, user: User) -> None:
     world.own.rooms.people.set_role(world.own.tenant_id, user.id, "operator")
 
 
+def test_an_admin_does_not_invite_over_an_owner_s_head(world: World) -> None:
+    """The owner's link stays, and the page says why."""
+    admin, owner = (world.browser(world.people[role], world.own.tenant_id) for role in ("admin", "owner"))
+    path, email = "/settings/people", f"{uuid4().hex}@example.com"
+    link = re.search(r"/invitation\?token=[\w-]+", submit(owner, path, path, email=email, role="owner").text)
+    refused = submit(admin, path, path, email=email, role="viewer")
+    assert refused.status_code == 409 and "Only an owner" in refused.text
+    assert link is not None and world.app.test_client().get(link[0]).status_code == 200
+    assert submit(owner, path, path, email=email, role="viewer").status_code == 201
+
+
 def test_a_key_is_shown_once_on_its_page(world: World) -> None:
     """Then it can be replaced and revoked, and the log says by whom."""
     admin = world.browser(world.people["admin"], world.own.tenant_id)
@@ -246,6 +258,16 @@ def test_a_session_by_a_key_may_no_more_than_the_key(world: World) -> None:
     assert browser.get("/settings/people").status_code == 403
 
 
+def test_a_session_by_a_key_makes_no_key_that_outlives_it(world: World) -> None:
+    """What a key may not, nobody may who came by it."""
+    browser, path, (longer, _) = world.app.test_client(), "/settings/keys", world.own.key()
+    _, key = world.own.key(lasts="2d")
+    assert submit(browser, "/signin", "/signin", key=key).status_code == 303
+    assert submit(browser, path, path, kind="event").status_code == 403
+    assert submit(browser, path, f"{path}/{longer}/rotate").status_code == 403
+    assert submit(browser, path, path, kind="event", expires="1d").status_code == 201
+
+
 def test_the_settings_begin_with_the_first_page_that_one_may_see(world: World) -> None:
     """Whoever shortens an address by hand arrives somewhere."""
     answer = world.browser(world.people["admin"], world.own.tenant_id).get("/settings")
@@ -257,3 +279,15 @@ def test_who_may_see_no_settings_is_told_so(world: World) -> None:
     answer = world.browser(world.people["viewer"], world.own.tenant_id).get("/settings")
     assert answer.status_code == 404
     assert "no settings that you may see" in answer.text
+
+
+def test_a_key_that_reads_the_audit_log_sees_no_e_mails(world: World) -> None:
+    """Those are for who may see people; nor does a search by one find anybody."""
+    browser, owner = world.app.test_client(), world.people["owner"]
+    world.own.rooms.audit.note(world.own.tenant_id, actor=f"user:{owner.id}", action="bulk.cancel", subject="blk_1")
+    _, key = world.own.key(scopes=["audit:read"])
+    assert submit(browser, "/signin", "/signin", key=key).status_code == 303
+    page = browser.get("/settings/audit?action=bulk.cancel")
+    assert page.status_code == 200
+    assert f"user:{owner.id}" in page.text and owner.email not in page.text
+    assert "Nothing fits" in browser.get(f"/settings/audit?actor={owner.email}").text

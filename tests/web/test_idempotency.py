@@ -257,9 +257,10 @@ def test_no_key_in_the_clear_is_kept(world: World) -> None:
     assert "key" not in (post(elsewhere, world, "/v1/keys", {"kind": "api"}, key).json or {"key": ""})
 
 
-def test_a_key_is_told_again_to_nobody_who_could_not_make_it(world: World) -> None:
-    """Who knows an idempotency key of somebody who may more, gets no more by it."""
-    key, (_, weak) = uuid4().hex, world.own.key(scopes=["keys:write"])
+@pytest.mark.parametrize("wish", [{"scopes": ["keys:write"]}, {"lasts": "1h"}])
+def test_a_key_is_told_again_to_nobody_who_could_not_make_it(world: World, wish: dict[str, Any]) -> None:
+    """Who knows an idempotency key of somebody who may more, or for longer, gets no more by it."""
+    key, (_, weak) = uuid4().hex, world.own.key(**wish)
     strong = post(world.app, world, "/v1/keys", {"kind": "api"}, key)
     headers = {"Authorization": f"Bearer {weak}", "Idempotency-Key": key}
     again = world.app.test_client().post("/v1/keys", json={"kind": "api"}, headers=headers)

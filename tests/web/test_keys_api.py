@@ -77,6 +77,25 @@ def test_a_key_makes_none_that_may_more(world: World) -> None:
     assert ask(world, "POST", "/v1/keys", {"kind": "api", "scopes": ["runs:read"]}, key=key)[0] == 201
 
 
+def test_a_key_makes_none_that_outlives_it(world: World) -> None:
+    """Else its expiry would be worth nothing."""
+    for expires in (None, "3h"):
+        _, key = world.own.key(lasts="2h")
+        status, refused = ask(world, "POST", "/v1/keys", {"kind": "api", "expires": expires}, key=key)
+        assert (status, "ends at" in refused["detail"]) == (403, True)
+        assert ask(world, "POST", "/v1/keys", {"kind": "api", "expires": "1h"}, key=key)[0] == 201
+
+
+def test_a_key_that_rotates_itself_wins_no_time(world: World) -> None:
+    """Its successor ends when it would have; one that lives longer it leaves alone."""
+    (key_id, key), (longer, _) = world.own.key(lasts="2h"), world.own.key()
+    assert ask(world, "POST", f"/v1/keys/{longer}/rotate", {}, key=key)[0] == 403
+    _, before = ask(world, "GET", "/v1/keys", key=key)
+    [ends_at] = [one["expires_at"] for one in before["data"] if one["id"] == key_id]
+    status, new = ask(world, "POST", f"/v1/keys/{key_id}/rotate", {"overlap": "0s"}, key=key)
+    assert (status, new["expires_at"]) == (201, ends_at)
+
+
 def test_who_may_make_keys_may_make_signing_keys(world: World) -> None:
     """What those are for goes with what comes of it: events that are sent, and what runs tell."""
     _, key = world.own.key(scopes=["keys:write", "events:send"])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
+from http_client import Client
 from redis import Redis
-from web_stage import Bank
+from web_stage import SECRET_KEY, Bank, signed_in
 
 from celeriac.platform.event import Event
 from celeriac.platform.models.catalog import PROVIDERS
+from celeriac.web.auth import signin_link
 from celeriac.wiring import Installation
 
 EVENT = {"name": "support/ticket.opened", "data": {}}
@@ -45,6 +48,22 @@ def test_the_event_door_and_the_api_share_the_bucket(slow_bank: Bank) -> None:
     answers = [slow_bank.sender.post(path, EVENT).status for _ in range(2)]
     answers += [slow_bank.api.get("/v1/runs").status for _ in range(2)]
     assert answers == [200, 200, 200, 429]
+
+
+def test_the_dashboard_is_no_way_around_the_bucket(server: str, slow_bank: Bank) -> None:
+    """A session by a key takes from it what the key would."""
+    visitor, run = signed_in(server, slow_bank), f"/runs/{slow_bank.desk.ticket()}/raw"
+    answers = [slow_bank.api.get("/v1/runs"), *(visitor.get(run) for _ in range(3))]
+    assert [one.status for one in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert visitor.get("/signin").status == 200
+
+
+def test_people_are_not_counted(server: str, slow_bank: Bank) -> None:
+    """They look, and do not send; who came by a link or a password is no program."""
+    visitor, link = Client(server), urlsplit(signin_link(server, slow_bank.tenant_id, SECRET_KEY))
+    visitor.get(f"{link.path}?{link.query}")
+    assert [visitor.get("/runs").status for _ in range(5)] == [200] * 5
 
 
 def test_a_refusal_says_truthfully_when_to_come_back(installation: Installation, bank: Bank) -> None:

@@ -11,7 +11,7 @@ from celeriac.tenants.keys import KeyKind, KeyWish
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, AuditQuery, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
 from celeriac.web.api.models import BODY, refusals
-from celeriac.web.auth import actor, needs, tenant_id
+from celeriac.web.auth import actor, caller, needs, tenant_id
 from celeriac.web.filters import audit_filter, refusing
 from celeriac.web.once import key_seed, once
 from celeriac.web.paging import page_of_audit
@@ -52,9 +52,9 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
     """Make a key that may do no more than the one that asks; `key` is shown this once."""
     with refusing(422):
         wish = KeyWish.of(body.kind, name=body.name, scopes=body.scopes, lasts=body.expires)
-    check_reach(wish.kind, wish.scopes)
+    check_reach(wish.kind, wish.scopes, wish.ends_at)
     _check_encryption(wish.kind)
-    key_id, plaintext = rooms().keys.create(tenant_id(), wish, actor=actor(), seed=key_seed())
+    key_id, plaintext = rooms().keys.create(tenant_id(), wish, actor=actor(), seed=key_seed(), until=caller().ends_at)
     return key_json(rooms().keys.get(tenant_id(), key_id)) | {"key": plaintext}, 201
 
 
@@ -64,11 +64,16 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
 def rotate(path: KeyPath, body: RotateIn) -> tuple[dict[str, Any], int]:
     """Make a successor with the same name, kind and scopes; the old key expires after the overlap."""
     old = rooms().keys.get(tenant_id(), path.key_id)
-    check_reach(old.kind, old.scopes)
+    check_reach(old.kind, old.scopes, old.expires_at)
     _check_encryption(old.kind)
     with refusing(422):
         key_id, plaintext = rooms().keys.rotate(
-            path.key_id, body.overlap, tenant_id=tenant_id(), actor=actor(), seed=key_seed()
+            path.key_id,
+            body.overlap,
+            tenant_id=tenant_id(),
+            actor=actor(),
+            seed=key_seed(),
+            until=caller().ends_at,
         )
     return key_json(rooms().keys.get(tenant_id(), key_id)) | {"key": plaintext}, 201
 

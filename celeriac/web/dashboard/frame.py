@@ -11,7 +11,15 @@ from werkzeug.wrappers import Response
 
 from celeriac.tenants.people import Place
 from celeriac.tenants.tenant import Tenant
-from celeriac.web.auth import caller, check_permission, check_same_site, is_signed_in, tenant_id
+from celeriac.web.auth import (
+    caller,
+    check_permission,
+    check_same_site,
+    count_request_by_key,
+    is_signed_in,
+    may,
+    tenant_id,
+)
 from celeriac.web.rooms import rooms
 
 dashboard = Blueprint("dashboard", __name__)
@@ -19,9 +27,13 @@ dashboard = Blueprint("dashboard", __name__)
 
 @dashboard.before_request
 def require_session() -> Response | None:
-    """Send people who are not signed in to the form, and refuse forms of other sites and what a role may not do."""
+    """Send people who are not signed in to the form, and refuse forms of other sites and what a role may not do.
+
+    And what is beyond the tenant's limit of requests, where a key signed in: else its session would be a way around.
+    """
     if not is_signed_in():
         return redirect(url_for("signin.form", next=request.full_path.rstrip("?")), 303)
+    count_request_by_key()
     if request.method == "POST":
         check_same_site(request)
     check_permission()
@@ -44,7 +56,9 @@ def tenant() -> Tenant | None:
 
 
 def emails_of_members() -> dict[str, str]:
-    """Return the e-mails of who belongs to the tenant, by how the audit log names them."""
+    """Return the e-mails of who belongs to the tenant, by how the audit log names them, for who may see people."""
+    if not may("people:read"):
+        return {}
     return {f"user:{member.user.id}": member.user.email for member in rooms().people.members(tenant_id())}
 
 

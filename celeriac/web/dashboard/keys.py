@@ -42,9 +42,9 @@ def create_key() -> AnyResponse:
         )
     except ConfigError as error:
         return Response(_page(refusal=error.message), 422)
-    check_reach(wish.kind, wish.scopes)
+    check_reach(wish.kind, wish.scopes, wish.ends_at)
     try:
-        shown = rooms().keys.create(tenant_id(), wish, actor=actor())[1]
+        shown = rooms().keys.create(tenant_id(), wish, actor=actor(), until=caller().ends_at)[1]
     except (ConfigError, ConflictError) as error:
         return Response(_page(refusal=error.message), 409)
     return Response(_page(shown=shown), 201)
@@ -55,10 +55,10 @@ def create_key() -> AnyResponse:
 def rotate_key(key_id: str) -> AnyResponse:
     """Make a successor and show it this once."""
     old = rooms().keys.get(tenant_id(), key_id)
-    check_reach(old.kind, old.scopes)
+    check_reach(old.kind, old.scopes, old.expires_at)
     try:
-        overlap = request.form.get("overlap", "24h")
-        shown = rooms().keys.rotate(key_id, overlap, tenant_id=tenant_id(), actor=actor())[1]
+        overlap, until = request.form.get("overlap", "24h"), caller().ends_at
+        shown = rooms().keys.rotate(key_id, overlap, tenant_id=tenant_id(), actor=actor(), until=until)[1]
     except (ConfigError, ConflictError) as error:
         return Response(_page(refusal=error.message), 409)
     return Response(_page(shown=shown), 201)

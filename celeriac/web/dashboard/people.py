@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from celeriac.errors import ConfigError, ConflictError, NotFoundError
-from celeriac.tenants.people import Member
+from celeriac.errors import ConfigError, ConflictError
 from celeriac.tenants.roles import ROLES, Role, check_role, may_change
 from celeriac.web.auth import actor, caller, invitation_link, needs, switch_tenant, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
@@ -26,10 +25,11 @@ def people() -> str:
 def invite() -> AnyResponse:
     """Invite somebody and show the link this once."""
     try:
-        role = _grantable(request.form.get("role", ""))
-        _, token = rooms().invitations.create(tenant_id(), request.form.get("email", ""), role, actor=actor())
-    except ConfigError as error:
-        return Response(_page(refusal=error.message), 422)
+        role, email = check_role(request.form.get("role", "")), request.form.get("email", "")
+        _check(role)
+        _, token = rooms().invitations.create(tenant_id(), email, role, actor=actor(), may=caller().permissions)
+    except (ConfigError, ConflictError) as error:
+        return _refused(error)
     return Response(_page(shown=invitation_link(request.host_url, token)), 201)
 
 
@@ -38,10 +38,10 @@ def invite() -> AnyResponse:
 def change_role(user_id: str) -> AnyResponse:
     """Give a member another role."""
     try:
-        role = _grantable(request.form.get("role", ""), _member(user_id).role)
-        rooms().people.set_role(tenant_id(), user_id, role, actor=actor())
+        role = check_role(request.form.get("role", ""))
+        rooms().people.change_role(tenant_id(), user_id, role, actor=actor(), may=caller().permissions)
     except (ConfigError, ConflictError) as error:
-        return Response(_page(refusal=error.message), 409)
+        return _refused(error)
     return redirect(url_for("dashboard.people"), 303)
 
 
@@ -49,11 +49,10 @@ def change_role(user_id: str) -> AnyResponse:
 @needs("people:write")
 def remove_member(user_id: str) -> AnyResponse:
     """Let a member belong to the tenant no more."""
-    _check(_member(user_id).role)
     try:
-        rooms().people.remove(tenant_id(), user_id, actor=actor())
+        rooms().people.remove(tenant_id(), user_id, actor=actor(), may=caller().permissions)
     except ConflictError as error:
-        return Response(_page(refusal=error.message), 409)
+        return _refused(error)
     return redirect(url_for("dashboard.people"), 303)
 
 
@@ -75,21 +74,14 @@ def switch() -> AnyResponse:
     return redirect(url_for("dashboard.runs"), 303)
 
 
-def _member(user_id: str) -> Member:
-    for member in rooms().people.members(tenant_id()):
-        if member.user.id == user_id:
-            return member
-    raise NotFoundError(f"There is no member {user_id!r}")
+def _refused(error: ConfigError | ConflictError) -> Response:
+    """Show the page with the reason."""
+    status = 422 if isinstance(error, ConfigError) else 403 if error.code == "owners_only" else 409
+    return Response(_page(refusal=error.message), status)
 
 
-def _grantable(given: str, *others: Role | None) -> Role:
-    role = check_role(given)
-    _check(role, *others)
-    return role
-
-
-def _check(*roles: Role | None) -> None:
-    if not may_change(caller().permissions, *roles):
+def _check(role: Role) -> None:
+    if not may_change(caller().permissions, role):
         raise Problem(403, "access_denied", "Only an owner may make, change or remove owners")
 
 
