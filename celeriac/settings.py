@@ -6,11 +6,17 @@ Every name here is `CELERIAC_<NAME>` outside; `celeriac doctor` and the docs lis
 from __future__ import annotations
 
 from functools import cache
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+#: how an address may be reached, and the port that goes without saying
+_PORTS = {"http": 80, "https": 443}
 
 
 class Settings(BaseSettings):
@@ -31,6 +37,12 @@ class Settings(BaseSettings):
     )
     secret_key: str = Field(
         "", repr=False, description="signs sessions, sign-in links and results; needed to serve beyond this host"
+    )
+    public_url: str | None = Field(
+        None, description="where people reach the web, like https://celeriac.example.com; for links, cookies and forms"
+    )
+    trusted_proxies: str = Field(
+        "", description="proxies before the web that are believed who asked and how, like 10.0.0.5,10.1.0.0/16"
     )
     app: str | None = Field(None, description="the user's app as module:attribute")
     app_version: str | None = Field(None, description="recorded with functions whose app names no version")
@@ -73,13 +85,32 @@ class Settings(BaseSettings):
         """The networks of `fetch_allow`, one by one."""
         return tuple(one.strip() for one in self.fetch_allow.split(",") if one.strip())
 
-    @field_validator("fetch_allow")
+    @property
+    def proxy_networks(self) -> tuple[Network, ...]:
+        """The networks of `trusted_proxies`, one by one."""
+        return tuple(ip_network(one.strip()) for one in self.trusted_proxies.split(",") if one.strip())
+
+    @field_validator("fetch_allow", "trusted_proxies")
     @classmethod
     def _check_networks(cls, value: str) -> str:
         for one in value.split(","):
             if one.strip():
                 ip_network(one.strip())
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _as_origin(cls, value: str | None) -> str | None:
+        """Write it as browsers write the origin of a form: in lower case, and without the port that goes without."""
+        if not value:
+            return None
+        parts = urlsplit(value)
+        is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+        if parts.scheme not in _PORTS or not parts.hostname or not parts.netloc.isascii() or not is_bare:
+            raise ValueError("write it like https://celeriac.example.com, without a path")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+        return f"{parts.scheme}://{host}{port}"
 
 
 @cache

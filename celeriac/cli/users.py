@@ -74,15 +74,15 @@ def ls(tenant: str | None, as_json: bool) -> None:
 @click.argument("email")
 @tenant_option
 @click.option("--role", type=role_choice, default="viewer", show_default=True)
-@click.option("--url", default="http://127.0.0.1:8288", show_default=True, help="Where the dashboard is served.")
+@click.option("--url", help="Where people reach the dashboard; CELERIAC_PUBLIC_URL, or port 8288 of this machine.")
 @json_option
-def invite(email: str, *, tenant: str, role: Role, url: str, as_json: bool) -> None:
+def invite(email: str, *, tenant: str, role: Role, url: str | None, as_json: bool) -> None:
     """Print a link by which somebody joins a tenant, once, within a week."""
     from celeriac.web.api.answers import moment
     from celeriac.web.auth import invitation_link
 
     invitation, token = rooms_for(tenant).invitations.create(tenant, email, role, actor=login())
-    link = invitation_link(url, token)
+    link = invitation_link(url or rooms().settings.public_url or "http://127.0.0.1:8288", token)
     if as_json:
         emit({"id": invitation.id, "link": link, "role": role, "expires_at": moment(invitation.expires_at)})
     else:

@@ -43,6 +43,7 @@ from celeriac.web.dashboard.frame import dashboard
 from celeriac.web.dashboard.signin import signin
 from celeriac.web.hints import Hints
 from celeriac.web.problems import Problem
+from celeriac.web.proxies import TrustedProxies
 from celeriac.web.rates import add_rate_headers
 from celeriac.web.rooms import furnish
 
@@ -127,6 +128,7 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(signin)
     app.register_blueprint(dashboard)
     _hurry_the_database(app)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.proxy_networks)  # type: ignore[method-assign]
     return app
 
 

@@ -24,6 +24,7 @@ from celeriac.tenants.keys import ApiKey, KeyKind
 from celeriac.tenants.people import Member, User
 from celeriac.tenants.roles import EVERYTHING, SCOPES, Permission
 from celeriac.web.problems import Problem
+from celeriac.web.proxies import is_secure
 from celeriac.web.rooms import hints, rooms
 
 #: how long a sign-in link may be used, once
@@ -90,10 +91,10 @@ def _view() -> Callable[..., Any] | None:
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's signed cookie; it is marked secure exactly where the request came over TLS."""
+    """Flask's signed cookie; it is marked secure exactly where people come over TLS."""
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        return request.is_secure
+        return is_secure()
 
 
 def prepare_sessions(app: Flask, secret_key: str) -> None:
@@ -326,10 +327,16 @@ def check_same_site(asked: Request) -> None:
     """Refuse a form that another site sent, or that lacks its session's token."""
     site = asked.headers.get("Sec-Fetch-Site", "same-origin")
     origin = asked.headers.get("Origin")
-    is_foreign = site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != asked.host)
+    is_foreign = site not in ("same-origin", "none") or (origin is not None and not _is_own(origin, asked))
     given = asked.form.get("csrf", "").encode()
     if is_foreign or not secrets.compare_digest(given, csrf_token().encode()):
         raise Problem(403, "access_denied", "This form is too old or came from another site; load the page again")
+
+
+def _is_own(origin: str, asked: Request) -> bool:
+    """Say whether this is where people reach the web; a proxy may name another host to us than they see."""
+    public = rooms().settings.public_url
+    return urlsplit(origin).netloc == asked.host if public is None else origin == public
 
 
 def _begin_session(tenant: str, **proof: str) -> None:

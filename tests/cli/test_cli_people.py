@@ -86,3 +86,12 @@ def test_an_invitation_is_listed_and_taken_back(shell: Shell, tenant: str) -> No
     assert shell.json("users", "uninvite", made["id"], *of_tenant) == {"id": made["id"], "taken_back": True}
     assert shell.json("users", "invitations", *of_tenant) == {"data": []}
     assert shell.run("users", "uninvite", made["id"], *of_tenant).returncode == 1
+
+
+def test_an_invitation_leads_where_people_reach_the_dashboard(shell: Shell, tenant: str) -> None:
+    """The setting says it once for all; an option for one."""
+    invite, public = ("users", "invite", "b@example.com", "--tenant", tenant), "https://celeriac.example.com"
+    assert shell.run(*invite, CELERIAC_PUBLIC_URL=public).stdout.startswith(f"{public}/invitation?token=")
+    assert shell.run(*invite).stdout.startswith("http://127.0.0.1:8288/invitation?token=")
+    elsewhere = shell.run(*invite, "--url", "http://other.example", CELERIAC_PUBLIC_URL=public)
+    assert elsewhere.stdout.startswith("http://other.example/invitation?token=")

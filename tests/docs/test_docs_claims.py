@@ -29,6 +29,8 @@ IN_WORDS = {
     "CELERIAC_BROKER_URL": "the Redis",
     "CELERIAC_RETRY_SECONDS": "growing delays",
     "CELERIAC_SECRET_KEY": "none",
+    "CELERIAC_PUBLIC_URL": "none",
+    "CELERIAC_TRUSTED_PROXIES": "none",
     "CELERIAC_APP": "none",
     "CELERIAC_APP_VERSION": "none",
     "CELERIAC_DEFAULT_TENANT": "none",

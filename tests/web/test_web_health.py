@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 from bank_runs import TICKET
 from http_client import Client
-from web_stage import SECRET_KEY, Bank, open_bank, serving
+from web_stage import SECRET_KEY, Bank, open_bank, server_process, serving
 
 from celeriac.database import migrate
 from celeriac.errors import ConfigError
@@ -20,7 +17,6 @@ from celeriac.settings import Settings
 from celeriac.web.app import create_app
 from celeriac.wiring import Installation, build
 from services import free_port
-from waiting import wait_until
 
 EVENT = {"name": TICKET, "data": {"ticket_id": "t-1"}}
 
@@ -97,25 +93,7 @@ def test_the_web_refuses_to_start_without_a_secret_key(sqlite_url: str, redis_ur
 
 
 def test_the_server_process_serves_and_ends_when_told(installation: Installation, bank: Bank) -> None:
-    port, settings = free_port(), installation.settings
-    given = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "SECRET_KEY": SECRET_KEY}
-    environment = os.environ | {f"CELERIAC_{name}": value for name, value in given.items()}
-    program = f"from celeriac.web.server import serve; serve('127.0.0.1', {port}, threads=4)"
-    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    try:
-        client = Client(f"http://127.0.0.1:{port}", bank.api_key)
-        wait_until(lambda: answers(client), 30, "the server to answer")
-        assert client.post("/v1/events", EVENT).status == 202
+    with server_process(installation) as (url, process):
+        assert Client(url, bank.api_key).post("/v1/events", EVENT).status == 202
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-def answers(client: Client) -> bool:
-    """Say whether the server is up."""
-    try:
-        return bool(client.get("/healthz").status == 200)
-    except OSError:
-        return False

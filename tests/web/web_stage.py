@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,8 @@ from werkzeug.serving import make_server
 
 from celeriac.web.app import create_app
 from celeriac.wiring import Installation
+from services import free_port
+from waiting import wait_until
 
 SECRET_KEY = "a key for tests"
 
@@ -43,6 +48,30 @@ def serving(installation: Installation) -> Iterator[str]:
         thread.join()
         server.server_close()
         installation.close()
+
+
+@contextmanager
+def server_process(installation: Installation, **more: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve the installation by a process of its own, as an operator does, and yield its address when it answers."""
+    port, settings = free_port(), installation.settings
+    given = {"database_url": settings.database_url, "redis_url": settings.redis_url, "secret_key": SECRET_KEY, **more}
+    environment = os.environ | {f"CELERIAC_{name.upper()}": value for name, value in given.items()}
+    program = f"from celeriac.web.server import serve; serve('127.0.0.1', {port}, threads=4)"
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(Client(url)), 30, "the server to answer")
+        yield url, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return bool(client.get("/healthz").status == 200)
+    except OSError:
+        return False
 
 
 def open_bank(installation: Installation, server: str, name: str) -> Bank:

@@ -24,6 +24,7 @@ from celeriac.web.dashboard.filters import given_filters, shown_filter
 from celeriac.web.dashboard.frame import dashboard, emails_of_members, is_refresh, template_of, tenant
 from celeriac.web.dashboard.timeline import timeline
 from celeriac.web.paging import page_of_runs
+from celeriac.web.proxies import public_url
 from celeriac.web.rooms import rooms
 from celeriac.web.viewing import view_of
 
@@ -58,7 +59,7 @@ def runs() -> str:
         refusal=refusal,
         statuses=STATUSES,
         cursor=cursor,
-        base_url=request.host_url.rstrip("/"),
+        base_url=public_url(),
         tenant_id=tenant_id(),
         **around,
     )

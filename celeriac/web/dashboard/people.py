@@ -10,6 +10,7 @@ from celeriac.tenants.roles import ROLES, Role, check_role, may_change
 from celeriac.web.auth import actor, caller, invitation_link, needs, switch_tenant, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
 from celeriac.web.problems import Problem
+from celeriac.web.proxies import public_url
 from celeriac.web.rooms import rooms
 
 
@@ -30,7 +31,7 @@ def invite() -> AnyResponse:
         _, token = rooms().invitations.create(tenant_id(), email, role, actor=actor(), may=caller().permissions)
     except (ConfigError, ConflictError) as error:
         return _refused(error)
-    return Response(_page(shown=invitation_link(request.host_url, token)), 201)
+    return Response(_page(shown=invitation_link(public_url(), token)), 201)
 
 
 @dashboard.post("/settings/people/<user_id>/role")
