@@ -29,6 +29,7 @@ from celeriac.tenants.idempotency import GivenAnswers
 from celeriac.tenants.invitations import Invitations
 from celeriac.tenants.keys import Keys
 from celeriac.tenants.people import People
+from celeriac.tenants.roles import permissions
 from celeriac.tenants.secrets import Secrets
 from celeriac.tenants.signing import SigningKeys
 
@@ -209,6 +210,11 @@ ASKED: dict[str, Callable[[World, Engine], Any]] = {
     "People.set_role": lambda w, e: _their_rows(
         w, "memberships", lambda: _people(w, e).set_role(w.me, w.others.of_both, "operator")
     ),
+    "People.change_role": lambda w, e: _their_rows(
+        w,
+        "memberships",
+        lambda: _people(w, e).change_role(w.me, w.others.member, "operator", may=permissions("owner")),
+    ),
     "People.remove": lambda w, e: _people(w, e).remove(w.me, w.others.member),
     "Invitations.open_ones": lambda w, e: _invitations(w, e).open_ones(w.me),
     "Invitations.get": lambda w, e: _invitations(w, e).get(w.me, w.others.invitation),
@@ -244,6 +250,7 @@ CHANGING = (
     "Secrets.put",
     "Secrets.remove",
     "People.set_role",
+    "People.change_role",
     "People.remove",
     "Invitations.create",
     "Invitations.take_back",
