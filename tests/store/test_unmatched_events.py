@@ -9,32 +9,31 @@ from store_stage import OTHER, PAST, TENANT, Stage, event_wait, function, outgoi
 from celeriac.database import transaction
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.event import signal_name
-from celeriac.platform.store import sql_ingest
-from celeriac.platform.store.tables import waits
+from celeriac.platform.store.sql_store import SqlStore
+from celeriac.platform.store.tables import events, waits
+
+
+def set_data(engine: Engine, event_id: str, data: str) -> None:
+    """Let an event hold this, whatever the codec says to it."""
+    with transaction(engine) as connection:
+        connection.execute(events.update().where(events.c.id == event_id).values(data=data))
 
 
 def test_an_event_that_cannot_be_matched_holds_up_no_other(
-    sql_stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sql_stage: Stage, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sql_stage.declare(function(), function("next", "sent"))
-    read = sql_ingest._arrival
-
-    def arrival(row: sql_ingest.AnyRow) -> object:
-        if row.id == "evt_bad":
-            raise RecursionError("too deep")
-        return read(row)
-
-    monkeypatch.setattr(sql_ingest, "_arrival", arrival)
-    for tenant, event_id in ((OTHER, "evt_bad"), (TENANT, "evt_good")):
-        claim = sql_stage.claimed(tenant=tenant)
-        sql_stage.store.commit([step_done(claim, "send", events=(outgoing(event_id),))])
+    sql_stage.declare(function(), function("next", "answer"))
+    sql_stage.parked(event_wait(match_path="data.deep", match_value="1"))
+    for tenant, event_id in ((TENANT, "evt_bad"), (OTHER, "evt_good")):
+        sent = (outgoing(event_id, "answer"),)
+        sql_stage.store.commit([step_done(sql_stage.claimed(tenant=tenant), "send", events=sent)])
+    set_data(engine, "evt_bad", '{"deep":' + "[" * 600 + "]" * 600 + "}")
     matched = sql_stage.store.match_pending()
     assert ([one.id for one in matched.accepted], len(matched.queued)) == (["evt_good"], 1)
     assert "evt_bad" in caplog.text
-    assert sql_stage.store.match_pending().accepted == [], "it is passed over for a while"
-    monkeypatch.setattr(sql_ingest, "_arrival", read)
-    sql_stage.store._unmatched._until.clear()  # type: ignore[attr-defined]
-    assert [one.id for one in sql_stage.store.match_pending().accepted] == ["evt_bad"]
+    set_data(engine, "evt_bad", '{"deep":1}')
+    assert sql_stage.store.match_pending().accepted == [], "it is passed over for a minute"
+    assert [one.id for one in SqlStore(engine).match_pending().accepted] == ["evt_bad"]
 
 
 def test_an_open_wait_of_an_ended_run_is_closed_when_it_is_due(sql_stage: Stage, engine: Engine) -> None:
