@@ -60,7 +60,9 @@ def ls(tenant: str, limit: int, before: str | None, as_json: bool) -> None:
     """List bulk actions, newest first."""
     from celeriac.web.api.answers import action_json
 
-    found = rooms_for(tenant).operations.actions(tenant, limit=limit, before=before)
+    operations = rooms_for(tenant).operations
+    last = None if before is None else operations.action(tenant, before).place
+    found = operations.actions(tenant, limit=limit, before=last)
     if as_json:
         emit({"data": [action_json(action) for action in found]})
     elif found:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, tuple_
 
 from celeriac.database import db_now, reading, single, transaction
 from celeriac.ids import new_id
@@ -84,15 +84,19 @@ class Audit:
         before: str | None = None,
         most: int = 50,
     ) -> list[AuditEntry]:
-        """Return a page of a tenant's entries (None: the installation's), newest first, from those before an id on."""
-        statement = select(audit_log).where(audit_log.c.tenant_id.is_(None))
-        if tenant_id is not None:
-            statement = select(audit_log).where(audit_log.c.tenant_id == tenant_id)
-        statement = statement.where(*_conditions(where or AuditFilter()))
+        """Return a page of a tenant's entries (None: the installation's), newest first, from those before an id on.
+
+        Behind an entry that is deleted there is nothing, as the oldest ones go first.
+        """
+        columns = audit_log.c
+        whose = columns.tenant_id.is_(None) if tenant_id is None else columns.tenant_id == tenant_id
+        statement = select(audit_log).where(whose, *_conditions(where or AuditFilter()))
         if before is not None:
-            statement = statement.where(audit_log.c.id < before)
+            last = select(columns.at, columns.id).where(whose, columns.id == before)
+            statement = statement.where(tuple_(columns.at, columns.id) < last.scalar_subquery())
+        newest_first = (columns.at.desc(), columns.id.desc())
         with reading(self._engine if tenant_id is None else self._walled, tenant_id) as connection:
-            rows = connection.execute(statement.order_by(audit_log.c.id.desc()).limit(most)).all()
+            rows = connection.execute(statement.order_by(*newest_first).limit(most)).all()
         return [AuditEntry(**{**row._asdict(), "detail": json.loads(row.detail)}) for row in rows]
 
     def delete_before(self, before: datetime, *, most: int = 500) -> int:

@@ -1,4 +1,4 @@
-"""Cancelling: the one thing that both the API and the dashboard may do to a run."""
+"""Cancelling: ending a run alike for the API and the dashboard, with the refusals that both of them give."""
 
 from __future__ import annotations
 

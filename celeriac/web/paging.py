@@ -6,11 +6,12 @@ It is good for one tenant. The lists of the API and those of the dashboard both 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from celeriac.platform.durable.asked import ApprovalPage
-from celeriac.platform.durable.bulk import BulkAction
+from celeriac.platform.durable.bulk import BulkAction, Place
 from celeriac.platform.durable.reads import Page
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.tenants.audit import AuditEntry
@@ -39,10 +40,11 @@ def page_of_approvals(*, run_id: str | None = None, limit: int, cursor: str | No
 
 def page_of_actions(*, limit: int, cursor: str | None) -> tuple[list[BulkAction], str | None]:
     """Read one page of bulk actions, newest first, and the cursor of the next one."""
-    before = _position("actions", cursor)
+    position = _position("bulk", cursor)
+    before = None if position is None else _place(position)
     found = rooms().operations.actions(tenant_id(), limit=limit + 1, before=before)
     page = found[:limit]
-    return page, str(_signer("actions").dumps(page[-1].id)) if len(found) > limit else None
+    return page, _cursor_behind(page[-1]) if len(found) > limit else None
 
 
 def page_of_audit(where: AuditFilter, *, limit: int, cursor: str | None) -> tuple[list[AuditEntry], str | None]:
@@ -51,6 +53,16 @@ def page_of_audit(where: AuditFilter, *, limit: int, cursor: str | None) -> tupl
     found = rooms().audit.entries(tenant_id(), where, before=before, most=limit + 1)
     page = found[:limit]
     return page, str(_signer("audit").dumps(page[-1].id)) if len(found) > limit else None
+
+
+def _cursor_behind(action: BulkAction) -> str:
+    at, action_id = action.place
+    return str(_signer("bulk").dumps(f"{at.isoformat()} {action_id}"))
+
+
+def _place(position: str) -> Place:
+    at, action_id = position.split(" ")
+    return datetime.fromisoformat(at), action_id
 
 
 def _position(salt: str, cursor: str | None) -> str | None:

@@ -232,7 +232,7 @@ def test_another_tenants_action_is_not_found(operations: Operations) -> None:
 def test_actions_are_listed_newest_first(operations: Operations) -> None:
     begun = [operations.begin(TENANT, "cancel", WORK).id for _ in range(5)]
     first = operations.actions(TENANT, limit=3)
-    rest = operations.actions(TENANT, limit=3, before=first[-1].id)
+    rest = operations.actions(TENANT, limit=3, before=first[-1].place)
     assert [action.id for action in (*first, *rest)] == begun[::-1]
 
 

@@ -152,6 +152,21 @@ def test_a_page_has_no_inline_script_or_style(reader: Client, bank: Bank) -> Non
         assert page.count("<script") == page.count('<script src="/static/celeriac.js"') == 1
 
 
+def test_a_page_of_many_steps_can_be_looked_at(reader: Client, bank: Bank) -> None:
+    """It shows the beginnings of large values and the ends of long conversations, as it is asked for again and again."""
+    run = bank.desk.started()
+    large = [{"number": number, "text": f"text {number}"} for number in range(200)]
+    said = [{"role": "user", "text": f"message {number}: {'long ' * 100}"} for number in range(300)]
+    for number in range(300):
+        run.step(f"s{number}", large, given=large)
+    for number in range(20):
+        run.step(f"m{number}", {"text": "done"}, kind="model", given={"messages": said})
+    page = reader.get(f"/runs/{run.id}").text
+    assert len(page) < 2_000_000
+    assert "more characters in the raw view" in page and "earlier messages" in page
+    assert "message 299" in page
+
+
 def test_another_tenants_run_is_not_found_on_any_page(other_bank: Bank, server: str, bank: Bank) -> None:
     run_id, stranger = bank.desk.completed(), signed_in(server, other_bank)
     csrf = csrf_in(stranger.get("/runs").text)

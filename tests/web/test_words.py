@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from celeriac.web.dashboard.words import MOST_CHARACTERS, line, money, pretty, span
+from celeriac.web.dashboard.words import MOST_CHARACTERS, line, money, pretty, room_for, span
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,12 @@ def test_coloured_json_reads_like_the_plain_one(value: Any) -> None:
 def test_a_huge_value_is_cut() -> None:
     assert len(pretty("<" * 1_000_000)) < 6 * MOST_CHARACTERS
     assert "more characters" in pretty("<" * 1_000_000)
+
+
+def test_the_more_steps_a_page_has_the_shorter_is_each_value() -> None:
+    """So that the page grows with the steps, and not with what is in them."""
+    assert [room_for(rows) for rows in (0, 1, 15, 300, 100_000)] == [20_000, 20_000, 20_000, 1_000, 400]
+    assert "10 more characters" in pretty("x" * 1_008, 1_000)
 
 
 def test_a_value_nested_beyond_all_bounds_is_named_as_such() -> None:

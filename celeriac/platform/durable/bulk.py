@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from celeriac.errors import ConfigError
 from celeriac.ids import derived_id
@@ -22,6 +22,9 @@ BulkStatus = Literal["running", "completed", "aborted"]
 
 #: runs that are changed in one transaction
 PAGE = 50
+
+#: the place of an action among others: when it was made, and its id
+Place: TypeAlias = tuple[datetime, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,11 @@ class BulkAction:
     changed: int = 0
     created_at: datetime
     ended_at: datetime | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in a list, also when it is deleted."""
+        return self.created_at, self.id
 
     @property
     def is_over(self) -> bool:

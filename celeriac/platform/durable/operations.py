@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from celeriac.platform.durable.bulk import Advance, BulkAction, BulkKind, Count
+from celeriac.platform.durable.bulk import Advance, BulkAction, BulkKind, Count, Place
 from celeriac.platform.durable.rerun import Wish
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.flow.gate import Queued
@@ -54,8 +54,8 @@ class Operations(Protocol):
         """Return one action; raise `NotFoundError`."""
         ...
 
-    def actions(self, tenant_id: str, *, limit: int = 20, before: str | None = None) -> list[BulkAction]:
-        """Return actions, newest first, from the first one behind the id `before` on."""
+    def actions(self, tenant_id: str, *, limit: int = 20, before: Place | None = None) -> list[BulkAction]:
+        """Return actions, newest first, from the first one behind the place `before` on, whether it is there or not."""
         ...
 
     def abort(self, tenant_id: str, action_id: str) -> BulkAction:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, literal_column, or_, select, up
 from celeriac.database import db_now, reading, single, transaction
 from celeriac.errors import ConflictError, NotFoundError
 from celeriac.ids import new_id
-from celeriac.platform.durable.bulk import PAGE, Advance, BulkAction, BulkKind, Count, rerun_id, statuses_of
+from celeriac.platform.durable.bulk import PAGE, Advance, BulkAction, BulkKind, Count, Place, rerun_id, statuses_of
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.store.sql_cancelling import end_or_flag
 from celeriac.platform.store.sql_part import present
@@ -87,14 +87,13 @@ class SqlBulk(SqlReruns):
         with reading(self._engine, tenant_id) as connection:
             return _action_of(_row_of(connection, tenant_id, action_id))
 
-    def actions(self, tenant_id: str, *, limit: int = 20, before: str | None = None) -> list[BulkAction]:
+    def actions(self, tenant_id: str, *, limit: int = 20, before: Place | None = None) -> list[BulkAction]:
         found = select(bulk_actions).where(bulk_actions.c.tenant_id == tenant_id)
+        if before is not None:
+            at, action_id = before
+            beside = (bulk_actions.c.created_at == at) & (bulk_actions.c.id < action_id)
+            found = found.where(or_(bulk_actions.c.created_at < at, beside))
         with reading(self._engine, tenant_id) as connection:
-            if before is not None:
-                last = _row_of(connection, tenant_id, before)
-                older = bulk_actions.c.created_at < last.created_at
-                beside = (bulk_actions.c.created_at == last.created_at) & (bulk_actions.c.id < last.id)
-                found = found.where(or_(older, beside))
             newest_first = (bulk_actions.c.created_at.desc(), bulk_actions.c.id.desc())
             return [_action_of(row) for row in connection.execute(found.order_by(*newest_first).limit(limit))]
 

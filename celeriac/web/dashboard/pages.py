@@ -23,6 +23,7 @@ from celeriac.web.dashboard.conversation import Turn, bubbles, patch_of, state_a
 from celeriac.web.dashboard.filters import given_filters, shown_filter
 from celeriac.web.dashboard.frame import dashboard, emails_of_members, is_refresh, template_of, tenant
 from celeriac.web.dashboard.timeline import timeline
+from celeriac.web.dashboard.words import room_for
 from celeriac.web.paging import page_of_runs
 from celeriac.web.proxies import public_url
 from celeriac.web.rooms import rooms
@@ -70,7 +71,7 @@ def runs() -> str:
 def run(run_id: str) -> str:
     """Show one run."""
     view = view_of(run_id)
-    told = turns(view.steps)
+    told, drawn = turns(view.steps), timeline(view, datetime.now(UTC))
     return render_template(
         template_of("run"),
         view=view,
@@ -80,7 +81,8 @@ def run(run_id: str) -> str:
         longest_reason=LONGEST_REASON,
         turns=told,
         names=_names(told),
-        timeline=timeline(view, datetime.now(UTC)),
+        timeline=drawn,
+        room=room_for(len(drawn.rows)),
         bubbles=bubbles,
         patch_of=patch_of,
         state_after=state_after,

@@ -19,6 +19,9 @@ from celeriac.web.limit_words import limits_in_words
 #: a value longer than this is cut in a page; the raw view has all of it
 MOST_CHARACTERS = 20_000
 
+#: what all values of a page's steps may take together, each its input and output, and what each of them may in any case
+_PAGE_CHARACTERS, _LEAST_CHARACTERS = 600_000, 400
+
 #: what is no count of anything
 _MOST_COUNTED = 10**18
 
@@ -127,14 +130,17 @@ def line(value: Any, most: int = 160) -> str:
     return clip(value if isinstance(value, str) else _dump(value, indent=None), most)
 
 
-def pretty(value: Any) -> Markup:
-    """Write a value as indented JSON with its tokens marked for colour."""
-    text = _dump(value, indent=2)
-    cut = len(text) - MOST_CHARACTERS
+def room_for(rows: int) -> int:
+    """Return how many characters each value of a page of so many steps may take, so that the page can be looked at."""
+    return min(MOST_CHARACTERS, max(_LEAST_CHARACTERS, _PAGE_CHARACTERS // max(1, 2 * rows)))
+
+
+def pretty(value: Any, most: int | None = None) -> Markup:
+    """Write a value as indented JSON with its tokens marked for colour; one that has more characters is cut."""
+    text, most = _dump(value, indent=2), most or MOST_CHARACTERS
+    cut = len(text) - most
     if cut > 0:
-        return Markup('<span class="cut">{} more characters in the raw view</span>\n{}').format(
-            f"{cut:,}", text[:MOST_CHARACTERS]
-        )
+        return Markup('<span class="cut">{} more characters in the raw view</span>\n{}').format(f"{cut:,}", text[:most])
     pieces: list[str] = []
     at = 0
     for token in _JSON_TOKEN.finditer(text):
