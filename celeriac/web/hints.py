@@ -12,6 +12,7 @@ import logging
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -21,8 +22,15 @@ from redis.retry import Retry
 #: nobody waits longer than this for a hint
 _TIMEOUT_SECONDS = 0.5
 
-#: how often passwords may be tried for one account and from one address, and in which time
-TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_WITHIN = 10, 100, timedelta(minutes=5)
+#: How often passwords may be tried from one address, for one account from one address, and for one account in all. The
+#: last is far more than one address can use up, so that nobody shuts somebody else out with a wrong password or ten.
+TRIES_OF_ADDRESS, TRIES_OF_BOTH, TRIES_OF_ACCOUNT = 100, 10, 200
+
+#: in which time
+TRIES_WITHIN = timedelta(minutes=5)
+
+#: the part of an IPv6 address that one customer of a provider has: they may use each address in it
+_IPV6_PREFIX = 64
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +44,25 @@ class Tries:
 
     @property
     def keys(self) -> dict[str, int]:
-        """Where the tries are counted, and how many there may be; users belong to no tenant, so their keys do not."""
-        limits = ((f"account:{self.account}", TRIES_OF_ACCOUNT), (f"address:{self.address}", TRIES_OF_ADDRESS))
+        """Where the tries are counted in turn, and how many there may be; users belong to no tenant, nor do these."""
+        place = _place(self.address)
+        limits = (
+            (f"address:{place}", TRIES_OF_ADDRESS),
+            (f"both:{place}:{self.account}", TRIES_OF_BOTH),
+            (f"account:{self.account}", TRIES_OF_ACCOUNT),
+        )
         return {f"celeriac:signin:{hashlib.sha256(name.encode()).hexdigest()[:32]}": most for name, most in limits}
+
+
+def _place(address: str) -> str:
+    """Return what counts as one address: of IPv6 the network that somebody has of it."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, IPv6Address):
+        return str(known.ipv4_mapped or IPv6Network((int(known), _IPV6_PREFIX), strict=False))
+    return str(known)
 
 
 class Hints:
@@ -72,20 +96,22 @@ class Hints:
     def next_try(self, tries: Tries, *, within: timedelta = TRIES_WITHIN) -> int | None:
         """Count a try; return None where it may be made, else the seconds after which the next one may.
 
-        A window begins with its first try and is never drawn out, so what is returned is true. Without Redis nobody is
-        kept out: the hash of a password is slow enough to be no open door.
+        A window begins with its first try and is never drawn out, so what is returned is true. A try that is refused
+        by one count adds to none after it: else one address would use up all that an account has. Without Redis nobody
+        is kept out: the hash of a password is slow enough to be no open door.
         """
         waits: list[int] = []
         try:
             for key, most in tries.keys.items():
+                added = 0 if waits else 1
                 with self._redis.pipeline() as together:
                     together.set(key, 0, nx=True, px=within)
-                    together.incr(key)
+                    together.incrby(key, added)
                     together.pttl(key)
                     _, count, left = together.execute()
                 if left < 0:  # it ended between the commands; a count without an end would keep somebody out for ever
                     self._redis.pexpire(key, within)
-                if count > most:
+                if count - added >= most:
                     waits.append(max(1, math.ceil(left / 1000)))
         except RedisError as error:
             log.warning("Tries of passwords are not counted, as Redis does not answer: %s", type(error).__name__)
@@ -93,8 +119,8 @@ class Hints:
         return max(waits, default=None)
 
     def forget_tries(self, tries: Tries) -> None:
-        """Begin anew for the account: its password was right."""
+        """Begin anew for the account from this address: its password was right. What others try goes on to count."""
         try:
-            self._redis.delete(next(iter(tries.keys)))
+            self._redis.delete(list(tries.keys)[1])
         except RedisError as error:
             log.warning("Redis does not answer: %s", type(error).__name__)

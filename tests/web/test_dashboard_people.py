@@ -14,7 +14,7 @@ from web_stage import csrf_in
 from werkzeug.test import TestResponse
 
 from celeriac.tenants.people import User
-from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_WITHIN, Hints, Tries
+from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_OF_BOTH, TRIES_WITHIN, Hints, Tries
 from waiting import wait_until
 
 GOOD = "correct horse battery"
@@ -75,7 +75,7 @@ def test_a_form_with_a_text_that_no_database_holds_is_refused(world: World, user
 def test_passwords_are_tried_so_often_and_no_more(world: World, user: User) -> None:
     """Then even the right one has to wait, and the answer says for how long."""
     browser = world.app.test_client()
-    for _ in range(TRIES_OF_ACCOUNT):
+    for _ in range(TRIES_OF_BOTH):
         assert submit(browser, "/signin", "/signin/password", email=user.email, password="wrong").status_code == 401
     answer = submit(browser, "/signin", "/signin/password", email=user.email, password=GOOD)
     assert answer.status_code == 429
@@ -86,11 +86,48 @@ def test_the_wait_for_the_next_try_is_true(redis_url: str) -> None:
     """Tries in the meantime do not draw it out, and a right password begins anew."""
     hints, tries = Hints(redis_url), Tries(account="ada@example.com", address="127.0.0.1")
     short = timedelta(seconds=0.3)
-    waits = [hints.next_try(tries, within=short) for _ in range(TRIES_OF_ACCOUNT + 2)]
-    assert waits == [None] * TRIES_OF_ACCOUNT + [1, 1]
+    waits = [hints.next_try(tries, within=short) for _ in range(TRIES_OF_BOTH + 2)]
+    assert waits == [None] * TRIES_OF_BOTH + [1, 1]
     wait_until(lambda: hints.next_try(tries, within=short) is None, what="the window to end", timeout=1)
     hints.forget_tries(tries)
-    assert [hints.next_try(tries) for _ in range(TRIES_OF_ACCOUNT)] == [None] * TRIES_OF_ACCOUNT
+    assert [hints.next_try(tries) for _ in range(TRIES_OF_BOTH)] == [None] * TRIES_OF_BOTH
+
+
+def test_who_guesses_a_password_shuts_out_themselves(world: World, user: User) -> None:
+    """However often they try; the account's own people come in from elsewhere."""
+    hints = Hints(world.own.rooms.settings.redis_url)
+    guesser = Tries(account=user.email, address="203.0.113.7")
+    waits = [hints.next_try(guesser) for _ in range(TRIES_OF_ADDRESS + TRIES_OF_ACCOUNT)]
+    assert waits.count(None) == TRIES_OF_BOTH
+    assert signed_in(world, user).get("/runs").status_code == 200
+
+
+def test_an_account_is_guessed_so_often_from_everywhere(redis_url: str) -> None:
+    """Each with tries of their own, and all together with those of the account."""
+    hints = Hints(redis_url)
+    tries = [Tries(account="ada@example.com", address=f"203.0.113.{number}") for number in range(TRIES_OF_ACCOUNT + 1)]
+    waits = [hints.next_try(one) for one in tries]
+    assert waits[:-1] == [None] * TRIES_OF_ACCOUNT and waits[-1] == TRIES_WITHIN.total_seconds()
+    hints.forget_tries(tries[0])
+    assert hints.next_try(tries[0]) is not None
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_one"),
+    [
+        (("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"), True),
+        (("2001:db8:1:2::1", "2001:db8:1:3::1"), False),
+        (("203.0.113.7", "::ffff:203.0.113.7"), True),
+        (("203.0.113.7", "203.0.113.8"), False),
+        (("unknown", "unknown"), True),
+    ],
+)
+def test_addresses_that_one_may_choose_from_count_as_one(redis_url: str, addresses: list[str], is_one: bool) -> None:
+    """Of IPv6 everybody has as many as they like."""
+    hints, tried = Hints(redis_url), [Tries(account="ada@example.com", address=address) for address in addresses]
+    for _ in range(TRIES_OF_BOTH):
+        assert hints.next_try(tried[0]) is None
+    assert (hints.next_try(tried[1]) is not None) == is_one
 
 
 @pytest.mark.parametrize("end", ["disabled", "password", "removed"])
