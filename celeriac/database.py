@@ -73,6 +73,9 @@ _BEGIN = "celeriac_begin"
 #: SQLSTATE classes and codes of a server that does not answer now: connection, resources, shutdown, read-only, deadlock
 _AWAY = ("08", "53", "57", "58", "25006", "40001", "40P01")
 
+#: what psycopg raises, without a SQLSTATE, where it cannot connect
+_CANNOT_CONNECT = ("OperationalError", "ConnectionTimeout", "InterfaceError")
+
 #: engine option: each transaction names its tenant, as the role that it has entered sees no other's rows
 _WALLED = "celeriac_walled"
 
@@ -362,6 +365,6 @@ def _is_away(error: DBAPIError) -> bool:
     if type(error.orig).__module__.partition(".")[0] == "sqlite3":
         return any(words in str(error.orig) for words in _SQLITE_AWAY)
     state = getattr(error.orig, "sqlstate", None)
-    if state is None:  # psycopg could not even connect
-        return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "InterfaceError")
+    if state is None:  # psycopg could not even connect, or it refused a statement of ours
+        return error.statement is None and type(error.orig).__name__ in _CANNOT_CONNECT
     return bool(state.startswith(_AWAY))

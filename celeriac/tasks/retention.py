@@ -74,9 +74,10 @@ class Retention:
         return not living or living[0].id == self._heartbeat.worker.id
 
     def _batches(self) -> Iterator[int]:
-        """Go through the batches of answers, of the audit log and of all tenants, and say in the log what went."""
+        """Go through the batches of what is nobody's alone and of all tenants, and say in the log what went."""
         now, total = self._rooms.store.now(), 0
-        for deleted in chain(self._answers(), self._audit_batches(now)):  # a batch of a tenant that fails ends the pass
+        # A batch of a tenant that fails ends the pass.
+        for deleted in chain(self._answers(), self._keys(), self._audit_batches(now)):
             total += deleted
             yield deleted
         for tenant in self._rooms.tenants.list():
@@ -92,6 +93,10 @@ class Retention:
 
     def _answers(self) -> Iterator[int]:
         while deleted := self._rooms.given_answers.delete_old():
+            yield deleted
+
+    def _keys(self) -> Iterator[int]:
+        while deleted := self._rooms.upkeep.delete_free_keys():
             yield deleted
 
     def _audit_batches(self, now: datetime) -> Iterator[int]:

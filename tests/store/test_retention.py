@@ -17,7 +17,7 @@ from celeriac.platform.durable.retention import batches
 from celeriac.platform.durable.run_filter import RunFilter
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.event import Event
-from celeriac.platform.flow.limits import Batch
+from celeriac.platform.flow.limits import Batch, Singleton
 from celeriac.platform.store import tables
 from celeriac.platform.store.sql_operations import SqlOperations
 
@@ -194,15 +194,25 @@ def sweeps(delete: Callable[..., Sweep], before: datetime) -> Iterator[int]:
         yield swept.deleted
 
 
-def test_what_is_over_of_the_rest_goes_too(sql_stage: Stage, operations: Operations, engine: Engine) -> None:
-    sql_stage.declare(function(rules=StartRules(idempotency="event.data.id")))
-    sql_stage.queued()
+def test_bulk_actions_that_are_over_go_too(sql_stage: Stage, operations: Operations, engine: Engine) -> None:
     over, running = (operations.begin(TENANT, "rerun", RunFilter(status="failed")) for _ in range(2))
     operations.advance(over.id)
     age(engine)
     clean(sql_stage, operations)
-    assert count(engine, tables.run_keys) == 0
     assert [action.id for action in operations.actions(TENANT)] == [running.id]
+
+
+def test_keys_that_are_free_go_until_none_is_left(sql_stage: Stage, operations: Operations, engine: Engine) -> None:
+    """Those that stand for a run, or have not been free for a day, stay."""
+    rules = StartRules(idempotency="event.data.id", singleton=Singleton(key="event.data.id"))
+    sql_stage.declare(function(rules=rules))
+    sql_stage.send(*[Event("ticket", {"id": n}) for n in range(5)])
+    age(engine)
+    sql_stage.send(Event("ticket", {"id": "new"}))
+    assert [operations.delete_free_keys(most=2) for _ in range(4)] == [2, 2, 1, 0]
+    with reading(engine) as connection:
+        kinds = connection.execute(select(tables.run_keys.c.kind).order_by(tables.run_keys.c.kind)).scalars().all()
+    assert kinds == ["idempotency", *["singleton"] * 6]
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)

@@ -14,7 +14,7 @@ from celeriac.database import connect, migrate, reading, transaction
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.store import Worker
 from celeriac.platform.event import Event
-from celeriac.platform.store.tables import events, runs
+from celeriac.platform.store.tables import events, run_keys, runs
 from celeriac.settings import Settings
 from celeriac.tasks.retention import LEAST_REST_SECONDS, PASS_SECONDS, REST, Retention
 from celeriac.tenants.audit_filter import AuditFilter
@@ -147,6 +147,20 @@ def test_answers_go_that_are_given_no_more(rooms: Installation, engine: Engine) 
     assert pass_over(retention(rooms, watch), watch) == 1
     with reading(engine) as connection:
         assert connection.execute(select(given_answers.c.key)).scalars().all() == ["new"]
+
+
+def test_keys_of_runs_go_that_are_free(rooms: Installation, engine: Engine) -> None:
+    """All of them in one pass, also those of tenants who keep their runs for ever."""
+    tenant_id = rooms.tenants.create("bank").id
+    rooms.tenants.change_limits(tenant_id, {"retention_days": 0})
+    then = rooms.store.now() - timedelta(days=2)
+    times = dict.fromkeys(("begun_at", "event_ts", "expires_at"), then)
+    place = {"tenant_id": tenant_id, "app": "app", "function_id": "f", "kind": "idempotency", "run_id": "run_gone"}
+    with transaction(engine) as connection:
+        rows = [{**place, **times, "key": str(n), "gathered": 1, "size": 0} for n in range(1_001)]
+        connection.execute(insert(run_keys), rows)
+    watch = Watch()
+    assert pass_over(retention(rooms, watch), watch) == 1_001
 
 
 def test_it_rests_for_longer_than_a_batch_took(rooms: Installation, engine: Engine) -> None:

@@ -83,8 +83,12 @@ class Operations(Protocol):
         """
         ...
 
-    def delete_rest(self, tenant_id: str, before: datetime) -> int:
-        """Delete bulk actions that ended before that time, and keys of runs that are free again."""
+    def delete_actions(self, tenant_id: str, before: datetime) -> int:
+        """Delete bulk actions that ended before that time."""
+        ...
+
+    def delete_free_keys(self, *, most: int = 500) -> int:
+        """Delete keys of runs of all tenants that have been free for a day, the oldest first; 0 where none is left."""
         ...
 
     def count_ended(self, tenant_id: str, before: datetime) -> int:

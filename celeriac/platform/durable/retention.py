@@ -18,7 +18,7 @@ def batches(operations: Operations, tenant_id: str, before: datetime) -> Iterato
     """
     yield from _swept(lambda after: operations.delete_runs(tenant_id, before, after=after))
     yield from _swept(lambda after: operations.delete_events(tenant_id, before, after=after))
-    yield operations.delete_rest(tenant_id, before)
+    yield operations.delete_actions(tenant_id, before)
 
 
 def _swept(sweep: Callable[[str | None], Sweep]) -> Iterator[int]:

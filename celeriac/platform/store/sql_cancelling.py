@@ -15,7 +15,7 @@ from celeriac.errors import NotFoundError
 from celeriac.platform.durable.store import Ending
 from celeriac.platform.run import FINAL, Run
 from celeriac.platform.store.sql_endings import end_at_once
-from celeriac.platform.store.sql_part import SqlPart
+from celeriac.platform.store.sql_part import SqlPart, among
 from celeriac.platform.store.sql_rows import run_of
 from celeriac.platform.store.tables import runs
 
@@ -53,7 +53,7 @@ def end_or_flag(connection: Connection, reasons: Mapping[str, str]) -> list[Run]
 
     Takes the locks of their rows in this order. Those that have ended stay as they are.
     """
-    rows = select(runs).where(runs.c.id.in_(sorted(reasons))).order_by(runs.c.id).with_for_update()
+    rows = select(runs).where(among(runs.c.id, sorted(reasons))).order_by(runs.c.id).with_for_update()
     return [
         _end_or_flag(connection, run_of(row), row.cancel_reason or reasons[row.id])
         for row in connection.execute(rows).all()

@@ -19,7 +19,7 @@ from celeriac.platform.event import Event
 from celeriac.platform.message import Usage
 from celeriac.platform.run import Run
 from celeriac.platform.store.sql_counting import COUNTED_CLAIMS, Counted, count
-from celeriac.platform.store.sql_part import SqlPart, text_array
+from celeriac.platform.store.sql_part import SqlPart, among, text_array
 from celeriac.platform.store.sql_rows import event_of
 from celeriac.platform.store.tables import events
 
@@ -116,7 +116,7 @@ class SqlClaims(SqlPart):
         found: dict[str, Event] = {}
         if listed:
             ids = sorted({event_id for ids in listed.values() for event_id in ids})
-            for row in connection.execute(select(events).where(events.c.id.in_(ids))):
+            for row in connection.execute(select(events).where(among(events.c.id, ids))):
                 found[row.id] = event_of(row)
         return {
             run_id: _claim_of(row, link, [found[one] for one in listed.get(run_id, ())])

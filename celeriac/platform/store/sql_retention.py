@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_
+from sqlalchemy import delete, exists, func, or_, select, tuple_
 
 from celeriac.database import NOW, db_ago, from_micros, reading, single, to_micros, transaction
 from celeriac.platform.durable.operations import Sweep
@@ -27,9 +27,6 @@ PARTS = ("steps", "attempts", "waits", "placed_steps", "run_events")
 
 #: how long a sender's id is remembered, and so its event
 _DEDUPE = timedelta(hours=24)
-
-#: how many rows of other tables go at a time
-_MOST_OF_REST = 500
 
 _OF_FINAL = ", ".join(f"'{status}'" for status in sorted(FINAL))
 
@@ -117,12 +114,21 @@ class SqlRetention(SqlPart):
             gone = set(connection.exec_driver_sql(EVENTS_ON_SQLITE, (_ids(rows),)).scalars())
             return [(row[0], row[1], row[0] in gone) for row in rows]
 
-    def delete_rest(self, tenant_id: str, before: datetime) -> int:
+    def delete_actions(self, tenant_id: str, before: datetime) -> int:
         over = (bulk_actions.c.tenant_id == tenant_id, bulk_actions.c.created_at < before)
         with transaction(self._engine) as connection:
-            actions = delete(bulk_actions).where(*over, bulk_actions.c.ended_at < before)
-            deleted = connection.execute(actions).rowcount
-            return deleted + _delete_free_keys(connection)
+            return connection.execute(delete(bulk_actions).where(*over, bulk_actions.c.ended_at < before)).rowcount
+
+    def delete_free_keys(self, *, most: int = 500) -> int:
+        key = [run_keys.c[column.name] for column in run_keys.primary_key]
+        stands = exists().where(runs.c.id == run_keys.c.run_id, runs.c.status.in_(("queued", "running", "parked")))
+        is_over = or_(run_keys.c.kind != "singleton", ~stands)
+        free = select(*key).where(run_keys.c.expires_at < db_ago(_DEDUPE), is_over).order_by(run_keys.c.expires_at)
+        with transaction(self._engine) as connection:
+            found = connection.execute(free.limit(most).with_for_update(skip_locked=True)).all()
+            if not found:
+                return 0
+            return connection.execute(delete(run_keys).where(tuple_(*key).in_([tuple(row) for row in found]))).rowcount
 
     def count_ended(self, tenant_id: str, before: datetime) -> int:
         old = (runs.c.tenant_id == tenant_id, runs.c.created_at < before, runs.c.ended_at < before)
@@ -147,15 +153,3 @@ def _ids(rows: Sequence[Any]) -> str:
 def _place(after: str) -> tuple[int, str]:
     at, run_id = decode_place(after)
     return to_micros(at), run_id
-
-
-def _delete_free_keys(connection: Connection) -> int:
-    """Delete keys that have been free for a day, of whichever tenant."""
-    key = [run_keys.c[column.name] for column in run_keys.primary_key]
-    stands = exists().where(runs.c.id == run_keys.c.run_id, runs.c.status.in_(("queued", "running", "parked")))
-    is_over = or_(run_keys.c.kind != "singleton", ~stands)
-    free = select(*key).where(run_keys.c.expires_at < db_ago(_DEDUPE), is_over).order_by(run_keys.c.expires_at)
-    found = connection.execute(free.limit(_MOST_OF_REST).with_for_update(skip_locked=True)).all()
-    if not found:
-        return 0
-    return connection.execute(delete(run_keys).where(tuple_(*key).in_([tuple(row) for row in found]))).rowcount

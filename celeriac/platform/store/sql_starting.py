@@ -21,7 +21,7 @@ from celeriac.platform.durable.run_keys import RunKey
 from celeriac.platform.durable.starting import Join, Plan, Standing, Start, Unstarted, cancelling_waits, in_order
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_counting import COUNTED_STARTS, Counted, count, insert_events
-from celeriac.platform.store.sql_part import insert_new, lock_names, text_array
+from celeriac.platform.store.sql_part import among, insert_new, lock_names, text_array
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_waits import wait_row
 from celeriac.platform.store.sql_waking import lock_runs, resolve
@@ -30,6 +30,9 @@ from celeriac.platform.store.tables import run_events, run_keys, runs, waits
 _MICROSECOND = timedelta(microseconds=1)
 
 _KEY = ("tenant_id", "app", "function_id", "kind", "key")
+
+#: how many keys are looked up in one statement: each is five of the parameters, of which it may have no endless number
+_KEYS_AT_A_TIME = 1_000
 
 #: the kinds of keys by which events are gathered, and those for which it matters whether the run has ended
 _GATHER = ("debounce", "batch")
@@ -73,11 +76,19 @@ def standing_for(connection: Connection, keys: Sequence[RunKey], beside: Iterabl
     if not keys:
         return {}
     lock_names(connection, {("key", *_parts(key)) for key in keys}, "exclusive")
-    place = tuple_(*(run_keys.c[column] for column in _KEY))
-    rows = connection.execute(select(run_keys).where(place.in_(sorted({_parts(key) for key in keys})))).all()
+    rows = _rows_of(connection, keys)
     statuses = lock_runs(connection, {row.run_id for row in rows if row.kind in _OF_RUNS}.union(beside))
     gathering = _gathering(connection, {row.run_id for row in rows if row.kind in _GATHER})
     return {_key(row): _standing(row, row.run_id in gathering, row.run_id in statuses) for row in rows}
+
+
+def _rows_of(connection: Connection, keys: Iterable[RunKey]) -> list[AnyRow]:
+    place = tuple_(*(run_keys.c[column] for column in _KEY))
+    parts = sorted({_parts(key) for key in keys})
+    rows: list[AnyRow] = []
+    for start in range(0, len(parts), _KEYS_AT_A_TIME):
+        rows += connection.execute(select(run_keys).where(place.in_(parts[start : start + _KEYS_AT_A_TIME]))).all()
+    return rows
 
 
 def begin(connection: Connection, starts: Sequence[Start], now: datetime) -> None:
@@ -168,7 +179,7 @@ def _gathering(connection: Connection, run_ids: set[str]) -> set[str]:
     """Return those of the runs, which are locked, whose start nothing has woken, and no end has closed."""
     if not run_ids:
         return set()
-    held = waits.c.run_id.in_(sorted(run_ids)), waits.c.kind == "start", waits.c.resolved_at.is_(None)
+    held = among(waits.c.run_id, sorted(run_ids)), waits.c.kind == "start", waits.c.resolved_at.is_(None)
     return set(connection.execute(select(waits.c.run_id).where(*held)).scalars())
 
 
