@@ -153,7 +153,7 @@ def test_a_page_has_no_inline_script_or_style(reader: Client, bank: Bank) -> Non
 
 
 def test_a_page_of_many_steps_can_be_looked_at(reader: Client, bank: Bank) -> None:
-    """It shows the beginnings of large values and the ends of conversations, as it is asked for again and again."""
+    """It shows the beginnings of large values and the ends of long conversations."""
     run = bank.desk.started()
     large = [{"number": number, "text": f"text {number}"} for number in range(200)]
     said = [{"role": "user", "text": f"message {number}: {'long ' * 100}"} for number in range(300)]
