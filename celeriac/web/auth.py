@@ -35,6 +35,9 @@ SESSION_GOOD_FOR = timedelta(hours=12)
 
 _LONGEST_KEY = 200
 
+#: what a session carries that began with a link, in place of a user or a key
+_LINK = "link"
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 #: where a view keeps what it declared
@@ -255,7 +258,7 @@ def sign_in_by_link(token: str) -> bool:
         return False
     if not hints().use_once(tenant, nonce, LINK_GOOD_FOR):
         return False
-    _begin_session(tenant)
+    _begin_session(tenant, by=_LINK)
     return True
 
 
@@ -312,8 +315,10 @@ def _caller_of_session(tenant: str) -> Caller | None:
     if key_id is not None:
         key = rooms().keys.active(key_id)
         return None if key is None or key.tenant_id != tenant else _caller_by_key(key)
-    # The link was made by somebody with a shell on the installation, who may do everything anyway.
-    return Caller(tenant_id=tenant, actor="cli:link", permissions=EVERYTHING)
+    if session.get("by") == _LINK:
+        # It was made by somebody with a shell on the installation, who may do everything anyway.
+        return Caller(tenant_id=tenant, actor="cli:link", permissions=EVERYTHING)
+    return None
 
 
 def csrf_token() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -36,6 +37,15 @@ def test_everything_that_is_broken_says_what_to_do(shell: Shell) -> None:
     for words in ("run `celeriac migrate`", "CELERIAC_REDIS_URL", "There is no module 'nope'"):
         assert words in done.stdout
     assert "geheim" not in done.stdout + done.stderr
+
+
+def test_a_secret_with_which_the_web_does_not_start_is_broken(shell: Shell) -> None:
+    """One that is missing is not: on this machine the web makes its own."""
+    states = [
+        by_name(json.loads(shell.run("doctor", "--json", **keys).stdout)["checks"])["secret"]["status"]
+        for keys in ({}, {"CELERIAC_SECRET_KEY": "k" * 31}, {"CELERIAC_SECRET_KEY": "k" * 32})
+    ]
+    assert states == ["warning", "broken", "ok"]
 
 
 def test_every_setting_is_shown_with_its_source(shell: Shell) -> None:

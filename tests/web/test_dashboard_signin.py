@@ -117,7 +117,17 @@ def test_a_session_ends_at_its_time(
 ) -> None:
     """Also one of another version, which has no end."""
     facts = {} if left is None else {"ends_at": (datetime.now(UTC) + left).timestamp()}
-    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "key_id": None, **facts})
+    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "by": "link", **facts})
+    assert Client(server).get("/runs", Cookie=cookie).status == status
+
+
+@pytest.mark.parametrize(("proof", "status"), [({"by": "link"}, 200), ({}, 303), ({"by": "hand"}, 303)])
+def test_a_session_without_a_proof_is_none(
+    installation: Installation, server: str, bank: Bank, proof: dict[str, str], status: int
+) -> None:
+    """What nobody has begun is not the operator's."""
+    ends_at = (datetime.now(UTC) + timedelta(minutes=1)).timestamp()
+    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "ends_at": ends_at, **proof})
     assert Client(server).get("/runs", Cookie=cookie).status == status
 
 

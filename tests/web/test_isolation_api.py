@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from isolation_world import BODIES, CANARY, PARAMETERS, World, is_shared
+from web_stage import SECRET_KEY
 from werkzeug.test import TestResponse
 
 from celeriac.settings import Settings
@@ -60,7 +61,7 @@ class Operation:
 @cache
 def operations() -> list[Operation]:
     """Read all operations from the description."""
-    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key="k")
+    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key=SECRET_KEY)
     described = create_app(build(settings)).test_client().get("/openapi.json").json
     assert described is not None
     return [
