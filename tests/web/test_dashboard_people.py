@@ -184,6 +184,20 @@ def test_somebody_joins_by_an_invitation(world: World) -> None:
     assert world.app.test_client().get(link[0]).status_code == 401
 
 
+def test_an_invitation_does_not_tell_whether_there_is_such_a_user(world: World) -> None:
+    """Its page is one for both, and so is the refusal of what is no password."""
+    known, unknown, pages = world.other.member().email, f"{uuid4().hex}@example.com", []
+    for email in (known, unknown):
+        _, token = world.own.rooms.invitations.create(world.own.tenant_id, email, "viewer")
+        browser = world.app.test_client()
+        shown = browser.get(f"/invitation?token={token}")
+        refused = submit(browser, f"/invitation?token={token}", "/invitation", token=token, password="short")
+        assert (shown.status_code, refused.status_code) == (200, 422)
+        page = re.sub(r'name="csrf" value="[^"]+"', "", shown.text + refused.text)
+        pages.append(page.replace(email, "").replace(token, ""))
+    assert pages[0] == pages[1]
+
+
 def test_an_admin_makes_no_owner(world: World, user: User) -> None:
     """Neither by an invitation nor by a role; an owner does."""
     admin, owner = (world.browser(world.people[role], world.own.tenant_id) for role in ("admin", "owner"))

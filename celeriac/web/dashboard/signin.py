@@ -98,7 +98,9 @@ def accept() -> AnyResponse:
     except ConfigError as error:
         return _invitation(token, refusal=error.message, status=422)
     if joined is None:
-        return _invitation(token, refusal="This is not the password of your account.", status=401)
+        return _invitation(
+            token, refusal="There is an account of this address, and this is not its password.", status=401
+        )
     hints().forget_tries(tries)
     user, tenant = joined
     sign_in_as(user, tenant)
