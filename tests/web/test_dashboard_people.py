@@ -13,8 +13,9 @@ from isolation_world import World
 from web_stage import csrf_in
 from werkzeug.test import TestResponse
 
+from celeriac.tenants.audit_filter import AuditFilter
 from celeriac.tenants.people import User
-from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_OF_BOTH, TRIES_WITHIN, Hints, Tries
+from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_OF_BOTH, TRIES_WITHIN, Hints, Tries, Wait
 from waiting import wait_until
 
 GOOD = "correct horse battery"
@@ -87,7 +88,7 @@ def test_the_wait_for_the_next_try_is_true(redis_url: str) -> None:
     hints, tries = Hints(redis_url), Tries(account="ada@example.com", address="127.0.0.1")
     short = timedelta(seconds=0.3)
     waits = [hints.next_try(tries, within=short) for _ in range(TRIES_OF_BOTH + 2)]
-    assert waits == [None] * TRIES_OF_BOTH + [1, 1]
+    assert waits == [None] * TRIES_OF_BOTH + [Wait(seconds=1, shut_out="ada@example.com"), Wait(seconds=1)]
     wait_until(lambda: hints.next_try(tries, within=short) is None, what="the window to end", timeout=1)
     hints.forget_tries(tries)
     assert [hints.next_try(tries) for _ in range(TRIES_OF_BOTH)] == [None] * TRIES_OF_BOTH
@@ -107,7 +108,8 @@ def test_an_account_is_guessed_so_often_from_everywhere(redis_url: str) -> None:
     hints = Hints(redis_url)
     tries = [Tries(account="ada@example.com", address=f"203.0.113.{number}") for number in range(TRIES_OF_ACCOUNT + 1)]
     waits = [hints.next_try(one) for one in tries]
-    assert waits[:-1] == [None] * TRIES_OF_ACCOUNT and waits[-1] == TRIES_WITHIN.total_seconds()
+    seconds = int(TRIES_WITHIN.total_seconds())
+    assert waits == [None] * TRIES_OF_ACCOUNT + [Wait(seconds=seconds, shut_out="ada@example.com")]
     hints.forget_tries(tries[0])
     assert hints.next_try(tries[0]) is not None
 
@@ -128,6 +130,37 @@ def test_addresses_that_one_may_choose_from_count_as_one(redis_url: str, address
     for _ in range(TRIES_OF_BOTH):
         assert hints.next_try(tried[0]) is None
     assert (hints.next_try(tried[1]) is not None) == is_one
+
+
+def test_who_came_and_how_is_written_down(world: World, user: User) -> None:
+    """For the tenant that they came to, also where they go on to another one."""
+    second = world.own.rooms.tenants.create("Second Bank").id
+    world.own.rooms.people.set_role(second, user.id, "viewer")
+    key_id, key = world.own.key()
+    browser = signed_in(world, user)
+    submit(browser, "/runs", "/tenant", tenant=second)
+    submit(world.app.test_client(), "/signin", "/signin", key=key)
+    began = AuditFilter(action="session.began")
+    entries = [
+        *world.own.rooms.audit.entries(second, began),
+        *world.own.rooms.audit.entries(world.own.tenant_id, began),
+    ]
+    found = {(one.actor, one.detail["by"], one.detail["address"]) for one in entries}
+    first = {(f"user:{user.id}", "password", "127.0.0.1"), (f"key:{key_id}", "key", "127.0.0.1")}
+    assert found >= {(f"user:{user.id}", "switch", "127.0.0.1")} and len(found & first) == 2
+
+
+def test_who_is_shut_out_is_written_down_once(world: World, user: User, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log of the installation; what failed before is a line of the web's log, without the password."""
+    browser = world.app.test_client()
+    for _ in range(TRIES_OF_BOTH + 3):
+        submit(browser, "/signin", "/signin/password", email=user.email, password="a wrong password")
+    submit(browser, "/signin", "/signin", key="cel_live_wrong")
+    shut = world.own.rooms.audit.entries(None, AuditFilter(action="signin.refused", subject=user.email))
+    assert [(one.actor, one.detail) for one in shut] == [("system", {"address": "127.0.0.1"})]
+    lines = [line.getMessage() for line in caplog.records if "Sign-in failed" in line.getMessage()]
+    assert len([line for line in lines if user.email in line and "127.0.0.1" in line]) == TRIES_OF_BOTH
+    assert len(lines) == TRIES_OF_BOTH + 1 and not any("wrong" in line for line in lines)
 
 
 @pytest.mark.parametrize("end", ["disabled", "password", "removed"])
