@@ -244,10 +244,14 @@ def sign_in_as(user: User, tenant: str, *, by: Literal["password", "invitation"]
 
 
 def switch_tenant(tenant: str) -> bool:
-    """Let the session of a user act for another tenant; False where they do not belong to it, or it is no user's."""
+    """Let the session of a user act for another tenant; False where they do not belong to it, or it is no user's.
+
+    Raises `NotFoundError` where there is no such tenant.
+    """
     user_id, stamp = session.get("user_id"), session.get("stamp", "")
     if user_id is None or rooms().people.session(user_id, tenant, stamp) is None:
         return False
+    rooms().tenants.get(tenant)  # of a platform admin nothing is asked but whether there is one
     session["tenant_id"] = tenant
     _note_arrival(tenant, f"user:{user_id}", "switch")
     return True

@@ -202,6 +202,16 @@ def test_a_user_of_two_tenants_switches_between_them(world: World, user: User) -
     assert browser.get(f"/runs/{run_id}").status_code == 404
 
 
+def test_a_platform_admin_switches_to_tenants_that_there_are(world: World) -> None:
+    """Else no page of theirs would be there any more."""
+    people = world.own.rooms.people
+    root = people.create(f"{uuid4().hex}@example.com", GOOD, is_platform_admin=True)
+    browser = world.browser(root, world.own.tenant_id)
+    assert submit(browser, "/runs", "/tenant", tenant="ten_nobody_has").status_code == 404
+    assert submit(browser, "/runs", "/tenant", tenant=world.other.tenant_id).status_code == 303
+    assert browser.get("/runs").status_code == 200
+
+
 def test_somebody_joins_by_an_invitation(world: World) -> None:
     """A link that an owner makes on the page, once."""
     owner = world.browser(world.people["owner"], world.own.tenant_id)

@@ -12,6 +12,7 @@ from http_client import Answer, Client
 from itsdangerous import URLSafeTimedSerializer
 from web_stage import SECRET_KEY, Bank, csrf_in, signed_in
 
+from celeriac.tenants.keys import KeyWish
 from celeriac.web.app import create_app
 from celeriac.web.auth import SESSION_GOOD_FOR, signin_link
 from celeriac.wiring import Installation
@@ -99,6 +100,17 @@ def test_signing_out_ends_the_session(server: str, bank: Bank) -> None:
     visitor = signed_in(server, bank)
     assert visitor.submit("/signout", csrf=csrf_in(visitor.get("/runs").text)).status == 303
     assert visitor.get("/runs").status == 303
+
+
+def test_who_may_not_read_runs_gets_out_again(server: str, bank: Bank, installation: Installation) -> None:
+    """The page that refuses them has the button, too."""
+    _, key = installation.keys.create(bank.tenant_id, KeyWish.of("api", scopes=["audit:read"]))
+    visitor = Client(server)
+    visitor.submit("/signin", key=key, csrf=csrf_in(visitor.get("/signin").text))
+    refused = visitor.get("/runs")
+    assert (refused.status, "/signout" in refused.text) == (403, True)
+    assert visitor.submit("/signout", csrf=csrf_in(refused.text)).status == 303
+    assert "/signout" not in visitor.get("/signin").text
 
 
 def test_a_session_ends_with_its_key(server: str, bank: Bank, installation: Installation) -> None:
