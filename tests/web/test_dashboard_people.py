@@ -368,6 +368,17 @@ def test_the_settings_begin_with_the_first_page_that_one_may_see(world: World) -
     assert (answer.status_code, answer.headers["Location"]) == (303, "/settings/keys")
 
 
+def test_a_form_that_cannot_be_is_refused_as_the_api_does(world: World, user: User) -> None:
+    """A role that is none, and an overlap, are 422; what stands in the way is 409."""
+    owner, (key_id, _) = world.browser(world.people["owner"], world.own.tenant_id), world.own.key()
+    people, keys = "/settings/people", "/settings/keys"
+    assert submit(owner, people, people, email="a@example.com", role="boss").status_code == 422
+    assert submit(owner, people, f"{people}/{user.id}/role", role="boss").status_code == 422
+    assert submit(owner, keys, f"{keys}/{key_id}/rotate", overlap="soon").status_code == 422
+    assert submit(owner, keys, f"{keys}/{key_id}/rotate").status_code == 201
+    assert submit(owner, keys, f"{keys}/{key_id}/rotate").status_code == 409
+
+
 def test_who_may_see_no_settings_is_told_so(world: World) -> None:
     """On a page like any other of the dashboard."""
     answer = world.browser(world.people["viewer"], world.own.tenant_id).get("/settings")
