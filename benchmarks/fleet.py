@@ -147,7 +147,11 @@ def fleet_on(db: Db, servers: Servers) -> Iterator[Fleet]:
         engine = connect(url)
         first = None if servers.postgres_url is None else postmaster(servers.postgres_url)
         fleet = Fleet(
-            rooms=build(Settings(database_url=url, redis_url=servers.redis_url, secret_key="bench")),
+            rooms=build(
+                Settings(
+                    database_url=url, redis_url=servers.redis_url, secret_key="a key of the benchmark, and long enough"
+                )
+            ),
             engine=engine,
             environment={"CELERIAC_DATABASE_URL": url, "CELERIAC_REDIS_URL": servers.redis_url},
             folder=Path(name),

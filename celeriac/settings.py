@@ -13,10 +13,19 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from celeriac.errors import ConfigError
+
 Network = IPv4Network | IPv6Network
 
 #: how an address may be reached, and the port that goes without saying
 _PORTS = {"http": 80, "https": 443}
+
+
+#: the fewest characters of a key that signs what everybody is given, and may guess at in peace
+SHORTEST_SECRET_KEY = 32
+
+#: how an operator makes one
+NEW_SECRET_KEY = '`python -c "import secrets; print(secrets.token_urlsafe(32))"`'
 
 
 class Settings(BaseSettings):
@@ -111,6 +120,14 @@ class Settings(BaseSettings):
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
         return f"{parts.scheme}://{host}{port}"
+
+
+def check_secret_key(given: str) -> None:
+    """Raise `ConfigError` for a key with which the web does not start."""
+    if len(given) < SHORTEST_SECRET_KEY:
+        what = f"has {len(given)} characters, of {SHORTEST_SECRET_KEY} that it needs" if given else "is not set"
+        why = "who guesses it signs in as anybody"
+        raise ConfigError(f"CELERIAC_SECRET_KEY {what}: {why}. Make one with {NEW_SECRET_KEY}")
 
 
 @cache

@@ -116,7 +116,13 @@ def _gate(setting: Setting) -> Iterator[Gate]:
     with redis.Redis.from_url(setting.servers.redis_url) as client:
         client.flushall()
         unopened = f"sqlite:///{setting.servers.folder / 'unopened.db'}"
-        rooms = build(Settings(database_url=unopened, redis_url=setting.servers.redis_url, secret_key="bench"))
+        rooms = build(
+            Settings(
+                database_url=unopened,
+                redis_url=setting.servers.redis_url,
+                secret_key="a key of the benchmark, and long enough",
+            )
+        )
         try:
             yield rooms.gate
         finally:

@@ -119,7 +119,11 @@ def site_on(servers: Servers, *, is_fifo: bool = False, **environment: str) -> I
             stack.enter_context(fifo_gate.plugged_in())
         fleet = stack.enter_context(fleet_on("postgres", servers))
         fleet.app = APP
-        fleet.environment = {**fleet.environment, "CELERIAC_SECRET_KEY": "bench", **environment}
+        fleet.environment = {
+            **fleet.environment,
+            "CELERIAC_SECRET_KEY": "a key of the benchmark, and long enough",
+            **environment,
+        }
         if is_fifo:
             fleet.program = fifo_gate.PROGRAM
         site = Site(fleet=fleet)

@@ -132,12 +132,14 @@ def check_app(settings: Settings) -> Check:
 
 def check_secret(settings: Settings) -> Check:
     """Look whether sessions and links can be signed."""
+    from celeriac.settings import NEW_SECRET_KEY, SHORTEST_SECRET_KEY
+
     if not settings.secret_key:
-        what = "set CELERIAC_SECRET_KEY to a long random text, the same for all web processes"
+        what = f"make one for all web processes with {NEW_SECRET_KEY}"
         return Check(name="secret", status="warning", detail="CELERIAC_SECRET_KEY is not set", what_to_do=what)
-    if len(settings.secret_key) < 16:
-        what = "set CELERIAC_SECRET_KEY to a text of 32 random characters or more"
-        return Check(name="secret", status="warning", detail="CELERIAC_SECRET_KEY is easy to guess", what_to_do=what)
+    if len(settings.secret_key) < SHORTEST_SECRET_KEY:
+        what = f"the web needs one of {SHORTEST_SECRET_KEY} characters or more; make it with {NEW_SECRET_KEY}"
+        return _broken("secret", "CELERIAC_SECRET_KEY can be guessed", what)
     return Check(name="secret", status="ok", detail="sessions and links can be signed")
 
 

@@ -64,17 +64,18 @@ def web(app: str | None, host: str, port: int, threads: int) -> None:
     """
     from celeriac.cli.ports import is_taken
     from celeriac.cli.schema import require_schema
-    from celeriac.settings import load_settings
+    from celeriac.settings import NEW_SECRET_KEY, check_secret_key, load_settings
 
     if not load_settings().secret_key:
         if not is_loopback(host):
             raise ConfigError(
                 f"Without CELERIAC_SECRET_KEY the web listens on the loopback only, not on {host!r}; "
-                "set it to a long random text"
+                f"make one with {NEW_SECRET_KEY}"
             )
         os.environ["CELERIAC_SECRET_KEY"] = secrets.token_urlsafe(32)
         load_settings.cache_clear()
         note("CELERIAC_SECRET_KEY is not set: sessions and sign-in links end with this process.")
+    check_secret_key(load_settings().secret_key)
     if is_taken(host, port):
         raise ConfigError(f"Port {port} of {host} is taken; give another one with --port")
     # A web outlives a database that is away, and serves as soon as it is back. Without tables it never would.

@@ -18,13 +18,14 @@ from typing import Any
 from sqlalchemy import Engine, Row, insert, select, update
 
 from celeriac.database import db_ago, db_now, reading, transaction
-from celeriac.errors import NotFoundError
+from celeriac.errors import ConflictError, NotFoundError
 from celeriac.ids import new_id
 from celeriac.tenants.audit import record
 from celeriac.tenants.open_invitations import OPEN, end_invitations
+from celeriac.tenants.passwords import check_password
 from celeriac.tenants.people import People, User, check_email, create_user, give_role, lock_tenant, role_of
 from celeriac.tenants.roles import EVERYTHING, Role, check_role, is_more
-from celeriac.tenants.tables import invitations, tenants, users
+from celeriac.tenants.tables import invitations, tenants
 
 #: how long an invitation is good
 GOOD_FOR = timedelta(days=7)
@@ -51,8 +52,6 @@ class Opened:
     tenant_name: str
     email: str
     role: Role
-    #: whether there is a user of this address, who proves it by the password
-    is_known: bool
 
 
 class Invitations:
@@ -126,53 +125,49 @@ class Invitations:
                 raise NotFoundError(f"There is no invitation {invitation_id!r}")
 
     def opened(self, token: str) -> Opened | None:
-        """Return what the token invites to; None for one that is forged, too old, or used."""
+        """Return what the token invites to; None for one that is forged, too old, or used.
+
+        It does not say whether there is a user of this address: whoever made the link may look, too.
+        """
         statement = (
-            select(invitations, tenants.c.name.label("tenant_name"), users.c.id.label("user_id"))
+            select(invitations, tenants.c.name.label("tenant_name"))
             .join(tenants, tenants.c.id == invitations.c.tenant_id)
-            .outerjoin(users, users.c.email == invitations.c.email)
             .where(invitations.c.token_hash == _hash(token), *OPEN)
         )
         with reading(self._engine) as connection:
             row = connection.execute(statement).one_or_none()
         if row is None:
             return None
-        return Opened(
-            tenant_id=row.tenant_id,
-            tenant_name=row.tenant_name,
-            email=row.email,
-            role=row.role,
-            is_known=row.user_id is not None,
-        )
+        return Opened(tenant_id=row.tenant_id, tenant_name=row.tenant_name, email=row.email, role=row.role)
 
     def accept(self, token: str, password: str) -> tuple[User, str] | None:
         """Let the invited person join, and return them with the tenant; None where token or password is not right.
 
-        Raises `ConfigError` for a new password that is none.
+        Raises `ConfigError` for what is no password, alike for somebody known and somebody new.
         """
         opened = self.opened(token)
         if opened is None:
             return None
-        known = self._people.sign_in(opened.email, password) if opened.is_known else None
-        if opened.is_known and known is None:
+        check_password(password)
+        known = self._people.sign_in(opened.email, password)
+        try:
+            return self._join(opened, _hash(token), known, password)
+        except ConflictError:  # there is such a user, with another password
             return None
+
+    def _join(self, opened: Opened, token_hash: str, known: User | None, password: str) -> tuple[User, str] | None:
         with transaction(self._engine) as connection:
             lock_tenant(connection, opened.tenant_id)
-            used = update(invitations).where(invitations.c.token_hash == _hash(token), *OPEN).values(used_at=db_now())
+            used = update(invitations).where(invitations.c.token_hash == token_hash, *OPEN).values(used_at=db_now())
             row = connection.execute(used.returning(*invitations.c)).one_or_none()
             if row is None:
                 return None
             user = known or create_user(connection, row.email, password, actor=f"invitation:{row.id}")
+            who, detail = f"user:{user.id}", {"invitation": row.id, "role": row.role}
             if is_more(row.role, role_of(connection, row.tenant_id, user.id)):
-                give_role(connection, row.tenant_id, user.id, row.role, actor=f"user:{user.id}")
-            detail = {"invitation": row.id, "role": row.role}
+                give_role(connection, row.tenant_id, user.id, row.role, actor=who)
             record(
-                connection,
-                tenant_id=row.tenant_id,
-                actor=f"user:{user.id}",
-                action="member.joined",
-                subject=user.id,
-                detail=detail,
+                connection, tenant_id=row.tenant_id, actor=who, action="member.joined", subject=user.id, detail=detail
             )
         return user, row.tenant_id
 

@@ -16,7 +16,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from celeriac.database import answers_within
-from celeriac.errors import ConfigError
+from celeriac.settings import check_secret_key
 from celeriac.web import auth, problems
 from celeriac.web.api.approvals import ApprovalsQuery, approvals
 from celeriac.web.api.bulk import bulk
@@ -94,13 +94,12 @@ _HEADERS = {
 
 
 def create_app(installation: Installation) -> Flask:
-    """Return the WSGI application of the installation; raise `ConfigError` when it has no secret key.
+    """Return the WSGI application of the installation; raise `ConfigError` when it has no good secret key.
 
     No connection is opened before the first request.
     """
     settings = installation.settings
-    if not settings.secret_key:
-        raise ConfigError("The web needs CELERIAC_SECRET_KEY to sign sessions; set it to a long random text")
+    check_secret_key(settings.secret_key)
     app = OpenAPI(
         "celeriac.web",
         info=Info(title="Celeriac", version="1", description="Durable runs of AI agents, for many tenants."),

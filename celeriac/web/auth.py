@@ -35,6 +35,12 @@ SESSION_GOOD_FOR = timedelta(hours=12)
 
 _LONGEST_KEY = 200
 
+#: how somebody came to a tenant
+_How = Literal["password", "invitation", "key", "link", "switch"]
+
+#: what a session carries that began with a link, in place of a user or a key
+_LINK: Literal["link"] = "link"
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 #: where a view keeps what it declared
@@ -228,21 +234,26 @@ def sign_in_by_key(plaintext: str) -> bool:
     key = rooms().keys.verify(plaintext) if _may_be_key(plaintext) else None
     if key is None or key.kind != "api":
         return False
-    _begin_session(key.tenant_id, key_id=key.id)
+    _begin_session(key.tenant_id, f"key:{key.id}", by="key", key_id=key.id)
     return True
 
 
-def sign_in_as(user: User, tenant: str) -> None:
+def sign_in_as(user: User, tenant: str, *, by: Literal["password", "invitation"]) -> None:
     """Begin a session of a user who has shown who they are, for a tenant that they belong to."""
-    _begin_session(tenant, user_id=user.id, stamp=user.session_stamp)
+    _begin_session(tenant, f"user:{user.id}", by=by, user_id=user.id, stamp=user.session_stamp)
 
 
 def switch_tenant(tenant: str) -> bool:
-    """Let the session of a user act for another tenant; False where they do not belong to it, or it is no user's."""
+    """Let the session of a user act for another tenant; False where they do not belong to it, or it is no user's.
+
+    Raises `NotFoundError` where there is no such tenant.
+    """
     user_id, stamp = session.get("user_id"), session.get("stamp", "")
     if user_id is None or rooms().people.session(user_id, tenant, stamp) is None:
         return False
+    rooms().tenants.get(tenant)  # of a platform admin nothing is asked but whether there is one
     session["tenant_id"] = tenant
+    _note_arrival(tenant, f"user:{user_id}", "switch")
     return True
 
 
@@ -255,7 +266,7 @@ def sign_in_by_link(token: str) -> bool:
         return False
     if not hints().use_once(tenant, nonce, LINK_GOOD_FOR):
         return False
-    _begin_session(tenant)
+    _begin_session(tenant, "cli:link", by=_LINK)
     return True
 
 
@@ -312,8 +323,10 @@ def _caller_of_session(tenant: str) -> Caller | None:
     if key_id is not None:
         key = rooms().keys.active(key_id)
         return None if key is None or key.tenant_id != tenant else _caller_by_key(key)
-    # The link was made by somebody with a shell on the installation, who may do everything anyway.
-    return Caller(tenant_id=tenant, actor="cli:link", permissions=EVERYTHING)
+    if session.get("by") == _LINK:
+        # It was made by somebody with a shell on the installation, who may do everything anyway.
+        return Caller(tenant_id=tenant, actor="cli:link", permissions=EVERYTHING)
+    return None
 
 
 def csrf_token() -> str:
@@ -339,11 +352,18 @@ def _is_own(origin: str, asked: Request) -> bool:
     return urlsplit(origin).netloc == asked.host if public is None else origin == public
 
 
-def _begin_session(tenant: str, **proof: str) -> None:
+def _begin_session(tenant: str, who: str, *, by: _How, **proof: str) -> None:
+    """Begin a session for the tenant, on this proof of who it is, and write it down in the tenant's log."""
+    _note_arrival(tenant, who, by)
     session.clear()
     session.permanent = True
     ends_at = datetime.now(UTC) + SESSION_GOOD_FOR
-    session.update(tenant_id=tenant, ends_at=ends_at.timestamp(), **proof)
+    session.update(tenant_id=tenant, ends_at=ends_at.timestamp(), by=by, **proof)
+
+
+def _note_arrival(tenant: str, who: str, by: _How) -> None:
+    detail = {"by": by, "address": request.remote_addr}
+    rooms().audit.note(tenant, actor=who, action="session.began", subject=who.partition(":")[2], detail=detail)
 
 
 def _signer(secret_key: str) -> URLSafeTimedSerializer:

@@ -43,15 +43,38 @@ class Tries:
     address: str
 
     @property
-    def keys(self) -> dict[str, int]:
-        """Where the tries are counted in turn, and how many there may be; users belong to no tenant, nor do these."""
+    def counts(self) -> tuple[Count, Count, Count]:
+        """Where they are counted in turn: from this address, of both, and for this account."""
         place = _place(self.address)
-        limits = (
-            (f"address:{place}", TRIES_OF_ADDRESS),
-            (f"both:{place}:{self.account}", TRIES_OF_BOTH),
-            (f"account:{self.account}", TRIES_OF_ACCOUNT),
+        return (
+            Count(name=f"address:{place}", most=TRIES_OF_ADDRESS, whose=place),
+            Count(name=f"both:{place}:{self.account}", most=TRIES_OF_BOTH, whose=self.account),
+            Count(name=f"account:{self.account}", most=TRIES_OF_ACCOUNT, whose=self.account),
         )
-        return {f"celeriac:signin:{hashlib.sha256(name.encode()).hexdigest()[:32]}": most for name, most in limits}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """One of the counts of tries."""
+
+    name: str
+    most: int
+    #: who is shut out by it: an account or an address
+    whose: str
+
+    @property
+    def key(self) -> str:
+        """Its key in Redis; users belong to no tenant, nor does this."""
+        return f"celeriac:signin:{hashlib.sha256(self.name.encode()).hexdigest()[:32]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """A try that may not be made yet."""
+
+    seconds: int
+    #: who is shut out, where this is the first try that tells so
+    shut_out: str | None = None
 
 
 def _place(address: str) -> str:
@@ -93,34 +116,35 @@ class Hints:
         except RedisError:
             return False
 
-    def next_try(self, tries: Tries, *, within: timedelta = TRIES_WITHIN) -> int | None:
-        """Count a try; return None where it may be made, else the seconds after which the next one may.
+    def next_try(self, tries: Tries, *, within: timedelta = TRIES_WITHIN) -> Wait | None:
+        """Count a try; return None where it may be made, else how long it takes until the next one may.
 
         A window begins with its first try and is never drawn out, so what is returned is true. A try that is refused
         by one count adds to none after it: else one address would use up all that an account has. Without Redis nobody
         is kept out: the hash of a password is slow enough to be no open door.
         """
-        waits: list[int] = []
+        seconds, shut_out = 0, None
         try:
-            for key, most in tries.keys.items():
-                added = 0 if waits else 1
+            for one in tries.counts:
+                added = 0 if seconds else 1
                 with self._redis.pipeline() as together:
-                    together.set(key, 0, nx=True, px=within)
-                    together.incrby(key, added)
-                    together.pttl(key)
+                    together.set(one.key, 0, nx=True, px=within)
+                    together.incrby(one.key, added)
+                    together.pttl(one.key)
                     _, count, left = together.execute()
                 if left < 0:  # it ended between the commands; a count without an end would keep somebody out for ever
-                    self._redis.pexpire(key, within)
-                if count - added >= most:
-                    waits.append(max(1, math.ceil(left / 1000)))
+                    self._redis.pexpire(one.key, within)
+                if count - added >= one.most:
+                    shut_out = one.whose if added and count == one.most + 1 else shut_out
+                    seconds = max(seconds, 1, math.ceil(left / 1000))
         except RedisError as error:
             log.warning("Tries of passwords are not counted, as Redis does not answer: %s", type(error).__name__)
             return None
-        return max(waits, default=None)
+        return Wait(seconds=seconds, shut_out=shut_out) if seconds else None
 
     def forget_tries(self, tries: Tries) -> None:
         """Begin anew for the account from this address: its password was right. What others try goes on to count."""
         try:
-            self._redis.delete(list(tries.keys)[1])
+            self._redis.delete(tries.counts[1].key)
         except RedisError as error:
             log.warning("Redis does not answer: %s", type(error).__name__)

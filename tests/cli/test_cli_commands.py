@@ -170,6 +170,13 @@ def test_the_web_is_not_open_to_others_without_a_secret(shell: Shell) -> None:
     assert "CELERIAC_SECRET_KEY" in done.stderr
 
 
+def test_the_web_does_not_serve_with_a_secret_that_can_be_guessed(shell: Shell) -> None:
+    """Also on this machine, and the refusal says how to make one."""
+    done = shell.run("web", CELERIAC_SECRET_KEY="k" * 31)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "31 characters" in done.stderr and "secrets.token_urlsafe(32)" in done.stderr
+
+
 def test_the_web_serves_an_app_on_this_machine_without_a_secret(shell: Shell) -> None:
     """Its functions are declared, so that an event starts a run before any worker has come."""
     port, log = str(free_port()), shell.folder / "log"

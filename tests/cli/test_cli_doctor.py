@@ -64,6 +64,15 @@ def test_a_redis_that_is_too_old_is_broken(version: str, status: str) -> None:
     assert (check.status, bool(check.what_to_do)) == (status, status == "broken")
 
 
+def test_a_secret_with_which_the_web_does_not_start_is_broken(shell: Shell) -> None:
+    """One that is missing is not: on this machine the web makes its own."""
+    states = [
+        by_name(json.loads(shell.run("doctor", "--json", **keys).stdout)["checks"])["secret"]["status"]
+        for keys in ({}, {"CELERIAC_SECRET_KEY": "k" * 31}, {"CELERIAC_SECRET_KEY": "k" * 32})
+    ]
+    assert states == ["warning", "broken", "ok"]
+
+
 def test_every_setting_is_shown_with_its_source(shell: Shell) -> None:
     """Secrets only by their length."""
     (shell.folder / ".env").write_text("CELERIAC_MAX_STEPS=7\n")

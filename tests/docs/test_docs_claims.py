@@ -111,7 +111,7 @@ def test_an_option_that_is_not_there_is_noticed() -> None:
 
 def test_the_requests_of_the_page_are_those_of_the_api(tmp_path: Path) -> None:
     """No request is hidden, and none is promised."""
-    settings = Settings(database_url=f"sqlite:///{tmp_path / 'docs.db'}", secret_key="for the test of the pages")
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'docs.db'}", secret_key="k" * 32)
     rules = [rule.rule for rule in create_app(build(settings)).url_map.iter_rules()]
     paths = {re.sub(r"<[^>]+>", "{}", rule) for rule in rules if rule.startswith(("/v1", "/e/", "/healthz", "/readyz"))}
     page = (ROOT / "docs" / "events-and-api.md").read_text()

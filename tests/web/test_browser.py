@@ -106,6 +106,7 @@ def test_nothing_is_wider_than_the_screen(page: Page, server: str, bank: Bank, w
         "/bulk",
         "/functions",
         "/settings/keys",
+        "/settings/people",
         "/settings/audit?actor=nobody",
     ):
         page.goto(server + path)
@@ -117,6 +118,26 @@ def test_the_first_command_can_be_copied(page: Page, server: str) -> None:
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").startswith(f"curl {server}/e/$EVENT_KEY")
+
+
+def test_a_role_changes_by_a_button_and_not_by_a_key(
+    page: Page, server: str, bank: Bank, installation: Installation
+) -> None:
+    """Whoever walks through the roles with the arrows makes nobody an owner."""
+    user = installation.people.create("ada@example.com", "correct horse battery")
+    installation.people.set_role(bank.tenant_id, user.id, "viewer")
+    page.goto(f"{server}/settings/people")
+    posted: list[str] = []
+    page.on("request", lambda asked: posted.append(asked.url) if asked.method == "POST" else None)
+    roles = page.get_by_label("Role of ada@example.com")
+    roles.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    expect(roles).to_have_value("owner")
+    assert not posted and installation.people.members(bank.tenant_id)[0].role == "viewer"
+    with page.expect_response("**/role"):
+        page.get_by_role("button", name="Change").click()
+    assert len(posted) == 1 and installation.people.members(bank.tenant_id)[0].role == "owner"
 
 
 def test_a_step_is_done_again_with_an_edited_input(page: Page, server: str, bank: Bank) -> None:

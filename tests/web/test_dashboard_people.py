@@ -13,8 +13,9 @@ from isolation_world import World
 from web_stage import csrf_in
 from werkzeug.test import TestResponse
 
+from celeriac.tenants.audit_filter import AuditFilter
 from celeriac.tenants.people import User
-from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_OF_BOTH, TRIES_WITHIN, Hints, Tries
+from celeriac.web.hints import TRIES_OF_ACCOUNT, TRIES_OF_ADDRESS, TRIES_OF_BOTH, TRIES_WITHIN, Hints, Tries, Wait
 from waiting import wait_until
 
 GOOD = "correct horse battery"
@@ -87,7 +88,7 @@ def test_the_wait_for_the_next_try_is_true(redis_url: str) -> None:
     hints, tries = Hints(redis_url), Tries(account="ada@example.com", address="127.0.0.1")
     short = timedelta(seconds=0.3)
     waits = [hints.next_try(tries, within=short) for _ in range(TRIES_OF_BOTH + 2)]
-    assert waits == [None] * TRIES_OF_BOTH + [1, 1]
+    assert waits == [None] * TRIES_OF_BOTH + [Wait(seconds=1, shut_out="ada@example.com"), Wait(seconds=1)]
     wait_until(lambda: hints.next_try(tries, within=short) is None, what="the window to end", timeout=1)
     hints.forget_tries(tries)
     assert [hints.next_try(tries) for _ in range(TRIES_OF_BOTH)] == [None] * TRIES_OF_BOTH
@@ -107,7 +108,8 @@ def test_an_account_is_guessed_so_often_from_everywhere(redis_url: str) -> None:
     hints = Hints(redis_url)
     tries = [Tries(account="ada@example.com", address=f"203.0.113.{number}") for number in range(TRIES_OF_ACCOUNT + 1)]
     waits = [hints.next_try(one) for one in tries]
-    assert waits[:-1] == [None] * TRIES_OF_ACCOUNT and waits[-1] == TRIES_WITHIN.total_seconds()
+    seconds = int(TRIES_WITHIN.total_seconds())
+    assert waits == [None] * TRIES_OF_ACCOUNT + [Wait(seconds=seconds, shut_out="ada@example.com")]
     hints.forget_tries(tries[0])
     assert hints.next_try(tries[0]) is not None
 
@@ -128,6 +130,37 @@ def test_addresses_that_one_may_choose_from_count_as_one(redis_url: str, address
     for _ in range(TRIES_OF_BOTH):
         assert hints.next_try(tried[0]) is None
     assert (hints.next_try(tried[1]) is not None) == is_one
+
+
+def test_who_came_and_how_is_written_down(world: World, user: User) -> None:
+    """For the tenant that they came to, also where they go on to another one."""
+    second = world.own.rooms.tenants.create("Second Bank").id
+    world.own.rooms.people.set_role(second, user.id, "viewer")
+    key_id, key = world.own.key()
+    browser = signed_in(world, user)
+    submit(browser, "/runs", "/tenant", tenant=second)
+    submit(world.app.test_client(), "/signin", "/signin", key=key)
+    began = AuditFilter(action="session.began")
+    entries = [
+        *world.own.rooms.audit.entries(second, began),
+        *world.own.rooms.audit.entries(world.own.tenant_id, began),
+    ]
+    found = {(one.actor, one.detail["by"], one.detail["address"]) for one in entries}
+    first = {(f"user:{user.id}", "password", "127.0.0.1"), (f"key:{key_id}", "key", "127.0.0.1")}
+    assert found >= {(f"user:{user.id}", "switch", "127.0.0.1")} and len(found & first) == 2
+
+
+def test_who_is_shut_out_is_written_down_once(world: World, user: User, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log of the installation; what failed before is a line of the web's log, without the password."""
+    browser = world.app.test_client()
+    for _ in range(TRIES_OF_BOTH + 3):
+        submit(browser, "/signin", "/signin/password", email=user.email, password="a wrong password")
+    submit(browser, "/signin", "/signin", key="cel_live_wrong")
+    shut = world.own.rooms.audit.entries(None, AuditFilter(action="signin.refused", subject=user.email))
+    assert [(one.actor, one.detail) for one in shut] == [("system", {"address": "127.0.0.1"})]
+    lines = [line.getMessage() for line in caplog.records if "Sign-in failed" in line.getMessage()]
+    assert len([line for line in lines if user.email in line and "127.0.0.1" in line]) == TRIES_OF_BOTH
+    assert len(lines) == TRIES_OF_BOTH + 1 and not any("wrong" in line for line in lines)
 
 
 @pytest.mark.parametrize("end", ["disabled", "password", "removed"])
@@ -169,6 +202,16 @@ def test_a_user_of_two_tenants_switches_between_them(world: World, user: User) -
     assert browser.get(f"/runs/{run_id}").status_code == 404
 
 
+def test_a_platform_admin_switches_to_tenants_that_there_are(world: World) -> None:
+    """Else no page of theirs would be there any more."""
+    people = world.own.rooms.people
+    root = people.create(f"{uuid4().hex}@example.com", GOOD, is_platform_admin=True)
+    browser = world.browser(root, world.own.tenant_id)
+    assert submit(browser, "/runs", "/tenant", tenant="ten_nobody_has").status_code == 404
+    assert submit(browser, "/runs", "/tenant", tenant=world.other.tenant_id).status_code == 303
+    assert browser.get("/runs").status_code == 200
+
+
 def test_somebody_joins_by_an_invitation(world: World) -> None:
     """A link that an owner makes on the page, once."""
     owner = world.browser(world.people["owner"], world.own.tenant_id)
@@ -182,6 +225,20 @@ def test_somebody_joins_by_an_invitation(world: World) -> None:
     assert submit(browser, link[0], "/invitation", token=token, password=GOOD).status_code == 303
     assert browser.get("/runs").status_code == 200
     assert world.app.test_client().get(link[0]).status_code == 401
+
+
+def test_an_invitation_does_not_tell_whether_there_is_such_a_user(world: World) -> None:
+    """Its page is one for both, and so is the refusal of what is no password."""
+    known, unknown, pages = world.other.member().email, f"{uuid4().hex}@example.com", []
+    for email in (known, unknown):
+        _, token = world.own.rooms.invitations.create(world.own.tenant_id, email, "viewer")
+        browser = world.app.test_client()
+        shown = browser.get(f"/invitation?token={token}")
+        refused = submit(browser, f"/invitation?token={token}", "/invitation", token=token, password="short")
+        assert (shown.status_code, refused.status_code) == (200, 422)
+        page = re.sub(r'name="csrf" value="[^"]+"', "", shown.text + refused.text)
+        pages.append(page.replace(email, "").replace(token, ""))
+    assert pages[0] == pages[1]
 
 
 def test_an_admin_makes_no_owner(world: World, user: User) -> None:
@@ -309,6 +366,17 @@ def test_the_settings_begin_with_the_first_page_that_one_may_see(world: World) -
     """Whoever shortens an address by hand arrives somewhere."""
     answer = world.browser(world.people["admin"], world.own.tenant_id).get("/settings")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/settings/keys")
+
+
+def test_a_form_that_cannot_be_is_refused_as_the_api_does(world: World, user: User) -> None:
+    """A role that is none, and an overlap, are 422; what stands in the way is 409."""
+    owner, (key_id, _) = world.browser(world.people["owner"], world.own.tenant_id), world.own.key()
+    people, keys = "/settings/people", "/settings/keys"
+    assert submit(owner, people, people, email="a@example.com", role="boss").status_code == 422
+    assert submit(owner, people, f"{people}/{user.id}/role", role="boss").status_code == 422
+    assert submit(owner, keys, f"{keys}/{key_id}/rotate", overlap="soon").status_code == 422
+    assert submit(owner, keys, f"{keys}/{key_id}/rotate").status_code == 201
+    assert submit(owner, keys, f"{keys}/{key_id}/rotate").status_code == 409
 
 
 def test_who_may_see_no_settings_is_told_so(world: World) -> None:

@@ -12,6 +12,7 @@ from http_client import Answer, Client
 from itsdangerous import URLSafeTimedSerializer
 from web_stage import SECRET_KEY, Bank, csrf_in, signed_in
 
+from celeriac.tenants.keys import KeyWish
 from celeriac.web.app import create_app
 from celeriac.web.auth import SESSION_GOOD_FOR, signin_link
 from celeriac.wiring import Installation
@@ -101,6 +102,17 @@ def test_signing_out_ends_the_session(server: str, bank: Bank) -> None:
     assert visitor.get("/runs").status == 303
 
 
+def test_who_may_not_read_runs_gets_out_again(server: str, bank: Bank, installation: Installation) -> None:
+    """The page that refuses them has the button, too."""
+    _, key = installation.keys.create(bank.tenant_id, KeyWish.of("api", scopes=["audit:read"]))
+    visitor = Client(server)
+    visitor.submit("/signin", key=key, csrf=csrf_in(visitor.get("/signin").text))
+    refused = visitor.get("/runs")
+    assert (refused.status, "/signout" in refused.text) == (403, True)
+    assert visitor.submit("/signout", csrf=csrf_in(refused.text)).status == 303
+    assert "/signout" not in visitor.get("/signin").text
+
+
 def test_a_session_ends_with_its_key(server: str, bank: Bank, installation: Installation) -> None:
     visitor, by_other_key = signed_in(server, bank), Client(server)
     key_id, key = installation.keys.create(bank.tenant_id, "api")
@@ -117,7 +129,17 @@ def test_a_session_ends_at_its_time(
 ) -> None:
     """Also one of another version, which has no end."""
     facts = {} if left is None else {"ends_at": (datetime.now(UTC) + left).timestamp()}
-    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "key_id": None, **facts})
+    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "by": "link", **facts})
+    assert Client(server).get("/runs", Cookie=cookie).status == status
+
+
+@pytest.mark.parametrize(("proof", "status"), [({"by": "link"}, 200), ({}, 303), ({"by": "hand"}, 303)])
+def test_a_session_without_a_proof_is_none(
+    installation: Installation, server: str, bank: Bank, proof: dict[str, str], status: int
+) -> None:
+    """What nobody has begun is not the operator's."""
+    ends_at = (datetime.now(UTC) + timedelta(minutes=1)).timestamp()
+    cookie = signed_cookie(installation, {"tenant_id": bank.tenant_id, "ends_at": ends_at, **proof})
     assert Client(server).get("/runs", Cookie=cookie).status == status
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from isolation_world import BODIES, CANARY, PARAMETERS, World, is_shared
+from web_stage import SECRET_KEY
 from werkzeug.test import TestResponse
 
 from celeriac.settings import Settings
@@ -64,7 +65,7 @@ class Operation:
 @cache
 def described() -> Any:
     """Return the description of the API."""
-    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key="k")
+    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key=SECRET_KEY)
     return create_app(build(settings)).test_client().get("/openapi.json").json
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from isolation_world import CANARY, FORMS, PARAMETERS, World, is_shared
 from test_isolation_api import ADD_IT, operations
+from web_stage import SECRET_KEY
 from werkzeug.test import TestResponse
 
 from celeriac.settings import Settings
@@ -45,7 +46,7 @@ class Page:
 
 
 def _pages() -> list[Page]:
-    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key="k")
+    settings = Settings(database_url="sqlite:///:nowhere", redis_url="redis://127.0.0.1:1/0", secret_key=SECRET_KEY)
     app = create_app(build(settings))
     described = {re.sub(r"{(\w+)}", r"<\1>", one.path) for one in operations()}
     return [

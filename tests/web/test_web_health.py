@@ -87,9 +87,11 @@ def test_the_description_names_every_route_of_the_api(installation: Installation
     assert refused["application/problem+json"]["schema"]["$ref"].endswith("/ProblemOut")
 
 
-def test_the_web_refuses_to_start_without_a_secret_key(sqlite_url: str, redis_url: str) -> None:
-    with pytest.raises(ConfigError, match="CELERIAC_SECRET_KEY"):
-        create_app(build(Settings(database_url=sqlite_url, redis_url=redis_url)))
+@pytest.mark.parametrize("key", ["", "k" * 31])
+def test_the_web_refuses_to_start_without_a_good_secret_key(sqlite_url: str, redis_url: str, key: str) -> None:
+    """Everybody is given something that is signed with it, to guess at in peace."""
+    with pytest.raises(ConfigError, match=r"CELERIAC_SECRET_KEY.*token_urlsafe"):
+        create_app(build(Settings(database_url=sqlite_url, redis_url=redis_url, secret_key=key)))
 
 
 def test_the_server_process_serves_and_ends_when_told(installation: Installation, bank: Bank) -> None:

@@ -20,7 +20,7 @@ from celeriac.wiring import Installation
 from services import free_port
 from waiting import wait_until
 
-SECRET_KEY = "a key for tests"
+SECRET_KEY = "a key for tests only, and long enough"
 
 
 @dataclass(frozen=True)

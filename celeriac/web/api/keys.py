@@ -7,7 +7,7 @@ from typing import Any
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from celeriac.tenants.keys import KeyKind, KeyWish
+from celeriac.tenants.keys import KeyWish
 from celeriac.web.api.answers import audit_json, key_json
 from celeriac.web.api.key_models import AuditPage, AuditQuery, KeyIn, KeyList, KeyOut, KeyPath, NewKeyOut, RotateIn
 from celeriac.web.api.models import BODY, refusals
@@ -15,9 +15,9 @@ from celeriac.web.auth import actor, caller, needs, tenant_id
 from celeriac.web.filters import audit_filter, refusing
 from celeriac.web.once import key_seed, once
 from celeriac.web.paging import page_of_audit
-from celeriac.web.problems import Problem
 from celeriac.web.reach import check_reach
 from celeriac.web.rooms import rooms
+from celeriac.web.sealing import check_sealing
 
 keys = APIBlueprint(
     "keys",
@@ -53,7 +53,8 @@ def create(body: KeyIn) -> tuple[dict[str, Any], int]:
     with refusing(422):
         wish = KeyWish.of(body.kind, name=body.name, scopes=body.scopes, lasts=body.expires)
     check_reach(wish.kind, wish.scopes, wish.ends_at)
-    _check_encryption(wish.kind)
+    if wish.kind == "signing":
+        check_sealing()
     key_id, plaintext = rooms().keys.create(tenant_id(), wish, actor=actor(), seed=key_seed(), until=caller().ends_at)
     return key_json(rooms().keys.get(tenant_id(), key_id)) | {"key": plaintext}, 201
 
@@ -65,7 +66,8 @@ def rotate(path: KeyPath, body: RotateIn) -> tuple[dict[str, Any], int]:
     """Make a successor with the same name, kind and scopes; the old key expires after the overlap."""
     old = rooms().keys.get(tenant_id(), path.key_id)
     check_reach(old.kind, old.scopes, old.expires_at)
-    _check_encryption(old.kind)
+    if old.kind == "signing":
+        check_sealing()
     with refusing(422):
         key_id, plaintext = rooms().keys.rotate(
             path.key_id,
@@ -93,9 +95,3 @@ def read_audit(query: AuditQuery) -> dict[str, Any]:
     found, cursor = page_of_audit(audit_filter(query), limit=query.limit, cursor=query.cursor)
     position = {"next_cursor": cursor, "has_more": cursor is not None, "limit": query.limit}
     return {"data": [audit_json(entry) for entry in found], "page": position}
-
-
-def _check_encryption(kind: KeyKind) -> None:
-    """A signing key is kept encrypted, or not at all."""
-    if kind == "signing" and not rooms().settings.encryption_keys:
-        raise Problem(503, "no_encryption_key", "The operator has to set CELERIAC_ENCRYPTION_KEYS first")

@@ -16,6 +16,7 @@ from celeriac.web.api.models import BODY, Request, refusals
 from celeriac.web.auth import actor, needs, tenant_id
 from celeriac.web.problems import Problem
 from celeriac.web.rooms import rooms
+from celeriac.web.sealing import check_sealing
 
 secrets = APIBlueprint(
     "secrets",
@@ -73,8 +74,7 @@ def list_secrets() -> dict[str, Any]:
 @needs("secrets:write")
 def put(path: SecretPath, body: SecretIn) -> dict[str, Any]:
     """Keep a value under the name, in place of an older one; used by workers within a second."""
-    if not rooms().settings.encryption_keys:
-        raise Problem(503, "no_encryption_key", "The operator has to set CELERIAC_ENCRYPTION_KEYS first")
+    check_sealing()
     value = body.value.get_secret_value().strip()
     try:
         return _json(rooms().secrets.put(tenant_id(), path.name, value, provider=body.provider, actor=actor()))

@@ -9,9 +9,9 @@ from celeriac.errors import ConfigError
 from celeriac.tenants.people import User
 from celeriac.web.auth import actor, caller, needs, sign_in_as, tenant_id
 from celeriac.web.dashboard.frame import dashboard, tenant
-from celeriac.web.hints import Tries
 from celeriac.web.problems import Problem
-from celeriac.web.rooms import hints, rooms
+from celeriac.web.rooms import rooms
+from celeriac.web.trying import note_right, note_wrong, wait_for_try
 
 
 @dashboard.get("/account")
@@ -26,18 +26,18 @@ def account() -> str:
 def change_password() -> AnyResponse:
     """Give oneself another password; the old one has to be told, and may be tried as often as at the sign-in."""
     user, given, people = _user(), request.form, rooms().people
-    tries = Tries(account=user.email, address=request.remote_addr or "")
-    if (wait := hints().next_try(tries)) is not None:
+    if (wait := wait_for_try(user.email)) is not None:
         refusal = f"That was tried too often. Try again in {wait} seconds."
         return Response(_page(user, refusal), 429, {"Retry-After": str(wait)})
     if people.sign_in(user.email, given.get("current", "")) is None:
+        note_wrong(user.email)
         return Response(_page(user, "This is not your present password."), 422)
-    hints().forget_tries(tries)
+    note_right(user.email)
     try:
         people.set_password(user.id, given.get("password", ""), actor=actor())
     except ConfigError as error:
         return Response(_page(user, error.message), 422)
-    sign_in_as(people.named(user.email), tenant_id())
+    sign_in_as(people.named(user.email), tenant_id(), by="password")
     return redirect(url_for("dashboard.runs"), 303)
 
 

@@ -64,11 +64,15 @@ def emails_of_members() -> dict[str, str]:
 
 @dashboard.app_context_processor
 def places() -> dict[str, object]:
-    """Give pages the tenants that whoever is signed in may switch to, and who that is."""
+    """Give pages the tenants that whoever is signed in may switch to, who that is, and whether there is anybody.
+
+    A page that refuses somebody has no tenant, and yet a way out.
+    """
 
     def others() -> list[Place]:
         member = caller().member if "caller" in g else None
         return [] if member is None else rooms().people.places(member.user)
 
-    member = g.caller.member if "caller" in g else None
-    return {"places": others, "me": None if member is None else member.user}
+    is_here = "caller" in g
+    member = g.caller.member if is_here else None
+    return {"places": others, "me": None if member is None else member.user, "is_here": is_here}

@@ -16,8 +16,8 @@ from celeriac.web.auth import (
     sign_in_by_key,
     sign_in_by_link,
 )
-from celeriac.web.hints import Tries
-from celeriac.web.rooms import hints, rooms
+from celeriac.web.rooms import rooms
+from celeriac.web.trying import note_right, note_wrong, wait_for_try
 
 signin = Blueprint("signin", __name__)
 
@@ -37,6 +37,7 @@ def by_key() -> AnyResponse:
     onward = request.form.get("next", "")
     if sign_in_by_key(request.form.get("key", "").strip()):
         return _go(onward)
+    note_wrong("a key")
     refusal = "This is no API key that we know. Make one with “celeriac keys create <tenant> --kind api”."
     return Response(_page(onward, refusal), 401)
 
@@ -47,18 +48,18 @@ def by_password() -> AnyResponse:
     """Begin a session of the user with this e-mail and password."""
     check_same_site(request)
     onward, email = request.form.get("next", ""), request.form.get("email", "").strip().lower()
-    tries = Tries(account=email, address=request.remote_addr or "")
-    if (wait := hints().next_try(tries)) is not None:
+    if (wait := wait_for_try(email)) is not None:
         return Response(_page(onward, _patience(wait), email), 429, {"Retry-After": str(wait)})
     user = rooms().people.sign_in(email, request.form.get("password", ""))
     if user is None:
+        note_wrong(email)
         return Response(_page(onward, "E-mail and password do not belong together.", email), 401)
-    hints().forget_tries(tries)
+    note_right(email)
     places = rooms().people.places(user, most=1)
     if not places:
         refusal = "You belong to no tenant at the moment. An admin of yours can invite you again."
         return Response(_page(onward, refusal, email), 403)
-    sign_in_as(user, places[0].tenant_id)
+    sign_in_as(user, places[0].tenant_id, by="password")
     return _go(onward)
 
 
@@ -68,6 +69,7 @@ def by_link() -> AnyResponse:
     """Begin a session by a link; a look ahead (HEAD) does not use it up."""
     if request.method == "GET" and sign_in_by_link(request.args.get("token", "")):
         return redirect(url_for("dashboard.runs"), 303)
+    note_wrong("a link")
     refusal = "This link was used already or is older than ten minutes. Ask for a new one, or use an API key."
     return Response(_page("", refusal), 401)
 
@@ -88,8 +90,7 @@ def accept() -> AnyResponse:
     opened = rooms().invitations.opened(token)
     if opened is None:
         return _invitation(token, refusal=None, status=401)
-    tries = Tries(account=opened.email, address=request.remote_addr or "")
-    if (wait := hints().next_try(tries)) is not None:
+    if (wait := wait_for_try(opened.email)) is not None:
         answer = _invitation(token, refusal=_patience(wait), status=429)
         answer.headers["Retry-After"] = str(wait)
         return answer
@@ -98,10 +99,13 @@ def accept() -> AnyResponse:
     except ConfigError as error:
         return _invitation(token, refusal=error.message, status=422)
     if joined is None:
-        return _invitation(token, refusal="This is not the password of your account.", status=401)
-    hints().forget_tries(tries)
+        note_wrong(opened.email)
+        return _invitation(
+            token, refusal="There is an account of this address, and this is not its password.", status=401
+        )
+    note_right(opened.email)
     user, tenant = joined
-    sign_in_as(user, tenant)
+    sign_in_as(user, tenant, by="invitation")
     return redirect(url_for("dashboard.runs"), 303)
 
 
