@@ -128,12 +128,14 @@ def db_ago(span: timedelta) -> ColumnElement[datetime]:
     return type_coerce(type_coerce(db_now(), BigInteger) - span // _MICROSECOND, Moment)
 
 
-def connect(url: str, *, role: str | None = None, row_security: Mode = "auto") -> Engine:
+def connect(
+    url: str, *, role: str | None = None, row_security: Mode = "auto", connections: int | None = None
+) -> Engine:
     """Return the engine for this URL; nothing is connected before the first statement.
 
     With a role of `celeriac.row_security` its connections enter that, and as the web's role they see only rows of the
-    tenant that is named where a transaction is opened. SQLite's folder is made. Raises `ConfigError` for a URL that is
-    none, or of another database.
+    tenant that is named where a transaction is opened. To Postgres it has up to so many connections. SQLite's folder is
+    made. Raises `ConfigError` for a URL that is none, or of another database.
     """
     try:
         parsed = make_url(url)
@@ -143,7 +145,7 @@ def connect(url: str, *, role: str | None = None, row_security: Mode = "auto") -
         case "sqlite":
             return _connect_sqlite(parsed)
         case "postgresql" | "postgres":
-            return _connect_postgres(parsed, role, row_security)
+            return _connect_postgres(parsed, role, row_security, connections)
         case other:
             raise ConfigError(f"Celeriac does not run on {other!r}; use sqlite:///… or postgresql://…")
 
@@ -256,7 +258,8 @@ def _connect_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
+def _connect_postgres(url: URL, role: str | None, mode: Mode, connections: int | None) -> Engine:
+    size = connections or (_WEB_POOL if role == WEB else _POOL["pool_size"])
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
@@ -264,7 +267,7 @@ def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
         pool_timeout=1,
         execution_options={_WALLED: role == WEB},
         **_DISCREET,
-        **{**_POOL, **({"pool_size": _WEB_POOL} if role == WEB else {})},
+        **{**_POOL, "pool_size": size},
     )
     event.listen(engine, "do_connect", lambda _, __, args, options: watchful_connection().connect(*args, **options))
     event.listen(engine, "checkout", refuse_dead)

@@ -35,10 +35,15 @@ class SqlDeclarations(SqlPart):
     """The part of the store that knows functions, pauses and event schemas."""
 
     def __init__(
-        self, engine: Engine, *, walled: Engine | None = None, tenants: Callable[[], Sequence[str]] = tuple
+        self,
+        engine: Engine,
+        *,
+        walled: Engine | None = None,
+        heart: Engine | None = None,
+        tenants: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Work on this engine; `tenants` tells the active tenants, for crons of each."""
-        super().__init__(engine, walled=walled)
+        super().__init__(engine, walled=walled, heart=heart)
         self._tenants = tenants
         #: the revision that was read last, what it holds, and when it was seen to be the newest
         self._known: tuple[int, Declared, float] | None = None
