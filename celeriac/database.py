@@ -61,6 +61,11 @@ _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_use_lifo": Tr
 #: an error ends in a log, so it names the statement that failed and not what that was given: events, hashes of keys
 _DISCREET: dict[str, Any] = {"hide_parameters": True}
 
+#: After how long a server is given up that has vanished without a word, in seconds, and milliseconds for the last: the
+#: system would go on for hours. It is less than the journal's patience, so that a commit is tried once more. libpq
+#: takes no notice of it on a Unix socket, and what the URL says comes first.
+_SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+
 #: the same for the web's role, beside which a process has those of the engine's
 _WEB_POOL = 10
 
@@ -263,7 +268,12 @@ def _connect_postgres(url: URL, role: str | None, mode: Mode, connections: int |
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
-        connect_args={"autocommit": True, "connect_timeout": 2, "fallback_application_name": "celeriac"},
+        connect_args={
+            **{name: seconds for name, seconds in _SILENCE.items() if name not in url.query},
+            "autocommit": True,
+            "connect_timeout": 2,
+            "fallback_application_name": "celeriac",
+        },
         pool_timeout=1,
         execution_options={_WALLED: role == WEB},
         **_DISCREET,
