@@ -61,6 +61,11 @@ _POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_use_lifo": Tr
 #: an error ends in a log, so it names the statement that failed and not what that was given: events, hashes of keys
 _DISCREET: dict[str, Any] = {"hide_parameters": True}
 
+#: After how long a server is given up that has vanished without a word, in seconds, and milliseconds for the last: the
+#: system would go on for hours. It is less than the journal's patience, so that a commit is tried once more. libpq
+#: takes no notice of it on a Unix socket, and what the URL says comes first.
+_SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+
 #: the same for the web's role, beside which a process has those of the engine's
 _WEB_POOL = 10
 
@@ -128,12 +133,14 @@ def db_ago(span: timedelta) -> ColumnElement[datetime]:
     return type_coerce(type_coerce(db_now(), BigInteger) - span // _MICROSECOND, Moment)
 
 
-def connect(url: str, *, role: str | None = None, row_security: Mode = "auto") -> Engine:
+def connect(
+    url: str, *, role: str | None = None, row_security: Mode = "auto", connections: int | None = None
+) -> Engine:
     """Return the engine for this URL; nothing is connected before the first statement.
 
     With a role of `celeriac.row_security` its connections enter that, and as the web's role they see only rows of the
-    tenant that is named where a transaction is opened. SQLite's folder is made. Raises `ConfigError` for a URL that is
-    none, or of another database.
+    tenant that is named where a transaction is opened. To Postgres it has up to so many connections. SQLite's folder is
+    made. Raises `ConfigError` for a URL that is none, or of another database.
     """
     try:
         parsed = make_url(url)
@@ -143,7 +150,7 @@ def connect(url: str, *, role: str | None = None, row_security: Mode = "auto") -
         case "sqlite":
             return _connect_sqlite(parsed)
         case "postgresql" | "postgres":
-            return _connect_postgres(parsed, role, row_security)
+            return _connect_postgres(parsed, role, row_security, connections)
         case other:
             raise ConfigError(f"Celeriac does not run on {other!r}; use sqlite:///… or postgresql://…")
 
@@ -256,15 +263,21 @@ def _connect_sqlite(url: URL) -> Engine:
     return engine
 
 
-def _connect_postgres(url: URL, role: str | None, mode: Mode) -> Engine:
+def _connect_postgres(url: URL, role: str | None, mode: Mode, connections: int | None) -> Engine:
+    size = connections or (_WEB_POOL if role == WEB else _POOL["pool_size"])
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         # Autocommit below, so that a single statement needs no BEGIN; two seconds is the least that libpq takes.
-        connect_args={"autocommit": True, "connect_timeout": 2, "fallback_application_name": "celeriac"},
+        connect_args={
+            **{name: seconds for name, seconds in _SILENCE.items() if name not in url.query},
+            "autocommit": True,
+            "connect_timeout": 2,
+            "fallback_application_name": "celeriac",
+        },
         pool_timeout=1,
         execution_options={_WALLED: role == WEB},
         **_DISCREET,
-        **{**_POOL, **({"pool_size": _WEB_POOL} if role == WEB else {})},
+        **{**_POOL, "pool_size": size},
     )
     event.listen(engine, "do_connect", lambda _, __, args, options: watchful_connection().connect(*args, **options))
     event.listen(engine, "checkout", refuse_dead)

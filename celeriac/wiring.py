@@ -100,10 +100,10 @@ def build(settings: Settings) -> Installation:
     from celeriac.platform.store.sql_usage import SqlUsages
     from celeriac.tenants.tenant import Tenants
 
-    engine, walled = _engines(settings)
+    engine, walled, heart = _engines(settings)
     redis = connect_redis(settings.redis_url)
     tenants = Tenants(engine)
-    store = SqlStore(engine, walled=walled, tenants=tenants.active)
+    store = SqlStore(engine, walled=walled, heart=heart, tenants=tenants.active)
     gate = RedisGate(redis, dead_after=timedelta(seconds=settings.worker_dead_seconds))
     links = CeleryLinks(settings)
     dispatcher = Dispatcher(gate, links, _limits_of(tenants), store.declared, is_paused=tenants.is_paused)
@@ -113,8 +113,8 @@ def build(settings: Settings) -> Installation:
     reads, operations = SqlReads(engine, walled=walled), SqlOperations(walled)
 
     def close() -> None:
-        engine.dispose()
-        walled.dispose()
+        for one in (engine, walled, heart):
+            one.dispose()
         redis.close()
 
     return Installation(
@@ -281,13 +281,20 @@ def local_rooms(clock: Clock, *, dead_after: timedelta, tenants: Callable[[], Se
     )
 
 
-def _engines(settings: Settings) -> tuple[Engine, Engine]:
-    """Return the database as the engine sees it, and as people do, for whom a tenant is named each time."""
+def _engines(settings: Settings) -> tuple[Engine, Engine, Engine]:
+    """Return the database as the engine sees it, as people do, for whom a tenant is named each time, and for the heart.
+
+    That has a connection of its own, as a worker that waits for one behind its runs is judged dead. The writers of
+    SQLite line up behind each other in any case.
+    """
     from celeriac.database import connect
     from celeriac.row_security import ENGINE, WEB
 
     url, mode = settings.database_url, settings.row_security
-    return connect(url, role=ENGINE, row_security=mode), connect(url, role=WEB, row_security=mode)
+    engine, walled = connect(url, role=ENGINE, row_security=mode), connect(url, role=WEB, row_security=mode)
+    if engine.dialect.name == "sqlite":
+        return engine, walled, engine
+    return engine, walled, connect(url, role=ENGINE, row_security=mode, connections=1)
 
 
 def _limits_of(tenants: Tenants) -> Callable[[str], TenantLimits]:

@@ -197,7 +197,7 @@ class Step:
             timeout=_within_longest(duration(timeout), id),
             match=None if match is None else check_path(match),
             condition=None if if_ is None else _checked(if_, id),
-            since=None if since is None else duration(since),
+            since=None if since is None else _within_longest(duration(since), id, "look back"),
         )
         return self._scope.kernel.wait_for_event(wait)
 
@@ -345,9 +345,9 @@ def as_events(event: str | Event | Sequence[Event], data: Any) -> list[Event]:
     return [event] if isinstance(event, Event) else list(event)
 
 
-def _within_longest(time: timedelta, id: str) -> timedelta:
+def _within_longest(time: timedelta, id: str, verb: str = "wait") -> timedelta:
     if time > LONGEST_WAIT:
-        raise ConfigError(f"Step {id!r} would wait {time.days} days; the limit is {LONGEST_WAIT.days}")
+        raise ConfigError(f"Step {id!r} would {verb} {time.days} days; the limit is {LONGEST_WAIT.days}")
     return time
 
 

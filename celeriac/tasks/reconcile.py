@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.engine import Engine
 from celeriac.platform.durable.store import Store
@@ -39,8 +40,16 @@ class Reconcile:
         self._after = self._after_placed = ""
 
     def run_once(self) -> int:
-        """Do one round; return how many runs were brought back."""
-        return self._bury() + self._give_back() + self._give_back_placed() + self._find_stranded()
+        """Do one round; return how many runs were brought back. What breaks in one part leaves the others alone."""
+        found = 0
+        for part in (self._bury, self._give_back, self._give_back_placed, self._find_stranded):
+            try:
+                found += part()
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("A part of reconcile failed; the others go on")
+        return found
 
     def _bury(self) -> int:
         """Take over the runs of dead workers: of neighbours whose process is gone, and of the silent."""

@@ -125,12 +125,13 @@ def _drain(stage: Stage) -> None:
     stage.engine().is_draining = True
 
 
-async def test_a_wait_longer_than_the_limit_is_refused_where_it_is_called() -> None:
+@pytest.mark.parametrize("given", [{"timeout": "367d"}, {"timeout": "1d", "since": "367d"}])
+async def test_a_wait_longer_than_the_limit_is_refused_where_it_is_called(given: dict[str, str]) -> None:
     app = new_app()
 
     @app.function(on="go")
     async def forever(ctx: Context) -> None:
-        await ctx.step.wait_for_event("w", "e", timeout="367d")
+        await ctx.step.wait_for_event("w", "e", **given)
 
     async with Harness(app) as h:
         [run] = await h.send("go")

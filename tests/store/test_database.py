@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select, text, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 from store_stage import PAST, TENANT, Stage, step_done, together
 
@@ -154,6 +155,16 @@ def test_a_postgres_that_does_not_answer_in_time_is_reported(postgres_url: str) 
     assert time.monotonic() - began < 2
     with answers_within(timedelta(seconds=5)):
         assert SqlStore(engine).now().tzinfo == UTC
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("query", "idle"), [("", "10"), ("keepalives_idle=60", "60")])
+def test_a_postgres_that_vanishes_is_given_up_after_a_while(postgres_url: str, query: str, idle: str) -> None:
+    """A commit to it would wait for hours otherwise. The URL may say after how long."""
+    engine = connect(make_url(postgres_url).update_query_string(query).render_as_string(hide_password=False))
+    with reading(engine) as connection:
+        asked = connection.connection.driver_connection.info.get_parameters()
+    assert (asked["keepalives_idle"], asked["tcp_user_timeout"]) == (idle, "15000")
     engine.dispose()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert, select
 from starting_stage import AT_ONCE, batched, debounced, run, sent, ticket
 from store_stage import TENANT, Stage, function
 
@@ -10,6 +10,7 @@ from celeriac.database import transaction
 from celeriac.platform.event import Event
 from celeriac.platform.store.sql_store import SqlStore
 from celeriac.platform.store.sql_waking import resolve
+from celeriac.platform.store.tables import apps
 
 
 def test_what_another_process_declares_is_known_with_the_next_event(sql_stage: Stage, engine: Engine) -> None:
@@ -51,3 +52,14 @@ def test_what_is_declared_is_read_once(sql_stage: Stage) -> None:
     sql_stage.send(Event("ticket"))
     assert known is not None and sql_stage.store._known is not None
     assert known[1] is sql_stage.store._known[1]
+
+
+def test_any_number_of_apps_may_have_been_declared(sql_stage: Stage, engine: Engine) -> None:
+    """Each of their revisions is a time in microseconds, and some thousand of those are more than a BIGINT holds."""
+    other = Stage(SqlStore(engine))
+    with transaction(engine) as connection:
+        moment = connection.execute(select(apps.c.revision)).scalar_one()
+        connection.execute(insert(apps), [{"app": f"app-{n}", "revision": moment + n} for n in range(6_000)])
+    assert [len(one.send(Event("ticket"))) for one in (sql_stage, other)] == [1, 1]
+    sql_stage.declare(function(), function("second"))
+    assert [len(one.send(Event("ticket"))) for one in (sql_stage, other)] == [2, 2]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from sqlalchemy import Engine
 from store_stage import TENANT, Stage, ids, step_done, worker
+
+from celeriac.database import connect, single
+from celeriac.errors import StoreUnavailable
+from celeriac.platform.store.sql_store import SqlStore
 
 AT_ONCE = timedelta(0)
 HOUR = timedelta(hours=1)
@@ -96,6 +103,21 @@ def test_a_judgement_that_is_carried_out_late_goes_by_the_time_at_which_it_was_a
     assert stage.store.renew("wrk_one").is_alive
     stage.store.bury([], silent_for=AT_ONCE, as_of=before + 2 * HOUR)
     assert not stage.store.renew("wrk_one").is_alive
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_worker_is_heard_while_all_connections_are_in_use(engine: Engine) -> None:
+    """Else the others judge it dead, and take over what it executes."""
+    heart = connect(engine.url.render_as_string(hide_password=False), connections=1)
+    store = SqlStore(engine, heart=heart)
+    store.register(worker())
+    with ExitStack() as taken:
+        for _ in range(20):
+            taken.enter_context(single(engine))
+        assert store.renew("wrk_one").is_alive
+        with pytest.raises(StoreUnavailable, match="in use"):
+            store.now()
+    heart.dispose()
 
 
 def test_nobody_is_buried_without_a_reason(stage: Stage) -> None:

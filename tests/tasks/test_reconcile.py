@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,14 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from celeriac.clock import ManualClock
+from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.declaration import Declaration
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.placed import Process, member
-from celeriac.platform.durable.store import Link
+from celeriac.platform.durable.store import Link, Worker
 from celeriac.platform.event import Event
 from celeriac.platform.flow.gate import Queued, TenantLimits
 from celeriac.platform.store.local_gate import LocalGate
@@ -21,6 +25,39 @@ from celeriac.platform.store.local_store import LocalStore
 from celeriac.tasks.reconcile import Reconcile
 
 DEAD = timedelta(seconds=10)
+
+#: a call of each part of a round
+PARTS = ("neighbours", "held", "stranded_placed", "stranded")
+
+#: of a process that there cannot be
+GONE: dict[str, Any] = {"pid": 2**22 + 1, "pid_started": 1}
+
+
+class Breaking(LocalStore):
+    """A store of which one call of reconcile breaks."""
+
+    broken = ""
+    error: Exception = ValueError("broken")
+
+    def neighbours(self, worker_id: str) -> Any:
+        self._break("neighbours")
+        return super().neighbours(worker_id)
+
+    def held(self, worker_id: str) -> Any:
+        self._break("held")
+        return super().held(worker_id)
+
+    def stranded_placed(self, *args: Any, **options: Any) -> Any:
+        self._break("stranded_placed")
+        return super().stranded_placed(*args, **options)
+
+    def stranded(self, **options: Any) -> Any:
+        self._break("stranded")
+        return super().stranded(**options)
+
+    def _break(self, call: str) -> None:
+        if call == self.broken:
+            raise self.error
 
 
 @dataclass
@@ -33,7 +70,7 @@ class Fleet:
     limits: TenantLimits = field(default_factory=TenantLimits)
 
     def __post_init__(self) -> None:
-        self.store = LocalStore(self.clock)
+        self.store = Breaking(self.clock)
         self.store.declare("app", [Declaration(app="app", function_id="f", triggers=("go",))], [])
         self.gate = LocalGate(self.clock, dead_after=timedelta(days=1))
         self.gate.attend("wrk_me", ["runs"], 10_000)
@@ -115,3 +152,49 @@ def test_a_placed_step_that_begins_while_the_gate_is_asked_is_not_put_back() -> 
     fleet.gate.known = known_a_moment_later  # type: ignore[method-assign]
     fleet.round.run_once()
     assert [step.run_id for step in fleet.sent] == [member(run.run_id, "lost")]
+
+
+def lost_in_each_way() -> tuple[Fleet, dict[str, str]]:
+    """Return a fleet with something to bring back in each part of a round, and what that is."""
+    fleet = Fleet()
+    dead, idle, placing, lost = (run.run_id for run in fleet.queue("ten_a", 4))
+    facts: dict[str, Any] = {
+        "host": "h",
+        "boot_id": "b",
+        "pid_namespace": "n",
+        "queues": ("runs",),
+        "capacity": 1,
+        **GONE,
+    }
+    link = Link(id="l", root_id="l")
+    fleet.store.register(Worker(id="wrk_me", **facts))
+    fleet.store.claim(idle, "wrk_me", link)
+    placed = fleet.store.claim(placing, "wrk_me", link)
+    assert placed is not None
+    fleet.store.place(placed, "a", "cpu", "[]")
+    fleet.executing = [Queued(run_id=placing, tenant_id="ten_a", queue="runs", fence=placed.fence)]
+    fleet.round.run_once()  # what it does not execute has to stand for two rounds
+    fleet.store.register(Worker(id="wrk_dead", **facts))
+    fleet.store.claim(dead, "wrk_dead", link)
+    fleet.store.claim_placed(placing, "a", Process(worker_id="wrk_me", **GONE))
+    fleet.gate.attend("wrk_me", ["runs", "cpu"], 10_000)
+    fleet.clock.advance("6s")
+    return fleet, {"neighbours": dead, "held": idle, "stranded_placed": member(placing, "a"), "stranded": lost}
+
+
+@pytest.mark.parametrize("broken", ["", *PARTS])
+def test_a_part_that_breaks_leaves_the_others_alone(broken: str, caplog: pytest.LogCaptureFixture) -> None:
+    fleet, lost = lost_in_each_way()
+    fleet.store.broken = broken
+    with caplog.at_level(logging.ERROR):
+        fleet.round.run_once()
+    assert {run.run_id for run in fleet.sent} == {run_id for part, run_id in lost.items() if part != broken}
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [Breaking.error] * bool(broken)
+
+
+@pytest.mark.parametrize("broken", PARTS)
+def test_a_database_that_does_not_answer_ends_the_round(broken: str) -> None:
+    fleet, _ = lost_in_each_way()
+    fleet.store.broken, fleet.store.error = broken, StoreUnavailable("gone")
+    with pytest.raises(StoreUnavailable):
+        fleet.round.run_once()

@@ -24,8 +24,11 @@ from celeriac.platform.store.tables import apps, event_schemas, functions, pause
 from celeriac.platform.trigger import Trigger
 from celeriac.row_security import go_on_as_engine
 
-#: what stands for everything that is declared and paused; no parameters, so that it goes into any statement
-REVISION = "(SELECT CAST(coalesce(sum(revision), 0) AS BIGINT) FROM apps)"
+#: What stands for everything that is declared and paused; no parameters, so that it goes into any statement. Revisions
+#: are microseconds, of which some thousand are more than a BIGINT holds: so their upper and lower parts are added up.
+REVISION = """(
+    SELECT coalesce(CAST(sum(revision >> 20) AS TEXT) || '.' || CAST(sum(revision & 1048575) AS TEXT), '') FROM apps
+)"""
 
 #: how old may be what is asked for beside an ingest
 _FRESH_SECONDS = 1.0
@@ -35,13 +38,18 @@ class SqlDeclarations(SqlPart):
     """The part of the store that knows functions, pauses and event schemas."""
 
     def __init__(
-        self, engine: Engine, *, walled: Engine | None = None, tenants: Callable[[], Sequence[str]] = tuple
+        self,
+        engine: Engine,
+        *,
+        walled: Engine | None = None,
+        heart: Engine | None = None,
+        tenants: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Work on this engine; `tenants` tells the active tenants, for crons of each."""
-        super().__init__(engine, walled=walled)
+        super().__init__(engine, walled=walled, heart=heart)
         self._tenants = tenants
         #: the revision that was read last, what it holds, and when it was seen to be the newest
-        self._known: tuple[int, Declared, float] | None = None
+        self._known: tuple[str, Declared, float] | None = None
 
     def declare(self, app: str, declared: Sequence[Declaration], schemas: Sequence[EventSchema]) -> None:
         with transaction(self._engine) as connection:
@@ -85,7 +93,7 @@ class SqlDeclarations(SqlPart):
             _raise_revision(connection, [app])
         self._known = None
 
-    def _declared_at(self, connection: Connection, revision: int) -> Declared:
+    def _declared_at(self, connection: Connection, revision: str) -> Declared:
         """Return what is declared, read anew where this process has another revision of it."""
         known = self._known
         declared = known[1] if known is not None and known[0] == revision else read_declared(connection)

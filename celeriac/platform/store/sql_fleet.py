@@ -48,7 +48,7 @@ class SqlFleet(SqlPart):
         flagged = select(runs.c.id).where(
             runs.c.worker_id == worker_id, runs.c.status == "running", runs.c.cancel_requested
         )
-        with single(self._engine) as connection:
+        with single(self._heart) as connection:
             seen_at = connection.execute(renewal).scalar_one_or_none()
             if seen_at is None:
                 return Renewal(is_alive=False, now=present(connection))

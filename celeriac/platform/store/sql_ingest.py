@@ -152,10 +152,15 @@ class SqlIngest(SqlDeclarations):
     """The part of the store that events come in by."""
 
     def __init__(
-        self, engine: Engine, *, walled: Engine | None = None, tenants: Callable[[], Sequence[str]] = tuple
+        self,
+        engine: Engine,
+        *,
+        walled: Engine | None = None,
+        heart: Engine | None = None,
+        tenants: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Work on this engine, as `SqlDeclarations` does."""
-        super().__init__(engine, walled=walled, tenants=tenants)
+        super().__init__(engine, walled=walled, heart=heart, tenants=tenants)
         self._unmatched = PassedOver()
 
     def ingest(

@@ -69,12 +69,14 @@ def among(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[
 class SqlPart:
     """A part of the SQL store over one engine."""
 
-    def __init__(self, engine: Engine, *, walled: Engine | None = None) -> None:
+    def __init__(self, engine: Engine, *, walled: Engine | None = None, heart: Engine | None = None) -> None:
         """Work on this engine; the schema must have been migrated.
 
-        `walled` is the side of the database that shows the named tenant's rows alone, for what people ask for.
+        `walled` is the side of the database that shows the named tenant's rows alone, for what people ask for; `heart`
+        is kept free for the heartbeat.
         """
         self._engine = engine
+        self._heart = heart or engine
         self._walled = walled or engine
         self._is_postgres = engine.dialect.name == "postgresql"
 

@@ -1,26 +1,27 @@
 """Waits in SQL: registering one for an event, reading a run's, and ending those whose time has come.
 
 A wait for an event is registered under the exclusive lock of (tenant, event name): an event is either stored before,
-and found by looking back, or it comes after and finds the wait. Waits for a time are committed by the journal.
+and found by looking back (`sql_look_back.py`), or it comes after and finds the wait. Waits for a time are committed by
+the journal.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, or_, select, update
+from sqlalchemy import Select, bindparam, exists, or_, select, update
 
-from celeriac.database import Moment, db_now, reading, transaction
+from celeriac.database import db_now, reading, transaction
 from celeriac.errors import ConflictError
 from celeriac.ids import new_id
-from celeriac.platform.durable.matching import answers, match_key, taken_signal, visible, visible_event
+from celeriac.platform.durable.matching import match_key, taken_signal
 from celeriac.platform.durable.memo import Wait
 from celeriac.platform.durable.store import Claim
 from celeriac.platform.flow.gate import Queued
+from celeriac.platform.store.sql_look_back import look_at_old, look_at_rest
 from celeriac.platform.store.sql_part import SqlPart, insert_one, lock_names
 from celeriac.platform.store.sql_rows import WAIT, AnyRow, event_text, wait_of
 from celeriac.platform.store.sql_runs import HELD, right_of
@@ -59,17 +60,6 @@ _TAKEN = select(waits.c.run_id).where(
     _STANDS,
 )
 
-_CAME = (
-    select(events)
-    .where(
-        events.c.tenant_id == bindparam("of_tenant"),
-        events.c.name == bindparam("with_name"),
-        events.c.received_at >= bindparam("since", type_=Moment),
-    )
-    .order_by(events.c.received_at)
-    .execution_options(yield_per=500)
-)
-
 
 class SqlWaits(SqlPart):
     """The part of the store that lets runs stand still and wakes them by time."""
@@ -83,6 +73,7 @@ class SqlWaits(SqlPart):
     def await_event(self, claim: Claim, wait: Wait, *, look_back: timedelta | None = None) -> Wait | None:
         run = claim.run
         assert wait.event_name is not None, "only waits for events are registered here"
+        looked = None if look_back is None else look_at_old(self._engine, claim, wait, look_back)
         with transaction(self._engine) as connection:
             now = lock_names(connection, {(run.tenant_id, wait.event_name)}, "exclusive")
             if connection.execute(_LOCK, right_of(claim)).one_or_none() is None:
@@ -96,7 +87,7 @@ class SqlWaits(SqlPart):
                 if connection.execute(_TAKEN, names).first() is not None:
                     raise ConflictError(taken_signal(wait.event_name))
             begun = replace(wait, since=now if look_back is None else now - look_back, resolved_at=None, event=None)
-            came = None if look_back is None else _look_back(connection, claim, begun)
+            came = None if looked is None else looked.came or look_at_rest(connection, claim, begun, looked.until)
             if came is not None:
                 begun = replace(begun, resolved_at=now, event=event_text(came))
             row = wait_row(run.id, run.tenant_id, begun)
@@ -163,15 +154,3 @@ def waits_of(tenant_id: str, run_id: str) -> Select[*tuple[Any, ...]]:
         .where(waits.c.run_id == run_id, waits.c.tenant_id == tenant_id)
         .order_by(waits.c.created_at)
     )
-
-
-def _look_back(connection: Connection, claim: Claim, wait: Wait) -> AnyRow | None:
-    """Return the first event since `wait.since` that the wait is for."""
-    own = visible_event(claim.event)
-    names = {"of_tenant": claim.run.tenant_id, "with_name": wait.event_name, "since": wait.since}
-    with connection.execute(_CAME, names) as found:
-        for row in found:
-            shown = visible(row.name, json.loads(row.data), row.sender_id or row.id, row.ts)
-            if answers(wait, shown, row.received_at, own=own):
-                return row
-    return None
