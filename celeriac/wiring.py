@@ -219,7 +219,7 @@ def key_chooser(rooms: Installation) -> KeyChooser:
     def choice(tenant_id: str, provider: str) -> KeyChoice:
         own = rooms.secrets.key_of(tenant_id, provider)
         limits = rooms.tenants.limits(tenant_id)
-        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+        return KeyChoice(own=own, may_use_operators=limits.may_use_operator_keys)
 
     async def choose(tenant_id: str, provider: str) -> KeyChoice:
         return await asyncio.to_thread(choice, tenant_id, provider)
