@@ -230,7 +230,7 @@ def _key_look_up(secrets: Secrets, tenants: Tenants) -> KeyLookUp:
     def look_up(tenant_id: str, provider: str) -> KeyChoice:
         own = secrets.key_of(tenant_id, provider)
         limits = tenants.limits(tenant_id)
-        return KeyChoice(own=own, may_use_operators=getattr(limits, "may_use_operator_keys", True))
+        return KeyChoice(own=own, may_use_operators=limits.may_use_operator_keys)
 
     return look_up
 

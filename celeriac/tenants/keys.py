@@ -161,10 +161,6 @@ class Keys:
         asked_at, row = self._clock(), self._look_up(key_id)
         return None if row is None else _remember(self._active, key_id, asked_at, row)
 
-    def is_active(self, key_id: str) -> bool:
-        """Say whether there is such a key that is neither expired nor revoked."""
-        return self.active(key_id) is not None
-
     def _look_up(self, key_id: str) -> Row[Any] | None:
         """Return the key, whoever's it is: its tenant is known only by this."""
         statement = select(api_keys, IS_USED_ANEW, LEFT).where(api_keys.c.id == key_id, IS_LIVE)

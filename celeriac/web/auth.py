@@ -165,31 +165,26 @@ def admit() -> None:
         raise Problem(403, "access_denied", f"This key may not do this; it needs {what}")
 
 
-def admit_bearer(*kinds: Literal["api", "event"]) -> None:
-    """Know the caller by the bearer key, of one of these kinds where some are named; raise `Problem` otherwise.
-
-    Once a request: a second call only looks at the kind.
-    """
-    if "key_kind" in g:
-        _check_kind(kinds)
-        return
+def admit_bearer() -> None:
+    """Know the caller by the bearer key; raise `Problem` otherwise."""
     scheme, _, plaintext = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise _unknown_key("Send the header Authorization: Bearer <API key>")
-    _know(plaintext.strip(), kinds)
+    _know(plaintext.strip())
 
 
 def admit_event_key(plaintext: str) -> None:
     """Admit the request by the event key in its path; other kinds do not belong into URLs."""
-    _know(plaintext, ("event",))
+    _know(plaintext, only="event")
 
 
-def _know(plaintext: str, kinds: tuple[str, ...]) -> None:
+def _know(plaintext: str, *, only: KeyKind | None = None) -> None:
     key = rooms().keys.verify(plaintext) if _may_be_key(plaintext) else None
     if key is None:
         raise _unknown_key("This key is unknown, expired or revoked; `celeriac keys create` makes a new one")
+    if only is not None and key.kind != only:
+        raise Problem(403, "access_denied", f"A key of kind {key.kind!r} may not do this; use one of kind {only!r}")
     g.key_kind = key.kind
-    _check_kind(kinds)
     _act_as(_caller_by_key(key))
     _count_request()
 
@@ -201,12 +196,6 @@ def _count_request() -> None:
     except RefusedError:
         g.rate_level = rooms().meter.no_requests_left(tenant_id())
         raise
-
-
-def _check_kind(kinds: tuple[str, ...]) -> None:
-    if kinds and g.key_kind not in kinds:
-        detail = f"A key of kind {g.key_kind!r} may not do this; use one of kind {kinds[0]!r}"
-        raise Problem(403, "access_denied", detail)
 
 
 def _caller_by_key(key: ApiKey) -> Caller:

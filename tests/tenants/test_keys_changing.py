@@ -68,7 +68,7 @@ def test_an_expired_key_is_refused(tenancy: Engine, keys: Keys, tenant_id: str) 
     move_expiry(tenancy, key_id, timedelta(0))
     fresh = Keys(tenancy)
     assert fresh.verify(plaintext) is None
-    assert not fresh.is_active(key_id)
+    assert fresh.active(key_id) is None
     assert [key.status for key in keys.list(tenant_id)] == ["expired"]
 
 
