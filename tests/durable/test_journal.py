@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from celeriac import Context, Event, StepError
 from celeriac.errors import StoreUnavailable
 from celeriac.platform.durable.conduct import Conduct
 from celeriac.platform.durable.journal import Journal
-from celeriac.platform.durable.memo import Entry
+from celeriac.platform.durable.memo import Entry, StepDone
 from celeriac.platform.store.local_store import LocalStore
 from celeriac.testing import Harness
 from engine_stage import Hold, Stage, new_app, soon
@@ -114,6 +115,23 @@ async def test_entries_that_wait_while_one_commits_become_one_group() -> None:
     asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, store.gate.set)
     assert await soon(asyncio.gather(first, *others)) == [None] * 5
     assert store.groups == [["p0"], ["p1", "p2", "p3", "p4"]]
+    journal.close()
+
+
+async def test_a_group_ends_when_it_has_grown_large() -> None:
+    """However few entries there are: a group of five hundred could be gigabytes otherwise."""
+    store = Faulty()
+    journal = Journal(store)
+    store.gate.clear()
+    first = asyncio.create_task(journal.commit(_entry("p0")))
+    await until(store.entered.is_set, what="the first commit to be held up")
+    large, now = "x" * 6 * 2**20, datetime.now(UTC)
+    facts: dict[str, Any] = {"kind": "run", "value": large, "started_at": now, "ended_at": now}
+    place: dict[str, Any] = {"run_id": "run_x", "tenant_id": "test", "fence": 1}
+    others = [asyncio.create_task(journal.commit(StepDone(**place, **facts, path=f"p{n}"))) for n in range(1, 6)]
+    asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, store.gate.set)
+    assert await soon(asyncio.gather(first, *others)) == [None] * 6
+    assert store.groups == [["p0"], ["p1", "p2", "p3"], ["p4", "p5"]]
     journal.close()
 
 

@@ -36,6 +36,12 @@ _WAITING = text(
 )
 
 
+def until_one_waits(engine: Engine) -> None:
+    """Return when a session of this database waits for a lock."""
+    with single(engine) as watching:
+        wait_until(lambda: int(watching.execute(_WAITING).scalar_one()) == 1, what="a move to wait for a lock")
+
+
 class HeldCommits:
     """Two moves in threads of their own, of which the first stands before its COMMIT until the block ends."""
 

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from celeriac.errors import StoreUnavailable
-from celeriac.platform.durable.memo import Entry
+from celeriac.platform.durable.memo import Entry, OutgoingEvent, StepDone, WaitBegun
 from celeriac.platform.durable.store import Claim, ClaimWish, End, Store
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,11 @@ _Waiting = tuple[_Kind, Any, "asyncio.Future[Any]"]
 #: runs that end make room for those that begin
 _ORDER: tuple[_Kind, ...] = ("commit", "finish", "claim")
 _LARGEST_GROUP = 500
+
+#: A group ends with the item by which its texts come to so many characters: a statement that is as large as a gigabyte
+#: is refused, and all that is sent has to fit into the memory of both sides several times.
+_LONGEST_GROUP = 16 * 2**20
+
 _BACKOFF_SECONDS = 0.2
 
 
@@ -86,9 +91,9 @@ class Journal:
 
     def _write(self) -> None:
         while (first := self._queue.get()) is not None:
-            group = [first]
+            group, length = [first], _length(first[1])
             is_last = False
-            while len(group) < _LARGEST_GROUP and not is_last:
+            while len(group) < _LARGEST_GROUP and length < _LONGEST_GROUP and not is_last:
                 try:
                     item = self._queue.get_nowait()
                 except Empty:
@@ -97,6 +102,7 @@ class Journal:
                     is_last = True
                 else:
                     group.append(item)
+                    length += _length(item[1])
             for kind in _ORDER:
                 if part := [one for one in group if one[0] == kind]:
                     _answer(part, self._try(kind, [item for _, item, _ in part]))
@@ -122,6 +128,22 @@ class Journal:
                     log.exception("The journal could not %s %s", kind, _shown(items[0]))
                     return [error]
                 return [self._try(kind, [item])[0] for item in items]
+
+
+def _length(item: object) -> int:
+    """Return about how many characters an item comes to."""
+    if isinstance(item, StepDone):
+        own = len(item.value or "") + len(item.input or "")
+        return own + _length_of(item.events) if item.events else own
+    if isinstance(item, WaitBegun):
+        return _length_of(item.events)
+    if isinstance(item, End):
+        return len(item.ending.output or "") + _length_of((item.event, *item.deferred))
+    return 0
+
+
+def _length_of(events: Sequence[OutgoingEvent]) -> int:
+    return sum(len(event.data) for event in events)
 
 
 def _shown(item: object) -> str:

@@ -14,8 +14,9 @@ from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_endings import end_at_once
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
-from celeriac.platform.store.sql_placements import give_back_of
+from celeriac.platform.store.sql_placements import give_back, performed_by
 from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, worker_of
+from celeriac.platform.store.sql_waking import lock_runs
 from celeriac.platform.store.tables import runs, workers
 
 
@@ -86,9 +87,10 @@ class SqlFleet(SqlPart):
             left: ColumnElement[bool] = runs.c.worker_id.in_(gone)
             if silent_for is not None:
                 left = or_(left, _orphaned(silent_for))
-            return _put_back(connection, left, deaths=int(is_death)) + give_back_of(
-                connection, gone, orphaned_for=silent_for
-            )
+            placed = performed_by(connection, gone, orphaned_for=silent_for)
+            held = connection.execute(select(runs.c.id).where(left, runs.c.status == "running")).scalars()
+            lock_runs(connection, {*held, *(claim.run_id for claim in placed)})  # all of them in one order
+            return _put_back(connection, left, deaths=int(is_death)) + give_back(connection, placed)
 
     def held(self, worker_id: str) -> list[tuple[str, int]]:
         mine = select(runs.c.id, runs.c.fence).where(runs.c.worker_id == worker_id, runs.c.status == "running")

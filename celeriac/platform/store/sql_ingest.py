@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, case, func, or_, select, update
 
@@ -35,13 +35,11 @@ from celeriac.platform.store.sql_matching import Outcome, PassedOver, match, wak
 from celeriac.platform.store.sql_part import lock_text, text_array
 from celeriac.platform.store.sql_quota import in_turn, refuse_too_many, turn_text
 from celeriac.platform.store.sql_rows import AnyRow
+from celeriac.platform.store.sql_sender_ids import OldIds, give_free, known_events
 from celeriac.platform.store.sql_starting import RUNS_ON_POSTGRES, complete, run_columns
 from celeriac.platform.store.tables import events, waits
 
 log = logging.getLogger(__name__)
-
-#: how long a sender's id is remembered
-DEDUPE = timedelta(hours=24)
 
 #: how many events of a tick are matched in one transaction
 _PAGE = 500
@@ -168,9 +166,25 @@ class SqlIngest(SqlDeclarations):
     ) -> Ingested:
         if not given:
             return Ingested()
+        with in_turn(tenant_id, most_queued):
+            try:
+                return self._ingest(tenant_id, given, target, most_queued)
+            except OldIds:
+                return self._ingest(tenant_id, given, target, most_queued, gives_free=True)
+
+    def _ingest(
+        self,
+        tenant_id: str,
+        given: Sequence[Event],
+        target: str | None,
+        most_queued: int | None,
+        *,
+        gives_free: bool = False,
+    ) -> Ingested:
+        """Store the events, all or none; raise `OldIds` where some of their ids have to be given free first."""
         names = {(tenant_id, event.name) for event in given}
         turn_of = None if most_queued is None else tenant_id
-        with in_turn(tenant_id, most_queued), self._opened(names, turn_of=turn_of) as (connection, now, declared):
+        with self._opened(names, turn_of=turn_of) as (connection, now, declared):
             if target is not None and target not in declared.functions:
                 raise NotFoundError(f"There is no function {target!r}; does a worker run an app with it?")
             came = [_incoming(tenant_id, event, now, target) for event in given]
@@ -182,11 +196,14 @@ class SqlIngest(SqlDeclarations):
             new = sorted(once.values(), key=lambda one: one.sender_id or "")
             first = {one.key: one.arrival.id for one in new}
             outcome = Outcome()
+            if gives_free:
+                give_free(connection, tenant_id, list(first), now)
             self._take(connection, declared, new, outcome)
-            if missing := [one for one in new if one.arrival.id not in outcome.stored]:
-                known = _known(connection, tenant_id, [one.key for one in missing], now)
+            if missing := [one.key for one in new if one.arrival.id not in outcome.stored]:
+                known = known_events(connection, tenant_id, missing, now)
+                if len(known) < len(missing) and not gives_free:
+                    raise OldIds
                 first |= known
-                self._take_by_rules(connection, declared, [one for one in missing if one.key not in known], outcome)
             if most_queued is not None and not all(run.is_resume for run in outcome.queued):
                 refuse_too_many(connection, tenant_id, most_queued)
         accepted = [
@@ -276,8 +293,6 @@ class SqlIngest(SqlDeclarations):
     def _take_by_rules(
         self, connection: Connection, declared: Declared, new: Sequence[Incoming], outcome: Outcome
     ) -> None:
-        if not new:
-            return
         stored = _store(connection, new)
         outcome.stored |= stored
         arrivals = [one.arrival for one in new if one.arrival.id in stored]
@@ -357,10 +372,3 @@ def _store(connection: Connection, new: Sequence[Incoming]) -> set[str]:
         stored = [one for one, row in rows if cursor.execute(_EVENT_ON_SQLITE, (*row, *common)).rowcount]
     count(connection, [Counted(tenant_id=first.tenant_id, bytes=utf8_size(one.text)) for one in stored])
     return {one.arrival.id for one in stored}
-
-
-def _known(connection: Connection, tenant_id: str, sender_ids: Sequence[str], now: datetime) -> dict[str, str]:
-    """Return the first events of these senders' ids; an id that is older than a day is given free instead."""
-    place = (events.c.tenant_id == tenant_id, events.c.sender_id.in_(sender_ids))
-    connection.execute(update(events).where(*place, events.c.received_at <= now - DEDUPE).values(sender_id=None))
-    return {row.sender_id: row.id for row in connection.execute(select(events.c.sender_id, events.c.id).where(*place))}

@@ -1,7 +1,8 @@
 """What the parts of the SQL store have in common: the engine, and the statements that both databases write alike.
 
-Locks are always taken in one order: names of events, then keys of runs, then runs by id, then everything else. Whoever
-needs a run's row and its waits locks the run first.
+Locks are always taken in one order: names of events, then senders' ids by the rows of events, then keys of runs, then
+runs by id, then everything else. Whoever needs a run's row and its waits or its placed steps locks the run first; a
+placed step alone, whose run stays as it is, is claimed and turned back without it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from celeriac.platform.store.sql_counting import count_steps
 from celeriac.platform.store.sql_part import SqlPart, insert_one, present
 from celeriac.platform.store.sql_rows import AnyRow
 from celeriac.platform.store.sql_runs import HELD, right_of
-from celeriac.platform.store.sql_waking import resolve
+from celeriac.platform.store.sql_waking import lock_runs, resolve
 from celeriac.platform.store.tables import attempts, placed_steps, runs, steps, waits, workers
 
 _FAILED = (
@@ -151,21 +151,22 @@ class SqlPlacements(SqlPart):
         return [_next_of(row) for row in rows if row.is_awaited]
 
 
-def give_back_of(
+def performed_by(
     connection: Connection, worker_ids: Sequence[str], *, orphaned_for: timedelta | None = None
-) -> list[Queued]:
-    """Queue again what the processes of dead workers performed, and what was claimed for a worker without a row."""
+) -> list[PlacedClaim]:
+    """Return what the processes of dead workers performed, and what was claimed for a worker without a row."""
     left: ColumnElement[bool] = placed_steps.c.worker_id.in_(worker_ids)
     if orphaned_for is not None:
         nobodys = placed_steps.c.worker_id.not_in(select(workers.c.id))
         left = or_(left, and_(nobodys, placed_steps.c.claimed_at <= db_ago(orphaned_for)))
     rows = connection.execute(select(*_CLAIM).where(left, placed_steps.c.status == "running")).all()
-    return give_back(connection, [_claim_of(row) for row in rows])
+    return [_claim_of(row) for row in rows]
 
 
 def give_back(connection: Connection, claims: Sequence[PlacedClaim]) -> list[Queued]:
     """Queue placed steps again whose process has died; one that was deadly too often fails instead."""
     given: list[Queued] = []
+    lock_runs(connection, {claim.run_id for claim in claims})
     for claim in sorted(claims, key=lambda one: (one.run_id, one.path)):
         if claim.deaths + 1 >= DEADLY:
             given += _commit(connection, claim, poisoned_step(claim, present(connection))) or []

@@ -103,7 +103,7 @@ class SqlWaits(SqlPart):
         keys: list[WaitKey] = [(row.run_id, row.path, row.number) for row in found]
         quiet = [key for key, row in zip(keys, found, strict=True) if row.is_quiet]
         with transaction(self._engine) as connection:
-            end_quietly(connection, dict.fromkeys(quiet))
+            end_quietly(connection, dict.fromkeys(quiet), skip_locked=True)
             return resolve(connection, dict.fromkeys(set(keys) - set(quiet)), skip_locked=True)
 
 

@@ -50,11 +50,16 @@ def resolve(connection: Connection, found: Mapping[WaitKey, str | None], *, skip
     return _wake(connection, {run: statuses[run] for run, _, _ in resolved})
 
 
-def end_quietly(connection: Connection, found: Mapping[WaitKey, str | None]) -> None:
+def end_quietly(connection: Connection, found: Mapping[WaitKey, str | None], *, skip_locked: bool = False) -> None:
     """Resolve open waits that nobody stands still for, each by the event with that id or by its time.
 
-    Their runs are not woken.
+    Their runs, which may have ended, are not woken. The caller has locked them; or it has not, and with `skip_locked`
+    those stay as they are that somebody else is changing.
     """
+    if skip_locked and found:
+        of_found = select(runs.c.id).where(among(runs.c.id, sorted({key[0] for key in found}))).order_by(runs.c.id)
+        free = set(connection.execute(of_found.with_for_update(skip_locked=True)).scalars())
+        found = {key: event_id for key, event_id in found.items() if key[0] in free}
     if found:
         _resolve(connection, found)
 
