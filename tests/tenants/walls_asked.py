@@ -64,13 +64,14 @@ BESIDE = {
     **dict.fromkeys(
         (
             f"SqlOperations.{name}"
-            for name in ("running", "advance", "count_ended", "delete_runs", "delete_events", "delete_rest")
+            for name in ("running", "advance", "count_ended", "delete_runs", "delete_events", "delete_actions")
         ),
         _FLEET,
     ),
     **dict.fromkeys(
         (f"SqlOperations.{name}" for name in ("declare", "declared", "schemas", "pause")), "a part of the store's"
     ),
+    "SqlOperations.delete_free_keys": "sweeps what stands for nobody any more, of all tenants",
     "SqlStore.ingest": "the intake is the engine's, as nothing is matched twice",
     "SqlUsages.today": "no tenant's day differs",
     "SqlUsages.roll": _FLEET,
@@ -82,7 +83,7 @@ BESIDE = {
     ),
     "SqlVectors.reset": "asks no database",
     "Keys.create": _INSERTS,
-    **dict.fromkeys(("Keys.verify", "Keys.active", "Keys.is_active"), _PROOF),
+    **dict.fromkeys(("Keys.verify", "Keys.active"), _PROOF),
     "SigningKeys.read_channel_token": "looks as `check` does, for the tenant that the token names",
     "SigningKeys.keep": "a part of `Keys.create`",
     "SigningKeys.forget": "asks no database",

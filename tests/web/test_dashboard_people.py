@@ -229,7 +229,8 @@ def test_somebody_joins_by_an_invitation(world: World) -> None:
 
 def test_an_invitation_does_not_tell_whether_there_is_such_a_user(world: World) -> None:
     """Its page is one for both, and so is the refusal of what is no password."""
-    known, unknown, pages = world.other.member().email, f"{uuid4().hex}@example.com", []
+    known, unknown, pages = f"{uuid4().hex}@example.com", f"{uuid4().hex}@example.com", []
+    world.other.rooms.people.create(known, GOOD)
     for email in (known, unknown):
         _, token = world.own.rooms.invitations.create(world.own.tenant_id, email, "viewer")
         browser = world.app.test_client()
