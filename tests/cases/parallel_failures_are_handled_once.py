@@ -35,4 +35,5 @@ async def play(stage: Stage) -> None:
     assert run.error and run.error["code"] == "step_failed"
     await stage.all_ended()
     assert [one["failed"] for one in stage.notes("handled")] == [run_id]
-    assert sorted(one["name"] for one in stage.notes("step")) == ["a", "b", "c"]
+    tried = [one["name"] for one in stage.notes("step")]
+    assert tried and len(tried) == len(set(tried)), "a body that had not begun when the first one failed never does"
