@@ -106,6 +106,7 @@ async def test_tokens_are_settled_with_the_provider_that_used_them() -> None:
             return [level.left for level in meter.levels(h.tenant, ("a", "b")).values()]
 
         await until(lambda: left() == [60.0, 45.0], what="both to be settled")
+        assert left() == [60.0, 45.0]
 
 
 async def test_a_stream_waits_for_its_turn_as_well() -> None:

@@ -105,12 +105,18 @@ class Faulty(LocalStore):
         return answers
 
 
-async def test_entries_that_wait_while_one_commits_become_one_group() -> None:
-    store = Faulty()
-    journal = Journal(store)
+async def _held_up(store: Faulty, journal: Journal) -> asyncio.Task[int | None]:
+    """Begin a commit that is not over until the store's gate is open."""
     store.gate.clear()
     first = asyncio.create_task(journal.commit(_entry("p0")))
     await until(store.entered.is_set, what="the first commit to be held up")
+    return first
+
+
+async def test_entries_that_wait_while_one_commits_become_one_group() -> None:
+    store = Faulty()
+    journal = Journal(store)
+    first = await _held_up(store, journal)
     others = [asyncio.create_task(journal.commit(_entry(f"p{n}"))) for n in range(1, 5)]
     asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, store.gate.set)
     assert await soon(asyncio.gather(first, *others)) == [None] * 5
@@ -122,9 +128,7 @@ async def test_a_group_ends_when_it_has_grown_large() -> None:
     """However few entries there are: a group of five hundred could be gigabytes otherwise."""
     store = Faulty()
     journal = Journal(store)
-    store.gate.clear()
-    first = asyncio.create_task(journal.commit(_entry("p0")))
-    await until(store.entered.is_set, what="the first commit to be held up")
+    first = await _held_up(store, journal)
     large, now = "x" * 6 * 2**20, datetime.now(UTC)
     facts: dict[str, Any] = {"kind": "run", "value": large, "started_at": now, "ended_at": now}
     place: dict[str, Any] = {"run_id": "run_x", "tenant_id": "test", "fence": 1}

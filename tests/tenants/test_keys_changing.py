@@ -23,11 +23,6 @@ def keys(tenancy: Engine) -> Keys:
     return Keys(tenancy)
 
 
-@pytest.fixture
-def tenant_id(tenants: Tenants) -> str:
-    return tenants.create("bank").id
-
-
 def move_expiry(engine: Engine, key_id: str, left: timedelta) -> None:
     """Let a key have this long yet, by the database's clock."""
     with transaction(engine) as connection:

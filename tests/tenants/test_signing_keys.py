@@ -47,11 +47,6 @@ def keys(tenancy: Engine) -> Keys:
 
 
 @pytest.fixture
-def tenant_id(tenants: Tenants) -> str:
-    return tenants.create("bank").id
-
-
-@pytest.fixture
 def everywhere(tenancy: Engine, keys: Keys) -> Iterator[tuple[Keys, Keys, Clock]]:
     """This process, another one, and the clock of that."""
     yield keys, opened(tenancy, clock=(clock := Clock())), clock

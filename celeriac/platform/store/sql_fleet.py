@@ -13,7 +13,7 @@ from celeriac.platform.durable.poison import POISON, poisoned
 from celeriac.platform.durable.store import Renewal, Worker
 from celeriac.platform.flow.gate import Queued
 from celeriac.platform.store.sql_endings import end_at_once
-from celeriac.platform.store.sql_part import SqlPart, insert_one, present
+from celeriac.platform.store.sql_part import SqlPart, among, insert_one, present
 from celeriac.platform.store.sql_placements import give_back, performed_by
 from celeriac.platform.store.sql_rows import QUEUED, AnyRow, queued_of, worker_of
 from celeriac.platform.store.sql_waking import lock_runs
@@ -129,7 +129,7 @@ def _put_back(connection: Connection, left: ColumnElement[bool], *, deaths: int 
         return []
     moved: Sequence[AnyRow] = connection.execute(
         update(runs)
-        .where(runs.c.id.in_(ids))
+        .where(among(runs.c.id, ids))
         .values(status="queued", worker_id=None, queued_at=db_now(), suspicion=runs.c.suspicion + deaths)
         .returning(*QUEUED)
     ).all()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, Engine, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, update
 
 from celeriac.database import NOW, db_now, from_micros, opened, reading, straight, to_micros, transaction
 from celeriac.errors import NotFoundError, StoreUnavailable
@@ -149,17 +150,9 @@ class Incoming:
 class SqlIngest(SqlDeclarations):
     """The part of the store that events come in by."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        walled: Engine | None = None,
-        heart: Engine | None = None,
-        tenants: Callable[[], Sequence[str]] = tuple,
-    ) -> None:
-        """Work on this engine, as `SqlDeclarations` does."""
-        super().__init__(engine, walled=walled, heart=heart, tenants=tenants)
-        self._unmatched = PassedOver()
+    @cached_property
+    def _unmatched(self) -> PassedOver:
+        return PassedOver()
 
     def ingest(
         self, tenant_id: str, given: Sequence[Event], *, target: str | None = None, most_queued: int | None = None

@@ -15,10 +15,10 @@ local function move(run, text)
   if not known then return end
   known = cjson.decode(known)
   if known.fence ~= run.fence or lane_of(known) == lane_of(run) then return end
-  local rank = tonumber(call('ZSCORE', lane_key(known), run.run_id) or nil)
+  local rank = call('ZSCORE', lane_key(known), run.run_id)
   if not rank then return end
   withdraw(known)
-  put_at(rank, run, text)
+  put_at(tonumber(rank), run, text)
 end
 
 for i = 4, #ARGV do
