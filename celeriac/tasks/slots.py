@@ -29,19 +29,19 @@ class SlotRenewal:
     def run_once(self) -> int:
         """Renew once; return how many slots."""
         try:
-            executing = self._engine.executing()
-            self._gate.renew(executing)
-            self._give_back(executing)
+            held = self._engine.holding()
+            self._gate.renew(held)
+            self._give_back(held)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # the gate is a hint, whatever breaks in it
             log.warning("The gate does not answer about slots: %s", error)
             return 0
-        return len(executing)
+        return len(held)
 
     def _give_back(self, renewed: Sequence[Queued]) -> None:
         """Give back what was renewed of links that had given it back meanwhile."""
-        still = {(run.run_id, run.fence) for run in self._engine.executing()}
+        still = {(run.run_id, run.fence) for run in self._engine.holding()}
         left = [run for run in renewed if (run.run_id, run.fence) not in still]
         for run in left:
             self._gate.release(run.run_id, run.fence)

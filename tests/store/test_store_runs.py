@@ -256,3 +256,11 @@ def test_a_start_that_is_turned_back_may_still_be_too_late(stage: Stage) -> None
     assert stage.store.expire() == []
     assert stage.store.turn_back(stage.claim(queued.run_id), start_timeout=timedelta(hours=-1)) is not None
     assert [(run.id, run.status) for run in stage.store.expire()] == [(queued.run_id, "cancelled")]
+
+
+def test_a_link_executes_under_its_own_fence_alone(stage: Stage) -> None:
+    claim = stage.claimed()
+    run_id = claim.run.id
+    assert [stage.store.is_executing(run_id, fence) for fence in (0, 1, 2)] == [False, True, False]
+    assert stage.finish(claim)
+    assert not stage.store.is_executing(run_id, 1)

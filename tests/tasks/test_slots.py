@@ -34,7 +34,7 @@ class Bench:
         self.executing = [run("run_1")]
         self.meanwhile: Callable[[], object] = lambda: None
         away: Any = Away()
-        engine: Any = SimpleNamespace(executing=self._look)
+        engine: Any = SimpleNamespace(holding=self._look)
         dispatcher = Dispatcher(self.gate, self, lambda _: TenantLimits(), lambda: away.declared())
         self.round = SlotRenewal(away, dispatcher, engine)
         assert (self.picked(self.executing), self.picked([run("run_2")])) == (["run_1"], [])

@@ -12,13 +12,11 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from celeriac.clock import Clock
 from celeriac.errors import InvalidEventError, StoreUnavailable
 from celeriac.platform.body_threads import BodyThreads
-from celeriac.platform.durable.admission import admission
 from celeriac.platform.durable.cache import Cache
 from celeriac.platform.durable.dispatch import Dispatcher
 from celeriac.platform.durable.ending import deferred_event, ending_event
@@ -26,6 +24,7 @@ from celeriac.platform.durable.execution import Outcome, execute, failed
 from celeriac.platform.durable.journal import Journal
 from celeriac.platform.durable.kernel import DurableKernel
 from celeriac.platform.durable.link_log import log_end
+from celeriac.platform.durable.link_slots import ASKED_AFTER, LinkSlots, in_flight
 from celeriac.platform.durable.memo import Memo, OutgoingEvent, Wait
 from celeriac.platform.durable.parking import Cause
 from celeriac.platform.durable.patience import PATIENCE_SECONDS, patiently
@@ -43,9 +42,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: a link that may have been on its way for so long asks the gate, which may have forgotten its slot
-_NOTED_AFTER = timedelta(seconds=2)
-
 #: the causes by which a run ends, which are statuses too
 _ENDS = ("completed", "failed", "cancelled")
 
@@ -54,6 +50,8 @@ _ENDS = ("completed", "failed", "cancelled")
 class _Active:
     claim: Claim
     kernel: DurableKernel | None
+    #: False while the gate is asked for them
+    has_slots: bool = True
 
 
 @dataclass
@@ -110,6 +108,7 @@ class Engine:
         #: by run and fence: a worker that was judged dead may execute a late link beside the one that has the run
         self._active: dict[tuple[str, int], _Active] = {}
         self._quarantine = Quarantine()
+        self._slots = LinkSlots(store, dispatcher)
 
     def advance(self, run_id: str, link: Link) -> bool:
         """Execute one link of the run; return whether its next link is to follow on the same chain.
@@ -118,11 +117,13 @@ class Engine:
         """
         begun = self._on_loop(self._begin(ClaimWish(run_id=run_id, link=link)))
         if begun is None:
+            if link.fence is not None:
+                self._slots.give_back_unclaimed(run_id, link.fence)
             return False
         claim, onward = begun.claim, None
         try:
             if not begun.is_admitted:
-                self._dispatcher.dispatch(self._turn_back(claim))
+                self._dispatcher.dispatch(self._slots.turn_back(claim))
             elif claim.suspicion and not self._quarantine.try_enter(run_id, claim.suspicion):
                 self._defer(claim)
             else:
@@ -131,7 +132,7 @@ class Engine:
             self._active.pop((run_id, claim.fence), None)
             self._leave_quarantine(claim)
             goes_on = onward is not None and self._dispatcher.proceed(onward)
-            ended = () if onward is not None else (_in_flight(claim, is_over=begun.is_over),)
+            ended = () if onward is not None else (in_flight(claim, is_over=begun.is_over),)
             self._dispatcher.send_picked(claim.queue, ended=ended)
         return goes_on
 
@@ -145,7 +146,11 @@ class Engine:
 
     def executing(self) -> list[Queued]:
         """Return the runs whose links execute now, each under the fence of its claim."""
-        return [_in_flight(active.claim) for active in list(self._active.values())]
+        return [in_flight(active.claim) for active in list(self._active.values())]
+
+    def holding(self) -> list[Queued]:
+        """Return those of them that hold their slots: who renewed those of others would take what is not free."""
+        return [in_flight(active.claim) for active in list(self._active.values()) if active.has_slots]
 
     def cancel(self, run_ids: Sequence[str]) -> None:
         """End these runs if they execute here: their bodies are aborted, and they become cancelled."""
@@ -173,31 +178,15 @@ class Engine:
         claim = await self._journal.claim(wish)
         if claim is None:
             return None
-        self._active[claim.run.id, claim.fence] = _Active(claim, None)
-        begun = _Begun(claim)
-        if claim.queued_for > _NOTED_AFTER:
-            begun.is_admitted = await self._loop.run_in_executor(self._executor, self._is_admitted, claim)
+        begun, place = _Begun(claim), (claim.run.id, claim.fence)
+        is_asked = claim.queued_for > ASKED_AFTER
+        self._active[place] = _Active(claim, None, has_slots=not is_asked)
+        if is_asked:
+            begun.is_admitted = await self._loop.run_in_executor(self._executor, self._slots.admits, claim)
+            self._active[place] = _Active(claim, None, has_slots=begun.is_admitted)
         if begun.is_admitted and not (claim.steps or claim.waits or claim.suspicion):
             begun.outcome = await self._execute(claim, [], [], begun.fresh)
         return begun
-
-    def _is_admitted(self, claim: Claim) -> bool:
-        """Tell the gate that the link begins; False where its message took so long that others have its slots.
-
-        A gate that does not answer holds up nobody.
-        """
-        try:
-            return self._dispatcher.started(_in_flight(claim))
-        except Exception:
-            log.warning("The gate does not answer; run %s begins without it", claim.run.id, exc_info=True)
-            return True
-
-    def _turn_back(self, claim: Claim) -> list[Queued]:
-        """Let a run that was claimed and cannot execute stand queued as before, with its age."""
-        function = patiently(self._store.declared).functions.get(f"{claim.run.app}/{claim.run.function_id}")
-        start_timeout = None if function is None else function.rules.start_timeout
-        queued = patiently(self._store.turn_back, claim, start_timeout=start_timeout)
-        return [] if queued is None else [queued]
 
     def _defer(self, suspect: Claim) -> None:
         """Let a suspect that may not execute yet stand queued, so that no death counts for it."""
@@ -230,7 +219,8 @@ class Engine:
                 case "onward":
                     return patiently(self._store.requeue, held)
                 case "put_back":
-                    self._turn_back(held)  # reconcile brings it to its lane, and to a worker that has its function
+                    # Reconcile brings it to its lane, for a worker that has its function.
+                    self._slots.turn_back(held)
                     return None
                 case _:
                     return None
@@ -384,17 +374,3 @@ def _broken(error: Exception) -> Outcome:
     """Return how a run ends in which the engine itself broke."""
     message = f"Celeriac itself failed with {type(error).__name__}; the worker's log says where"
     return Outcome(cause="failed", reason="error", error_code="engine", error_message=message)
-
-
-def _in_flight(claim: Claim, *, is_over: bool = False) -> Queued:
-    """Return a claimed run as the Gate knows it."""
-    return Queued(
-        run_id=claim.run.id,
-        tenant_id=claim.run.tenant_id,
-        queue=claim.queue,
-        fence=claim.fence,
-        function=f"{claim.run.app}/{claim.run.function_id}",
-        is_resume=claim.run.links > 1,
-        is_over=is_over,
-        **admission(claim.gate),
-    )

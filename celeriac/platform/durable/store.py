@@ -359,6 +359,10 @@ class Store(Placements, Protocol):
         """Return (run id, fence) of the runs that are running under this worker's id."""
         ...
 
+    def is_executing(self, run_id: str, fence: int) -> bool:
+        """Say whether a link executes the run under this fence."""
+        ...
+
     def turn_back(self, claim: Claim, *, start_timeout: timedelta | None = None) -> Queued | None:
         """Queue a run again that was claimed and did not execute, as it stood before; None when the fence is old.
 

@@ -79,6 +79,12 @@ class LocalRuns(LocalPart):
             self._queue(run)
             return as_queued(run)
 
+    def is_executing(self, run_id: str, fence: int) -> bool:
+        """Whether a link has the run under this fence."""
+        with self._lock:
+            run = self.all.get(run_id)
+            return run is not None and (run.fence, run.run.status) == (fence, "running")
+
     def turn_back(self, claim: Claim, *, start_timeout: timedelta | None = None) -> Queued | None:
         """Queue the run as it stood before its claim."""
         with self._lock:

@@ -7,8 +7,7 @@ bucket would be full, with its line in two more keys while somebody waits; `<pre
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any, Literal, cast
 
 from redis import Redis
@@ -16,14 +15,10 @@ from redis.exceptions import RedisError
 
 from celeriac.clock import Clock
 from celeriac.platform.flow.buckets import BucketsUnavailable, Later, Taken, Want
+from celeriac.platform.store.redis_scripts import scripts_of, time_of
 
 #: keys (behind the prefix) that stay when all buckets are full
 PERMANENT_KEYS = ("buckets:born",)
-
-_FOLDER = Path(__file__).with_name("lua") / "buckets"
-_SHARED = "".join(path.read_text("utf-8") for path in sorted(_FOLDER.glob("parts/*.lua")))
-_SOURCES = {path.stem: path.read_text("utf-8") for path in _FOLDER.glob("*.lua")}
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _Decision = Literal["look", "queue", "settle", "take"]
 
@@ -40,7 +35,7 @@ class RedisBuckets:
         They go by the server's time, or by `clock` in tests that move it. The life of keys is the server's always.
         """
         self._prefix, self._clock = prefix, clock
-        self._scripts = {name: redis.register_script(_SHARED + source) for name, source in _SOURCES.items()}
+        self._scripts = scripts_of(redis, "buckets")
 
     def begin(self) -> None:
         self._call("look", "", ())
@@ -75,9 +70,9 @@ class RedisBuckets:
     ) -> list[Any]:
         keys = [f"{self._prefix}:{kind}:{tenant_id}:{want.name}" for kind in kinds for want in wants]
         numbers = [repr(float(part)) for want in wants for part in (want.amount, want.rate, want.burst)]
-        now = "" if self._clock is None else (self._clock.now() - _EPOCH) // timedelta(microseconds=1)
+        arguments = [time_of(self._clock), *numbers, *own]
         try:
-            answer = self._scripts[decision](keys=[f"{self._prefix}:buckets:born", *keys], args=[now, *numbers, *own])
+            answer = self._scripts[decision](keys=[f"{self._prefix}:buckets:born", *keys], args=arguments)
         except RedisError as error:
             raise BucketsUnavailable(type(error).__name__) from error
         return cast(list[Any], answer)

@@ -130,6 +130,11 @@ class SqlRuns(SqlPart):
             row = connection.execute(_REQUEUE, right_of(claim)).one_or_none()
         return None if row is None else queued_of(row)
 
+    def is_executing(self, run_id: str, fence: int) -> bool:
+        held = select(runs.c.id).where(runs.c.id == run_id, runs.c.fence == fence, runs.c.status == "running")
+        with reading(self._engine) as connection:
+            return connection.execute(held).one_or_none() is not None
+
     def turn_back(self, claim: Claim, *, start_timeout: timedelta | None = None) -> Queued | None:
         micros = None if start_timeout is None else start_timeout // timedelta(microseconds=1)
         with single(self._engine) as connection:

@@ -5,9 +5,9 @@
 -- not a cluster. A `thing` is what a lane may wait for: `pool:<name>` or `pace:<name>`.
 --
 -- ARGV of every decision (no KEYS)
---   1  prefix of all keys
---   2  dead time in microseconds
---   3  the time in microseconds, or empty for the server's own: only tests that move the clock give one
+--   1  the time (shared/clock.lua)
+--   2  prefix of all keys
+--   3  dead time in microseconds
 --   4… the decision's own
 --
 -- Keys, each behind `<prefix>:gate:`
@@ -50,13 +50,7 @@
 -- What is asked of a tenant at each pick stands in one key: with 10,000 tenants each of their keys is far away in memory,
 -- and looking one up costs more than all the rest of a command.
 
-local call = redis.call
-local NOW = tonumber(ARGV[3])
-if not NOW then
-  local clock = call('TIME')
-  NOW = clock[1] * 1000000 + clock[2]
-end
-local DEAD = tonumber(ARGV[2])
+local DEAD = tonumber(ARGV[3])
 -- Long enough for a worker that was taken for dead to have cancelled its own links (10 s dead: 15 s).
 local SLOT_LIFE = DEAD * 1.5
 -- How long a picked run may be on its way before reconcile asks for it again.
@@ -88,7 +82,7 @@ local function band_of(rank)
 end
 
 -- The name of a key of up to five words; written out, because it is asked for two dozen times a pick.
-local PREFIX = ARGV[1] .. ':gate:'
+local PREFIX = ARGV[2] .. ':gate:'
 local function key(a, b, c, d, e)
   if not b then return PREFIX .. a end
   if not c then return PREFIX .. a .. ':' .. b end

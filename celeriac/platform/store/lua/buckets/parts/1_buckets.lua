@@ -5,7 +5,7 @@
 --
 -- KEYS  1   born
 --       2…  the buckets; behind them their lines, and behind those their sums, all in one order
--- ARGV  1   the time in microseconds, or empty for the server's own: only tests that move the clock give one
+-- ARGV  1   the time (shared/clock.lua)
 --       2…  of each bucket: amount, rate (tokens a second), burst
 --       …   the decision's own
 --
@@ -19,12 +19,6 @@
 --   sums:<tenant>:<name>    HASH    as its line       block of 64 tickets in a row -> what is promised to them
 -- Times are in microseconds. An amount above the burst needs a full bucket and leaves a debt.
 
-local call = redis.call
-local NOW = tonumber(ARGV[1])
-if not NOW then
-  local clock = call('TIME')
-  NOW = clock[1] * 1000000 + clock[2]
-end
 -- Refilling at a tiny rate may take for ever; a key lives for a month at most, and is empty then at worst.
 local LONGEST_MS = 2678400000
 -- Where the clock is moved, the server's time says nothing about when a bucket is full.
