@@ -38,7 +38,7 @@ _FOLDER = Path(__file__).with_name("lua")
 
 def scripts_of(redis: Redis, folder: str = ".") -> dict[str, Script]:
     """Return the decisions of a folder of `lua/`; the server gets each at its first call, and when it has lost it."""
-    parts = [_FOLDER / "shared/clock.lua", *sorted((_FOLDER / folder).glob("parts/*.lua"))]
+    parts = [_FOLDER / "common/clock.lua", *sorted((_FOLDER / folder).glob("parts/*.lua"))]
     shared = "".join(path.read_text("utf-8") for path in parts)
     files = (_FOLDER / folder).glob("*.lua")
     return {path.stem: redis.register_script(shared + path.read_text("utf-8")) for path in files}

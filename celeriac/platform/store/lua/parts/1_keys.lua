@@ -5,7 +5,7 @@
 -- not a cluster. A `thing` is what a lane may wait for: `pool:<name>` or `pace:<name>`.
 --
 -- ARGV of every decision (no KEYS)
---   1  the time (shared/clock.lua)
+--   1  the time (common/clock.lua)
 --   2  prefix of all keys
 --   3  dead time in microseconds
 --   4… the decision's own

@@ -5,7 +5,7 @@
 --
 -- KEYS  1   born
 --       2…  the buckets; behind them their lines, and behind those their sums, all in one order
--- ARGV  1   the time (shared/clock.lua)
+-- ARGV  1   the time (common/clock.lua)
 --       2…  of each bucket: amount, rate (tokens a second), burst
 --       …   the decision's own
 --
